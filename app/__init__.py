@@ -1,0 +1,1 @@
+"""BLP sells, licenses and provisions a software vendor's product."""
