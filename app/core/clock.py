@@ -4,6 +4,7 @@ Business time decides terms, reminders, dunning and license dates. Transport tim
 the wire, sessions, sign-in links, leases and heartbeats.
 """
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -48,3 +49,13 @@ def local_date(at: datetime, time_zone: str) -> date:
 def start_of(day: date, time_zone: str) -> datetime:
     """The instant, in UTC, at which a local date begins."""
     return datetime.combine(day, time.min, ZoneInfo(time_zone)).astimezone(UTC)
+
+
+class StoredClock:
+    """Business time of a sandbox: real time plus an offset kept in the database, shared by every process."""
+
+    def __init__(self, read_offset: Callable[[], timedelta]) -> None:
+        self._read_offset = read_offset
+
+    def now(self) -> datetime:
+        return transport_now() + self._read_offset()

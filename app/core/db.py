@@ -1,0 +1,129 @@
+"""One unit of work, and the column kinds every table uses.
+
+Transactions begin and end at an edge: a door, a job, a command. `.commit(` appears nowhere else.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import CHAR, BigInteger, CheckConstraint, Connection, DateTime, Engine, MetaData, create_engine
+from sqlalchemy import Enum as SqlEnum
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+from sqlalchemy.types import TypeEngine
+from sqlmodel import Field, SQLModel
+
+Tx = Session
+
+_NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+    "ex": "ex_%(table_name)s_%(constraint_name)s",
+}
+metadata: MetaData = SQLModel.metadata
+metadata.naming_convention = _NAMING
+
+# How many units of work this thread of execution has open: a network call inside one would hold its locks.
+_open_units: ContextVar[int] = ContextVar("open_units", default=0)
+
+
+class Table(SQLModel):
+    """Base of every table. Rows are built from checked values; tables are never request bodies."""
+
+
+def text_enum(kind: type[StrEnum], *, name: str) -> TypeEngine[Any]:
+    """A text column that the database itself limits to the members of `kind`."""
+    return SqlEnum(
+        kind,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+CURRENCY: Final = CHAR(3)
+MINOR: Final = BigInteger
+INSTANT: Final = DateTime(timezone=True)
+
+
+def personal(category: str) -> dict[str, Any]:
+    """Column keywords that mark personal data: `category` is contact, name, network or free_text (ADR 0019)."""
+    return {"info": {"personal": category}}
+
+
+def currency_check(column: str = "currency") -> CheckConstraint:
+    return CheckConstraint(f"{column} ~ '^[A-Z]{{3}}$'", name=f"{column}_is_iso")
+
+
+def minor_field(**options: Any) -> Any:
+    """A column of minor units."""
+    return Field(sa_type=BigInteger, **options)
+
+
+class NetworkInsideTransaction(RuntimeError):
+    """A call to an outside party was about to hold database locks: a bug in a flow."""
+
+
+def require_no_transaction() -> None:
+    """Called by every adapter before it leaves the process."""
+    if _open_units.get():
+        raise NetworkInsideTransaction("commit before calling an outside party: intend, call, record")
+
+
+class Database:
+    """An engine and the only way to open a unit of work on it."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        # No overflow: under a burst it reconnects for every request, which costs more than waiting.
+        self.engine: Engine = create_engine(
+            url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
+        )
+        self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def conninfo(self) -> str:
+        """The libpq connection string, for the queue and the fast lane."""
+        url = make_url(self.engine.url)
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commit on return, roll back on any exception."""
+        token = _open_units.set(_open_units.get() + 1)
+        try:
+            with Session(self.engine, expire_on_commit=False) as tx, tx.begin():
+                yield tx
+        finally:
+            _open_units.reset(token)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """The same for a web door, whose opening and closing run in different threads of the server."""
+        with Session(self.engine, expire_on_commit=False) as tx, tx.begin():
+            yield tx
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A plain connection without a transaction, for single reads."""
+        with self._read_engine.connect() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def driver_connection(tx: Session) -> psycopg.Connection[Any]:
+    """The psycopg connection under a unit of work: for COPY, and to put a job on the same transaction."""
+    raw: object = tx.connection().connection.dbapi_connection
+    if not isinstance(raw, psycopg.Connection):
+        raise TypeError(f"expected psycopg, found {type(raw)}")
+    return raw

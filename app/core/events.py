@@ -1,0 +1,48 @@
+"""What happened, recorded in the transaction in which it happened (ADR 0017).
+
+Events of one object carry a gapless sequence, so a receiver can put them in order. Delivery is a job that
+is deferred on the same transaction; the rooms that deliver register it under `FAN_OUT`.
+"""
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Identity, UniqueConstraint, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, col
+
+from app.core import jobs
+from app.core.db import INSTANT, Table, Tx
+from app.core.ids import new_id
+
+FAN_OUT: Final = "events.fan_out"
+
+
+class Event(Table, table=True):
+    __tablename__ = "event"
+    __table_args__ = (UniqueConstraint("object_id", "object_sequence"),)
+
+    id: str = Field(primary_key=True)
+    # Order of insertion over all objects, for GET /events?after=
+    sequence: int | None = Field(
+        default=None, sa_type=BigInteger, sa_column_args=[Identity(always=True)], unique=True, nullable=False
+    )
+    type: str = Field(index=True)
+    object_id: str
+    object_sequence: int
+    account_id: str | None = Field(default=None, index=True)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+    occurred_at: datetime = Field(sa_type=INSTANT)
+
+
+def append(tx: Tx, kind: str, object_id: str, *, now: datetime, account_id: str | None = None, **data: Any) -> Event:
+    """Record that `kind` (such as `invoice.paid`) happened to `object_id`; `data` is JSON without personal data."""
+    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"event:{object_id}", 0))))
+    last = tx.execute(select(func.max(col(Event.object_sequence))).where(col(Event.object_id) == object_id)).scalar()
+    event = Event(
+        id=new_id("evt"), type=kind, object_id=object_id, object_sequence=(last or 0) + 1,
+        account_id=account_id, data=data, occurred_at=now,
+    )  # fmt: skip
+    tx.add(event)
+    jobs.defer(tx, FAN_OUT, event_id=event.id)
+    return event

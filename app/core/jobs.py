@@ -1,0 +1,200 @@
+"""The job queue, wrapped once (ADR 0004).
+
+A job is deferred on the business transaction's own connection, so it exists exactly if that transaction
+commits: this is the transactional outbox. Arguments are ids; every job is idempotent; its retry policy
+stands at its definition. Business time never lives here: what happens on a date is a row with `due_at`
+that a tick selects.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import procrastinate
+import structlog
+from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.jobs import Job as QueuedJob
+from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from sqlalchemy import text
+
+from app.core.db import Database, Tx, driver_connection
+
+log = structlog.get_logger()
+
+Argument = str | int | bool | None
+# Without a heartbeat for this long a worker is dead and its jobs go back to the queue.
+STALLED_AFTER_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Wait `first`, then `factor` times longer each time up to `cap` seconds; give up after `attempts` tries."""
+
+    attempts: int = 12
+    first: int = 1
+    factor: int = 3
+    cap: int = 6 * 3600
+
+    def wait_after(self, tries: int) -> int | None:
+        """Seconds to wait after the `tries`-th failure, or None to give up."""
+        if tries >= self.attempts:
+            return None
+        return int(min(self.first * self.factor ** (tries - 1), self.cap))
+
+
+class _Strategy(BaseRetryStrategy):
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
+
+    def get_retry_decision(self, *, exception: BaseException, job: QueuedJob) -> RetryDecision | None:
+        # The queue counts finished attempts from 0.
+        wait = self._retry.wait_after(job.attempts + 1)
+        log.warning(
+            "job.failed", job=job.task_name, attempt=job.attempts + 1, error=type(exception).__name__, wait=wait
+        )
+        return None if wait is None else RetryDecision(retry_in={"seconds": wait})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A registered job: `run(ports, **arguments)`."""
+
+    name: str
+    run: Callable[..., None]
+    retry: Retry
+    every: str | None = None  # cron expression of real time, for the few jobs that repeat
+
+
+@dataclass(slots=True)
+class Registry:
+    jobs: dict[str, Job] = field(default_factory=dict)
+
+
+_registry: Final = Registry()
+
+
+def job(name: str, *, retry: Retry | None = None, every: str | None = None) -> Callable[[Callable[..., None]], Job]:
+    """Register a function as the job `name`. Its first argument is the Ports of the worker that runs it."""
+
+    def register(run: Callable[..., None]) -> Job:
+        made = Job(name, run, retry or Retry(), every)
+        if name in _registry.jobs:
+            raise ValueError(f"two jobs are called {name!r}")
+        _registry.jobs[name] = made
+        return made
+
+    return register
+
+
+def registered() -> Mapping[str, Job]:
+    return _registry.jobs
+
+
+# Deferring needs only the queue's SQL on a connection we hand it; this connector is never opened.
+_deferrer: Final = App(connector=SyncPsycopgConnector())
+
+
+def defer(
+    tx: Tx,
+    what: Job | str,
+    *,
+    lock: str | None = None,
+    once: str | None = None,
+    at: datetime | None = None,
+    **arguments: Argument,
+) -> None:
+    """Put a job on the queue as part of `tx`.
+
+    `lock` runs jobs with the same lock one after the other; `once` drops this one if an unstarted job with
+    the same key waits already; `at` is real time, for retries of deliveries, never business time.
+    """
+    name = what.name if isinstance(what, Job) else what
+    tx.flush()
+    connection = driver_connection(tx)
+    deferrer = _deferrer.configure_task(
+        name, allow_unknown=True, lock=lock, queueing_lock=once, schedule_at=at, connection=connection
+    )
+    if once is None:
+        deferrer.defer(**arguments)
+        return
+    try:
+        with tx.begin_nested():  # the refused insert must not end the caller's transaction
+            deferrer.defer(**arguments)
+    except procrastinate.exceptions.AlreadyEnqueued:
+        log.debug("job.already_waiting", job=name, key=once)
+
+
+def build_app(database: Database, ports: object) -> App:
+    """The queue as a worker runs it: every registered job bound to this process's ports."""
+    app = App(connector=PsycopgConnector(conninfo=database.conninfo, min_size=1, max_size=8))
+    for each in _registry.jobs.values():
+        task = app.task(name=each.name, retry=_Strategy(each.retry), pass_context=False)(_bind(each, ports))
+        if each.every:
+            app.periodic(cron=each.every)(task)
+    return app
+
+
+def _bind(each: Job, ports: object) -> Callable[..., None]:
+    def run(timestamp: int | None = None, **arguments: Argument) -> None:
+        if timestamp is not None and each.every is None:
+            arguments["timestamp"] = timestamp
+        with structlog.contextvars.bound_contextvars(job=each.name):
+            each.run(ports, **arguments)
+
+    run.__name__ = each.name
+    return run
+
+
+async def work(app: App, *, concurrency: int = 4) -> None:
+    """Run jobs until the process is told to stop."""
+    async with app.open_async():
+        await app.run_worker_async(concurrency=concurrency, fetch_job_polling_interval=1.0, listen_notify=True)
+
+
+def drain(app: App) -> None:
+    """Run every job that is due now, and those they defer, then return: for tests and one-shot commands."""
+
+    async def catch_up() -> None:
+        async with app.open_async():
+            await app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
+
+    asyncio.run(catch_up())
+
+
+async def retry_stalled(app: App) -> int:
+    """Give jobs of dead workers back to the queue; returns how many."""
+    stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS))
+    for each in stalled:
+        await app.job_manager.retry_job(each)
+        log.warning("job.stalled_retried", job=each.task_name, id=each.id)
+    return len(stalled)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much the queue holds: due now or running, due later, and given up."""
+
+    due: int
+    later: int
+    failed: int
+
+
+_COUNT = text(
+    "SELECT count(*) FILTER (WHERE status = 'doing'"
+    " OR status = 'todo' AND coalesce(scheduled_at, now()) <= now()) AS due,"
+    " count(*) FILTER (WHERE status = 'todo' AND scheduled_at > now()) AS later,"
+    " count(*) FILTER (WHERE status = 'failed') AS failed FROM procrastinate_jobs WHERE status <> 'succeeded'"
+)
+
+
+def waiting(database: Database) -> Waiting:
+    with database.reading() as connection:
+        row = connection.execute(_COUNT).one()
+    return Waiting(due=row.due, later=row.later, failed=row.failed)
+
+
+def schema_sql() -> str:
+    """The queue's own schema, applied by `blp migrate`."""
+    return _deferrer.schema_manager.get_schema()
