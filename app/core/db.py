@@ -25,7 +25,6 @@ _NAMING = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
-    "ex": "ex_%(table_name)s_%(constraint_name)s",
 }
 metadata: MetaData = SQLModel.metadata
 metadata.naming_convention = _NAMING
@@ -51,7 +50,6 @@ def text_enum(kind: type[StrEnum], *, name: str) -> TypeEngine[Any]:
 
 
 CURRENCY: Final = CHAR(3)
-MINOR: Final = BigInteger
 INSTANT: Final = DateTime(timezone=True)
 
 
@@ -67,6 +65,11 @@ def currency_check(column: str = "currency") -> CheckConstraint:
 def minor_field(**options: Any) -> Any:
     """A column of minor units."""
     return Field(sa_type=BigInteger, **options)
+
+
+def row_id() -> Any:
+    """A 64-bit serial key, for rows nobody outside refers to."""
+    return Field(default=None, primary_key=True, sa_type=BigInteger)
 
 
 class NetworkInsideTransaction(RuntimeError):

@@ -10,14 +10,14 @@ from sqlalchemy import UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, col
 
-from app.core.db import INSTANT, Table, Tx, personal
+from app.core.db import INSTANT, Table, Tx, personal, row_id
 
 
 class InboxEvent(Table, table=True):
     __tablename__ = "inbox_event"
     __table_args__ = (UniqueConstraint("source", "external_id"),)
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     source: str
     external_id: str
     type: str

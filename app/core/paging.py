@@ -18,7 +18,7 @@ class Page(Generic[T]):
     has_more: bool
 
 
-def page(tx: Tx, query: Select[tuple[T]], id_column: Any, *, limit: int, starting_after: str | None) -> Page[T]:
+def page(tx: Tx, query: Select[T], id_column: Any, *, limit: int, starting_after: str | None) -> Page[T]:
     """One page of rows ordered by id descending; ids sort by creation, so the cursor is the last id seen."""
     limit = max(1, min(limit, MAX_LIMIT))
     if starting_after is not None:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, col
 
 from app.core import audit
-from app.core.db import INSTANT, Table, Tx
+from app.core.db import INSTANT, Table, Tx, row_id
 from app.core.errors import Invalid, NotFound
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ T = TypeVar("T")
 class PolicyValue(Table, table=True):
     __tablename__ = "policy_value"
 
-    id: int | None = Field(default=None, primary_key=True)
+    id: int | None = row_id()
     name: str = Field(index=True)
     value: Any = Field(sa_type=JSONB)
     valid_from: datetime = Field(sa_type=INSTANT)

@@ -1,0 +1,21 @@
+"""${message}
+
+What an operator must know: say here whether old code keeps working and how long the locks last.
+"""
+
+import sqlalchemy as sa
+${imports if imports else ""}
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade() -> None:
+    ${downgrades if downgrades else "pass"}

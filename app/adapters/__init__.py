@@ -1,0 +1,1 @@
+"""One folder for each outside party: our words inside, theirs outside."""

@@ -1,0 +1,1 @@
+"""Terms of sale by version, and the evidence that somebody accepted them."""

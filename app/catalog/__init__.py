@@ -1,0 +1,1 @@
+"""What is sold: plans, add-ons, prices with validity."""

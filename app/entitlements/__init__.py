@@ -1,0 +1,1 @@
+"""Which features and quantities an account holds, and until when."""

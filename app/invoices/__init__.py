@@ -1,0 +1,1 @@
+"""Invoices: numbered without gaps, immutable once finalized."""

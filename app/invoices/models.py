@@ -1,0 +1,115 @@
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Numeric, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, row_id, text_enum
+
+
+class InvoiceState(StrEnum):
+    DRAFT = "draft"
+    OPEN = "open"
+    PAID = "paid"
+    VOID = "void"
+    UNCOLLECTIBLE = "uncollectible"
+
+
+class InvoiceCounter(Table, table=True):
+    """The next number of a series; its row lock makes numbers gapless (R-INV-2)."""
+
+    __tablename__ = "invoice_counter"
+    __table_args__ = (CheckConstraint("next_number >= 1", name="starts_at_one"),)
+
+    legal_entity_id: str = Field(primary_key=True, foreign_key="legal_entity.id")
+    series: str = Field(primary_key=True)
+    next_number: int
+
+
+class Invoice(Table, table=True):
+    """A legal document. Seller and buyer are frozen copies; after finalization only `state` and `paid_at` move.
+
+    A deferred trigger refuses a finalized invoice without a sealed ledger entry.
+    """
+
+    __tablename__ = "invoice"
+    __table_args__ = (
+        currency_check(),
+        UniqueConstraint("legal_entity_id", "series", "sequence"),
+        UniqueConstraint("number"),
+        CheckConstraint("total_minor = net_minor + tax_minor", name="totals_add_up"),
+        CheckConstraint("(state = 'draft') = (number IS NULL)", name="draft_has_no_number"),
+        CheckConstraint("(number IS NULL) = (sequence IS NULL)", name="number_has_sequence"),
+        CheckConstraint("(state = 'paid') = (paid_at IS NOT NULL)", name="paid_has_instant"),
+        CheckConstraint("supply_to > supply_from", name="supply_period"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    legal_entity_id: str = Field(foreign_key="legal_entity.id")
+    order_id: str = Field(foreign_key="order.id", unique=True)
+    subscription_id: str | None = Field(default=None, foreign_key="subscription.id", index=True)
+    series: str
+    sequence: int | None = None
+    number: str | None = None
+    state: InvoiceState = Field(sa_type=text_enum(InvoiceState, name="invoice_state"), index=True)
+    currency: str = Field(sa_type=CURRENCY)
+    net_minor: int = minor_field()
+    tax_minor: int = minor_field()
+    total_minor: int = minor_field()
+    issued_on: date | None = Field(default=None, index=True)
+    due_on: date | None = None
+    supply_from: date
+    supply_to: date  # exclusive
+    seller: dict[str, Any] = Field(sa_type=JSONB)
+    buyer: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
+    notes: list[str] = Field(sa_type=JSONB)
+    po_number: str = ""
+    tax_determination_id: str = Field(foreign_key="tax_determination.id")
+    test: bool = False
+    created_at: datetime = Field(sa_type=INSTANT)
+    finalized_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    paid_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class InvoiceLine(Table, table=True):
+    """A line that can be replayed: numerator, denominator, unit and rule give its amount again (R-PRO-4)."""
+
+    __tablename__ = "invoice_line"
+    __table_args__ = (
+        UniqueConstraint("invoice_id", "position"),
+        CheckConstraint("quantity > 0 AND denominator > 0 AND numerator BETWEEN 0 AND denominator", name="replayable"),
+    )
+
+    id: int | None = row_id()
+    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    position: int
+    sku: str
+    description: str
+    quantity: int
+    unit_minor: int = minor_field()
+    net_minor: int = minor_field()
+    tax_minor: int = minor_field()
+    period_from: date
+    period_to: date
+    numerator: int
+    denominator: int
+    rule: str
+
+
+class InvoiceTax(Table, table=True):
+    """Tax of the document by jurisdiction, name and rate: rounded here once (R-INV-3)."""
+
+    __tablename__ = "invoice_tax"
+    __table_args__ = (UniqueConstraint("invoice_id", "position"),)
+
+    id: int | None = row_id()
+    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    position: int
+    jurisdiction: str = Field(index=True)
+    name: str
+    rate: Any = Field(sa_type=Numeric(9, 5))
+    taxable_minor: int = minor_field()
+    tax_minor: int = minor_field()

@@ -1,0 +1,67 @@
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.core.db import INSTANT, Table, personal, row_id, text_enum
+
+
+class LicenseState(StrEnum):
+    ACTIVE = "active"
+    SUPERSEDED = "superseded"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+
+
+class License(Table, table=True):
+    """What a customer may run, until when, for how many people. The file is one rendering of it."""
+
+    __tablename__ = "license"
+    __table_args__ = (
+        CheckConstraint("seats > 0", name="seats_positive"),
+        CheckConstraint("expires_at > starts_at", name="ends_after_start"),
+        CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
+        # Whatever else goes wrong, an order line is licensed once (I2).
+        UniqueConstraint("order_id", "plan_id"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    order_id: str = Field(foreign_key="order.id")
+    plan_id: str = Field(foreign_key="plan.id")
+    file_id: str = Field(unique=True)  # the 26 characters inside the file; a renewal has new ones
+    label: str = ""
+    sku: str
+    seats: int
+    starts_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime = Field(sa_type=INSTANT)
+    grace_days: int
+    state: LicenseState = Field(sa_type=text_enum(LicenseState, name="license_state"), index=True)
+    entitlements: dict[str, Any] = Field(sa_type=JSONB)
+    kid: str
+    file_text: str = Field(sa_column_kwargs=personal("contact"))
+    file_sha256: str = Field(unique=True)
+    issued_at: datetime = Field(sa_type=INSTANT)
+    superseded_by: str | None = Field(default=None, foreign_key="license.id")
+    revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    revoked_reason: str | None = None
+
+
+class IssuanceEntry(Table, table=True):
+    """Every signature ever given, hash-chained per key, so that a stolen key's forgeries show (R-LIC-6)."""
+
+    __tablename__ = "license_issuance"
+    __table_args__ = (UniqueConstraint("kid", "sequence"),)
+
+    id: int | None = row_id()
+    kid: str
+    sequence: int = Field(sa_type=BigInteger)
+    license_id: str = Field(foreign_key="license.id", unique=True)
+    file_sha256: str
+    issued_at: datetime = Field(sa_type=INSTANT)
+    previous_hash: str
+    hash: str

@@ -1,0 +1,1 @@
+"""Previews (a priced, taxed offer that expires) and orders (a preview being bought)."""

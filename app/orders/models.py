@@ -1,0 +1,146 @@
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field
+
+from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, row_id, text_enum
+from app.core.states import declare_moves
+
+
+class OrderKind(StrEnum):
+    PURCHASE = "purchase"
+    RENEWAL = "renewal"
+
+
+class Route(StrEnum):
+    """Who finishes the deal (R-THR): nobody, sales, or the reviewer of a held order."""
+
+    AUTOMATIC = "automatic"
+    SALES = "sales"
+    REVIEW = "review"
+
+
+class OrderState(StrEnum):
+    AWAITING_PAYMENT = "awaiting_payment"
+    HELD = "held"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    CANCELED = "canceled"
+
+
+MOVES: Final = declare_moves(
+    "order",
+    {
+        (OrderState.AWAITING_PAYMENT, OrderState.COMPLETED),
+        (OrderState.AWAITING_PAYMENT, OrderState.EXPIRED),
+        (OrderState.AWAITING_PAYMENT, OrderState.CANCELED),
+        # Money that arrives after the order expired is still money: the order is completed.
+        (OrderState.EXPIRED, OrderState.COMPLETED),
+        (OrderState.CANCELED, OrderState.COMPLETED),
+        (OrderState.HELD, OrderState.AWAITING_PAYMENT),
+        (OrderState.HELD, OrderState.CANCELED),
+    },
+)
+
+
+def subscription_reference() -> Any:
+    """A subscription refers to the order that began it, so this side of the circle is added by ALTER TABLE."""
+    return Field(default=None, index=True, sa_column_args=[ForeignKey("subscription.id", use_alter=True)])
+
+
+_TOTALS_ADD_UP = "total_minor = net_minor + tax_minor AND net_minor >= 0 AND tax_minor >= 0"
+
+
+class Preview(Table, table=True):
+    """A stored offer. What is charged equals it to the minor unit, or it is refused (R-PRO-7)."""
+
+    __tablename__ = "preview"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint(_TOTALS_ADD_UP, name="totals_add_up"),
+        CheckConstraint("expires_at > created_at", name="expires_later"),
+    )
+
+    id: str = Field(primary_key=True)
+    kind: OrderKind = Field(sa_type=text_enum(OrderKind, name="kind"))
+    account_id: str | None = Field(default=None, foreign_key="account.id", index=True)
+    subscription_id: str | None = subscription_reference()
+    legal_entity_id: str = Field(foreign_key="legal_entity.id")
+    currency: str = Field(sa_type=CURRENCY)
+    # What was asked for (lines, buyer, term) and what came out (priced lines), both as JSON.
+    inputs: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
+    inputs_hash: str
+    lines: list[dict[str, Any]] = Field(sa_type=JSONB)
+    net_minor: int = minor_field()
+    tax_minor: int = minor_field()
+    total_minor: int = minor_field()
+    tax_determination_id: str = Field(foreign_key="tax_determination.id")
+    route: Route = Field(sa_type=text_enum(Route, name="route"))
+    reasons: list[dict[str, Any]] = Field(sa_type=JSONB)
+    created_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime = Field(sa_type=INSTANT, index=True)
+
+
+class Order(Table, table=True):
+    __tablename__ = "order"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint(_TOTALS_ADD_UP, name="totals_add_up"),
+        CheckConstraint("(state = 'completed') = (completed_at IS NOT NULL)", name="completed_has_instant"),
+        UniqueConstraint("id", "account_id"),
+        # One renewal per term (R-SUB-2): only a dead order makes room for another.
+        Index(
+            "uq_order_renewal_of_term", "subscription_id", "term_starts_on", unique=True,
+            postgresql_where=text("kind = 'renewal' AND state NOT IN ('expired', 'canceled')"),
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    kind: OrderKind = Field(sa_type=text_enum(OrderKind, name="kind"))
+    preview_id: str = Field(foreign_key="preview.id", unique=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    legal_entity_id: str = Field(foreign_key="legal_entity.id")
+    # For a renewal, the subscription and the first day of the term it buys.
+    subscription_id: str | None = subscription_reference()
+    term_starts_on: date | None = None
+    state: OrderState = Field(sa_type=text_enum(OrderState, name="state"), index=True)
+    route: Route = Field(sa_type=text_enum(Route, name="route"))
+    reasons: list[dict[str, Any]] = Field(sa_type=JSONB)
+    currency: str = Field(sa_type=CURRENCY)
+    net_minor: int = minor_field()
+    tax_minor: int = minor_field()
+    total_minor: int = minor_field()
+    tax_determination_id: str = Field(foreign_key="tax_determination.id")
+    buyer_name: str = Field(sa_column_kwargs=personal("name"))
+    buyer_email: str = Field(sa_column_kwargs=personal("contact"))
+    po_number: str = ""
+    # The key of the page that follows the order without signing in.
+    access_hash: str = Field(unique=True)
+    test: bool = False
+    created_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
+    completed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class OrderLine(Table, table=True):
+    __tablename__ = "order_line"
+    __table_args__ = (
+        UniqueConstraint("order_id", "position"),
+        CheckConstraint("quantity > 0", name="quantity_positive"),
+        CheckConstraint("unit_minor > 0 AND net_minor >= 0 AND tax_minor >= 0", name="amounts_not_negative"),
+    )
+
+    id: int | None = row_id()
+    order_id: str = Field(foreign_key="order.id", index=True)
+    position: int
+    plan_id: str = Field(foreign_key="plan.id")
+    price_id: str = Field(foreign_key="price.id")
+    sku: str
+    description: str
+    quantity: int
+    unit_minor: int = minor_field()
+    net_minor: int = minor_field()
+    tax_minor: int = minor_field()

@@ -1,0 +1,1 @@
+"""Money in, and the attempts to get it."""

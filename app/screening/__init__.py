@@ -1,0 +1,1 @@
+"""Whom and where the vendor may not sell to."""

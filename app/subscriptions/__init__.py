@@ -1,0 +1,1 @@
+"""What a customer has from when until when, renewed by terms."""

@@ -1,0 +1,144 @@
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import CheckConstraint, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlmodel import Field
+
+from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, row_id, text_enum
+from app.core.states import declare_moves
+
+
+class SubscriptionState(StrEnum):
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    LAPSED = "lapsed"  # ended, inside grace
+    CANCELED = "canceled"
+    EXPIRED = "expired"  # after grace
+
+
+S = SubscriptionState
+# R-SUB-1: anything else is an error.
+MOVES: Final = declare_moves(
+    "subscription",
+    {
+        (S.TRIALING, S.ACTIVE), (S.TRIALING, S.CANCELED), (S.TRIALING, S.EXPIRED),
+        (S.ACTIVE, S.PAST_DUE), (S.ACTIVE, S.LAPSED), (S.ACTIVE, S.CANCELED),
+        (S.PAST_DUE, S.ACTIVE), (S.PAST_DUE, S.LAPSED), (S.PAST_DUE, S.CANCELED),
+        (S.LAPSED, S.ACTIVE), (S.LAPSED, S.EXPIRED), (S.LAPSED, S.CANCELED),
+        (S.CANCELED, S.ACTIVE), (S.CANCELED, S.EXPIRED),
+        (S.EXPIRED, S.ACTIVE),
+    }
+)  # fmt: skip
+
+
+class TermKind(StrEnum):
+    PURCHASE = "purchase"
+    RENEWAL = "renewal"
+
+
+class Subscription(Table, table=True):
+    """`[starts_on, ends_on)` is the current term in local dates of `time_zone`; `anchor_day` is kept apart."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint("ends_on > starts_on", name="ends_after_start"),
+        CheckConstraint("anchor_day BETWEEN 1 AND 31", name="anchor_is_a_day"),
+        CheckConstraint("term_months > 0", name="term_positive"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    legal_entity_id: str = Field(foreign_key="legal_entity.id")
+    order_id: str = Field(foreign_key="order.id", unique=True)
+    state: SubscriptionState = Field(sa_type=text_enum(SubscriptionState, name="subscription_state"), index=True)
+    plan_id: str = Field(foreign_key="plan.id")
+    currency: str = Field(sa_type=CURRENCY)
+    interval: str
+    term_months: int
+    starts_on: date
+    ends_on: date = Field(index=True)
+    first_starts_on: date
+    anchor_day: int
+    anchor_month: int
+    time_zone: str
+    grace_days: int
+    contact_name: str = Field(sa_column_kwargs=personal("name"))
+    contact_email: str = Field(sa_column_kwargs=personal("contact"))
+    created_at: datetime = Field(sa_type=INSTANT)
+
+
+class SubscriptionLine(Table, table=True):
+    """What one unit costs on this subscription; ARR is kept as an integer per line, ex tax (R-FIN-1)."""
+
+    __tablename__ = "subscription_line"
+    __table_args__ = (
+        UniqueConstraint("subscription_id", "plan_id"),
+        CheckConstraint("quantity > 0 AND unit_minor > 0 AND net_minor >= 0", name="amounts"),
+    )
+
+    id: str = Field(primary_key=True)
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    plan_id: str = Field(foreign_key="plan.id")
+    price_id: str = Field(foreign_key="price.id")
+    sku: str
+    description: str
+    quantity: int
+    unit_minor: int = minor_field()
+    net_minor: int = minor_field()
+    arr_minor: int = minor_field()
+
+
+class SubscriptionTerm(Table, table=True):
+    """Every term a subscription has had. Two terms of one subscription cannot overlap."""
+
+    __tablename__ = "subscription_term"
+    __table_args__ = (
+        UniqueConstraint("subscription_id", "starts_on", "kind"),
+        CheckConstraint("ends_on > starts_on", name="ends_after_start"),
+        ExcludeConstraint(
+            ("subscription_id", "="),
+            (text("daterange(starts_on, ends_on)"), "&&"),
+            using="gist",
+            name="ex_subscription_term_no_overlap",
+        ),
+    )
+
+    id: int | None = row_id()
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    kind: TermKind = Field(sa_type=text_enum(TermKind, name="term_kind"))
+    starts_on: date
+    ends_on: date
+    order_id: str = Field(foreign_key="order.id", unique=True)
+
+
+class RenewalReminder(Table, table=True):
+    """What is to be sent and when (R-SUB-3): once per subscription, term and template, or skipped with a reason."""
+
+    __tablename__ = "renewal_reminder"
+    __table_args__ = (UniqueConstraint("subscription_id", "ends_on", "days_before"),)
+
+    id: str = Field(primary_key=True)
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    ends_on: date
+    days_before: int  # negative: days after the end
+    due_at: datetime = Field(sa_type=INSTANT, index=True)
+    sent_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    skipped_reason: str | None = None
+
+
+class RenewalLink(Table, table=True):
+    """A single-use key to renew one term of one subscription, forwardable without signing in (R-SUB-4)."""
+
+    __tablename__ = "renewal_link"
+
+    id: str = Field(primary_key=True)
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    ends_on: date
+    token_hash: str = Field(unique=True)
+    created_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime = Field(sa_type=INSTANT)
+    used_at: datetime | None = Field(default=None, sa_type=INSTANT)

@@ -1,0 +1,1 @@
+"""Every purchase, renewal and expansion is followed by one question."""

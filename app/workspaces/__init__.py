@@ -1,0 +1,1 @@
+"""Provisioned installations and the tasks that make them."""
