@@ -1,0 +1,1 @@
+"""License records, their renderings and their checks."""

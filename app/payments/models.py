@@ -66,3 +66,19 @@ class Payment(Table, table=True):
     provider: str
     provider_ref: str
     received_at: datetime = Field(sa_type=INSTANT)
+
+
+class PaymentMethod(Table, table=True):
+    """A card the provider keeps; we hold references and a label, never a number."""
+
+    __tablename__ = "payment_method"
+    __table_args__ = (UniqueConstraint("provider", "method_ref"),)
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    provider: str
+    customer_ref: str
+    method_ref: str
+    label: str
+    created_at: datetime = Field(sa_type=INSTANT)
+    removed_at: datetime | None = Field(default=None, sa_type=INSTANT)

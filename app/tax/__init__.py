@@ -1,0 +1,1 @@
+"""Which tax is due, and why."""

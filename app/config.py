@@ -1,0 +1,97 @@
+"""What a process needs to start; everything a business decides is a policy row instead (ADR 0016)."""
+
+from typing import Literal, Self
+
+from pydantic import SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from `BLP_…` variables and `.env`. Refuses to start half configured and names what is missing."""
+
+    model_config = SettingsConfigDict(env_prefix="BLP_", env_file=".env", frozen=True, extra="ignore")
+
+    env: Literal["dev", "test", "prod"] = "dev"
+    # postgresql+psycopg://user:password@host/database; without it the embedded server is used (not in prod).
+    database_url: str | None = None
+    secret_key: SecretStr | None = None
+    base_url: str = "http://127.0.0.1:8000"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    vendor_name: str = "Acme Collaboration"
+    payments: Literal["sandbox", "stripe"] = "sandbox"
+    stripe_secret_key: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api_base: str | None = None  # only for tests: another address than Stripe's
+    mail: Literal["sandbox", "smtp"] = "sandbox"
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = True
+    mail_from: str = "billing@vendor.example"
+    tax_ids: Literal["sandbox", "none"] = "sandbox"
+    trusted_proxies: tuple[str, ...] = ()
+    log_format: Literal["json", "console"] = "json"
+    pool_size: int = 10
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether any part of the outside world is the built-in sandbox."""
+        return "sandbox" in {self.payments, self.mail, self.tax_ids}
+
+    @model_validator(mode="after")
+    def refuse_half_configured(self) -> Self:
+        missing = []
+        if self.payments == "stripe":
+            missing += [
+                f"BLP_PAYMENTS=stripe needs {name}"
+                for name, value in (
+                    ("BLP_STRIPE_SECRET_KEY", self.stripe_secret_key),
+                    ("BLP_STRIPE_WEBHOOK_SECRET", self.stripe_webhook_secret),
+                )
+                if value is None or not value.get_secret_value()
+            ]
+        if self.mail == "smtp" and not self.smtp_host:
+            missing.append("BLP_MAIL=smtp needs BLP_SMTP_HOST")
+        if self.secret_key is not None and len(self.secret_key.get_secret_value()) < 32:
+            missing.append("BLP_SECRET_KEY must have at least 32 characters (openssl rand -hex 32 makes one)")
+        if self.env == "prod":
+            missing += self._missing_in_production()
+        if missing:
+            raise ValueError("; ".join(missing))
+        return self
+
+    def _missing_in_production(self) -> list[str]:
+        missing = []
+        if self.secret_key is None:
+            missing.append("BLP_ENV=prod needs BLP_SECRET_KEY")
+        if self.database_url is None:
+            missing.append("BLP_ENV=prod needs BLP_DATABASE_URL")
+        if not self.base_url.startswith("https://"):
+            missing.append("BLP_ENV=prod needs BLP_BASE_URL to begin with https://")
+        missing += [
+            f"BLP_ENV=prod refuses the sandbox: set {name}"
+            for name, value in (
+                ("BLP_PAYMENTS=stripe", self.payments), ("BLP_MAIL=smtp", self.mail), ("BLP_TAX_IDS=none", self.tax_ids)
+            )
+            if value == "sandbox"
+        ]  # fmt: skip
+        return missing
+
+
+class Misconfigured(SystemExit):
+    """Printed instead of a traceback; exit status 2."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(2)
+        self.text = text
+
+
+def load(**overrides: object) -> Settings:
+    """The settings of this process. Raises Misconfigured with one line per missing or wrong value."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # pydantic-settings checks the values itself
+    except ValidationError as exc:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in exc.errors()]
+        raise Misconfigured("BLP cannot start:\n  " + "\n  ".join(lines)) from exc

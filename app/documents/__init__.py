@@ -1,0 +1,1 @@
+"""Renders documents and mails; knows no database."""

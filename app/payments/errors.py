@@ -1,0 +1,21 @@
+from http import HTTPStatus
+
+from app.core.errors import DomainError
+
+
+class PaymentUnavailable(DomainError):
+    """The provider did not answer, or its answer leaves the outcome open."""
+
+    status, slug, title = HTTPStatus.SERVICE_UNAVAILABLE, "payment-unavailable", "The payment provider is not answering"
+
+
+class ForgedEvent(DomainError):
+    """An event whose signature, age or form does not hold; nothing of it is kept."""
+
+    status, slug, title = HTTPStatus.BAD_REQUEST, "forged-event", "This event was not sent by the payment provider"
+
+
+class AmountMismatch(DomainError):
+    """What the provider took is not what the order costs: a person has to look."""
+
+    slug, title = "amount-mismatch", "The amount paid is not the amount of the order"

@@ -1,0 +1,1 @@
+"""What is personal, its export and its erasure."""

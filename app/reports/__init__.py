@@ -1,0 +1,1 @@
+"""Finance reports: one file each; they read every domain and write nothing."""

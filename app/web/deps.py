@@ -1,0 +1,78 @@
+"""What doors are given: a unit of work, the time, and who is asking."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from app.accounts import api_keys
+from app.accounts.models import ApiKey
+from app.core.clock import transport_now
+from app.core.errors import DomainError
+from app.flows.ports import Ports
+
+
+class NotSignedIn(DomainError):
+    status, slug, title = HTTPStatus.UNAUTHORIZED, "not-signed-in", "Who is asking is not known"
+
+
+class ScopeMissing(DomainError):
+    status, slug, title = HTTPStatus.FORBIDDEN, "scope-missing", "This API key may not do that"
+
+
+def ports_of(request: Request) -> Ports:
+    return cast(Ports, request.app.state.ports)
+
+
+Wired = Annotated[Ports, Depends(ports_of)]
+
+
+def open_transaction(ports: Wired) -> Iterator[Session]:
+    with ports.db.session() as tx:
+        yield tx
+
+
+# Scope "function": the commit happens before the answer leaves, so a failed commit is a 500 and never a 200.
+Tx = Annotated[Session, Depends(open_transaction, scope="function")]
+
+
+def business_now(ports: Wired) -> datetime:
+    return ports.clock.now()
+
+
+Now = Annotated[datetime, Depends(business_now)]
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotSignedIn("Send `Authorization: Bearer blp_…` with an API key.")
+    return token.strip()
+
+
+def api_key(request: Request, ports: Wired) -> ApiKey:
+    """The key that signs this request, looked up in a unit of work of its own."""
+    with ports.db.session() as tx:
+        key = api_keys.authenticate(tx, ports.secrets, _bearer(request), transport_now())
+        if key is None:
+            raise NotSignedIn("This API key is unknown, revoked or expired.")
+        return key
+
+
+def requires(scope: str) -> Callable[[ApiKey], ApiKey]:
+    """A dependency that lets only keys with `scope` through."""
+
+    def check(key: Annotated[ApiKey, Depends(api_key)]) -> ApiKey:
+        if not key.allows(scope):
+            raise ScopeMissing(f"This needs the scope {scope}; the key has {', '.join(key.scopes) or 'none'}.")
+        return key
+
+    return check
+
+
+def client_ip(request: Request) -> str:
+    """The address of the caller; proxies are believed only where uvicorn was told to trust them."""
+    return request.client.host if request.client else ""

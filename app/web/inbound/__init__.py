@@ -1,0 +1,1 @@
+"""Events that outside parties send us: verify, store, answer."""

@@ -1,0 +1,77 @@
+"""Reads the settings and picks an adapter for each port; nothing else in the code knows which."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import FastAPI
+
+from app.adapters.http_out import GuardedHttpOut
+from app.adapters.no_tax_registry import NoTaxRegistry
+from app.adapters.sandbox import web as sandbox_web
+from app.adapters.sandbox.clock import sandbox_clock
+from app.adapters.sandbox.mail import SandboxMailer
+from app.adapters.sandbox.payments import SandboxPayments
+from app.adapters.sandbox.tax_registry import SandboxTaxRegistry
+from app.adapters.smtp import SmtpMailer
+from app.adapters.stripe.payments import StripePayments
+from app.config import Settings
+from app.core.clock import RealClock
+from app.core.db import Database
+from app.core.security import Secrets
+from app.flows.ports import Mailer, Ports
+from app.payments.provider import PaymentProvider
+
+# Only for `dev` and `test`, where losing what was sealed costs nothing; `prod` refuses to start without its own.
+_DEVELOPMENT_SECRET: Final = "development-only-secret-not-for-production"  # noqa: S105 -- config.py refuses it in prod
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    ports: Ports
+    # A whole outside party to be mounted, as (path, app); empty in production.
+    mounts: tuple[tuple[str, FastAPI], ...]
+
+
+def wire(settings: Settings, database_url: str) -> Wired:
+    """Everything a process of BLP needs, from its settings and the address of its database."""
+    database = Database(database_url, pool_size=settings.pool_size)
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else _DEVELOPMENT_SECRET
+    secrets = Secrets(secret)
+    clock = sandbox_clock(database) if settings.sandbox else RealClock()
+    ports = Ports(
+        db=database,
+        clock=clock,
+        secrets=secrets,
+        payments=_payments(settings, database, secrets),
+        mailer=_mailer(settings, database),
+        tax_ids=SandboxTaxRegistry() if settings.tax_ids == "sandbox" else NoTaxRegistry(),
+        http=GuardedHttpOut(allow_loopback=settings.sandbox),
+        base_url=settings.base_url.rstrip("/"),
+        vendor_name=settings.vendor_name,
+        test_mode=settings.sandbox,
+    )
+    mounts = (("/sandbox", sandbox_web.build(ports)),) if settings.sandbox else ()
+    return Wired(ports, mounts)
+
+
+def _payments(settings: Settings, database: Database, secrets: Secrets) -> PaymentProvider:
+    if settings.payments == "stripe" and settings.stripe_secret_key and settings.stripe_webhook_secret:
+        return StripePayments(
+            api_key=settings.stripe_secret_key.get_secret_value(),
+            webhook_secret=settings.stripe_webhook_secret.get_secret_value(),
+            api_base=settings.stripe_api_base,
+        )
+    return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"))
+
+
+def _mailer(settings: Settings, database: Database) -> Mailer:
+    if settings.mail == "sandbox":
+        return SandboxMailer(database, sandbox_clock(database))
+    return SmtpMailer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        user=settings.smtp_user,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else "",
+        starttls=settings.smtp_starttls,
+        sender=settings.mail_from,
+    )

@@ -1,0 +1,12 @@
+"""The worker process: runs jobs, and the schedule that wakes the business every minute."""
+
+import asyncio
+
+from app.core import jobs
+from app.flows import schedule  # noqa: F401 -- importing the flows registers their jobs
+from app.flows.ports import Ports
+
+
+def run(ports: Ports, *, concurrency: int = 4) -> None:
+    """Work until SIGINT or SIGTERM."""
+    asyncio.run(jobs.work(jobs.build_app(ports.db, ports), concurrency=concurrency))

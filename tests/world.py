@@ -1,0 +1,56 @@
+"""What a test holds in its hands: one running installation."""
+
+import os
+from dataclasses import dataclass, field
+
+import httpx
+
+from app.config import Settings
+from app.core import jobs
+from app.core.db import Database
+from app.flows.ports import Ports
+from app.wiring import Wired
+
+FULL = os.environ.get("BLP_TEST_FULL") == "1"
+
+
+def full(count: int) -> int:
+    """A count for `make test-full`; about 1 % of it, at least 3, otherwise."""
+    return count if FULL else max(3, count // 100)
+
+
+@dataclass
+class World:
+    """One installation, running."""
+
+    settings: Settings
+    wired: Wired
+    url: str
+    _clients: list[httpx.Client] = field(default_factory=list)
+
+    @property
+    def ports(self) -> Ports:
+        return self.wired.ports
+
+    @property
+    def db(self) -> Database:
+        return self.ports.db
+
+    def browser(self) -> httpx.Client:
+        """A new client with its own cookies that does not follow redirects."""
+        client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        self._clients.append(client)
+        return client
+
+    def api(self, key: str) -> httpx.Client:
+        client = self.browser()
+        client.headers["Authorization"] = f"Bearer {key}"
+        return client
+
+    def work(self) -> None:
+        """Run every job that is due, and what those defer."""
+        jobs.drain(jobs.build_app(self.db, self.ports))
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
