@@ -511,6 +511,21 @@ def upgrade() -> None:
     op.create_index(op.f("ix_member_email"), "member", ["email"], unique=False)
     op.create_index("uq_member_account_email", "member", ["account_id", sa.literal_column("lower(email)")], unique=True)
     op.create_table(
+        "payment_method",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("customer_ref", sa.String(), nullable=False),
+        sa.Column("method_ref", sa.String(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_payment_method_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payment_method")),
+        sa.UniqueConstraint("provider", "method_ref", name=op.f("uq_payment_method_provider_method_ref")),
+    )
+    op.create_index(op.f("ix_payment_method_account_id"), "payment_method", ["account_id"], unique=False)
+    op.create_table(
         "preview",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column(
@@ -702,7 +717,6 @@ def upgrade() -> None:
         sa.Column("buyer_name", sa.String(), nullable=False),
         sa.Column("buyer_email", sa.String(), nullable=False),
         sa.Column("po_number", sa.String(), nullable=False),
-        sa.Column("access_hash", sa.String(), nullable=False),
         sa.Column("test", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
@@ -722,7 +736,6 @@ def upgrade() -> None:
             ["tax_determination_id"], ["tax_determination.id"], name=op.f("fk_order_tax_determination_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_order")),
-        sa.UniqueConstraint("access_hash", name=op.f("uq_order_access_hash")),
         sa.UniqueConstraint("id", "account_id", name=op.f("uq_order_id_account_id")),
         sa.UniqueConstraint("preview_id", name=op.f("uq_order_preview_id")),
     )
@@ -777,14 +790,12 @@ def upgrade() -> None:
         sa.Column("contact_name", sa.String(), nullable=False),
         sa.Column("contact_email", sa.String(), nullable=False),
         sa.Column("note", sa.String(), nullable=False),
-        sa.Column("access_hash", sa.String(), nullable=False),
         sa.Column("closed_reason", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_quote_account_id")),
         sa.ForeignKeyConstraint(["preview_id"], ["preview.id"], name=op.f("fk_quote_preview_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quote")),
-        sa.UniqueConstraint("access_hash", name=op.f("uq_quote_access_hash")),
         sa.UniqueConstraint("preview_id", name=op.f("uq_quote_preview_id")),
     )
     op.create_index(op.f("ix_quote_account_id"), "quote", ["account_id"], unique=False)

@@ -117,8 +117,6 @@ class Order(Table, table=True):
     buyer_name: str = Field(sa_column_kwargs=personal("name"))
     buyer_email: str = Field(sa_column_kwargs=personal("contact"))
     po_number: str = ""
-    # The key of the page that follows the order without signing in.
-    access_hash: str = Field(unique=True)
     test: bool = False
     created_at: datetime = Field(sa_type=INSTANT)
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
