@@ -185,7 +185,7 @@ def _trial(claims: LicenseClaims) -> Iterator[Finding]:
                 f"The term is exactly {_words(duration)}, which a server takes for a trial and accepts only once.",
             )
         return
-    if duration <= _REPEATABLE_UP_TO or duration >= _REPEATABLE_FROM:
+    if timedelta(0) < duration <= _REPEATABLE_UP_TO or duration >= _REPEATABLE_FROM:
         yield finding(
             LintCode.TRIAL_REPEATABLE,
             Severity.WARNING,
