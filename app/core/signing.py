@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from enum import StrEnum
 from http import HTTPStatus
 from threading import Lock
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from app.core.canonical import canonical_json
 from app.core.errors import DomainError
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
@@ -181,33 +182,6 @@ def thumbprint(key: PrivateKey | PublicKey) -> str:
     members = _key_members(_public_half(key))
     required = {name: value for name, value in members.items() if name in {"kty", "crv", "x", "n", "e"}}
     return _base64url(hashlib.sha256(canonical_json(required)).digest())
-
-
-def canonical_json(value: object) -> bytes:
-    """JSON that has one spelling: keys sorted by code point, no spaces, UTF-8 unescaped.
-
-    Takes mappings with string keys, sequences, strings, whole numbers, booleans and None. Raises TypeError on
-    anything else, floats among them: two languages print 0.1 + 0.2 differently, and NaN is not JSON. Raises
-    ValueError on a string that is not Unicode text (a lone surrogate).
-    """
-    try:
-        return json.dumps(
-            _plain(value), ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-        ).encode()
-    except UnicodeEncodeError as exc:
-        raise ValueError("a string holds half of a character and cannot be written as UTF-8") from exc
-
-
-def _plain(value: object) -> object:
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise TypeError("the keys of a JSON object are strings")
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [_plain(item) for item in value]
-    raise TypeError(f"{type(value).__name__} has no canonical JSON form")
 
 
 def _private_pem(key: PrivateKey) -> bytes:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self, TypeGuard
 
-from app.core.signing import canonical_json
+from app.core.canonical import canonical_json
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64: Final = range(-(2**63), 2**63)
@@ -135,12 +135,12 @@ class LicenseClaims:
             "is_trial": self.is_trial,
             "is_gov_sku": self.is_gov_sku,
             "is_seat_count_enforced": self.is_seat_count_enforced,
-            "features": self.features,
+            "features": dict(self.features),
         }
         if self.extra_users is not None:
             stated["extra_users"] = self.extra_users
         if self.limits is not None:
-            stated["limits"] = self.limits
+            stated["limits"] = dict(self.limits)
         document = canonical_json(stated)
         return document + b" " * ((2 - len(document)) % 3)  # 256 signature bytes leave 1, so the payload must leave 2
 

@@ -14,6 +14,7 @@ from typing import Final
 from app.licenses.findings import Finding, Severity
 from app.licenses.linter import rejection_findings
 from app.licenses.mattermost import LicenseFileRejected
+from app.licenses.models import LicenseState
 
 
 class Code(StrEnum):
@@ -32,13 +33,6 @@ class Code(StrEnum):
     ENTITLEMENT_MISSING = "entitlement_missing"
     SEATS_EXCEEDED = "seats_exceeded"
     SEATS_OVER_COUNT = "seats_over_count"
-
-
-class Status(StrEnum):
-    ACTIVE = "active"
-    SUPERSEDED = "superseded"
-    REVOKED = "revoked"
-    SUSPENDED = "suspended"
 
 
 class Credential(StrEnum):
@@ -75,7 +69,7 @@ class ValidationFacts:
     `fingerprints` are the servers bound now.
     """
 
-    status: Status
+    state: LicenseState
     starts_at: datetime
     expires_at: datetime
     grace_days: int
@@ -113,7 +107,7 @@ def decide(facts: ValidationFacts | None, request: ValidationRequest, now: datet
     Whoever shows a bare key gets one and the same answer for unknown, revoked and foreign, so that keys cannot be
     probed; the signed file and the owner's API key get the true code.
     """
-    if facts is None or (request.credential is Credential.BARE_KEY and facts.status is Status.REVOKED):
+    if facts is None or (request.credential is Credential.BARE_KEY and facts.state is LicenseState.REVOKED):
         return _UNKNOWN
     findings = tuple(finding for guard in _GUARDS for finding in guard(facts, request, now))
     blocking = [each for each in findings if each.blocks]
@@ -149,9 +143,9 @@ _UNKNOWN: Final = Decision(
 
 
 def _withdrawn(facts: ValidationFacts, _request: ValidationRequest, _now: datetime) -> Iterator[Finding]:
-    if facts.status is Status.REVOKED:
+    if facts.state is LicenseState.REVOKED:
         yield _blocks(Code.REVOKED, "The license was revoked.")
-    if facts.status is Status.SUSPENDED:
+    if facts.state is LicenseState.SUSPENDED:
         yield _blocks(Code.SUSPENDED, "The license is suspended.")
 
 
@@ -171,7 +165,7 @@ def _term(facts: ValidationFacts, _request: ValidationRequest, now: datetime) ->
 
 def _replaced(facts: ValidationFacts, _request: ValidationRequest, _now: datetime) -> Iterator[Finding]:
     # The older file goes on working until its own end: nobody is cut off between paying and installing.
-    if facts.status is Status.SUPERSEDED:
+    if facts.state is LicenseState.SUPERSEDED:
         yield _warns(Code.SUPERSEDED, "A newer license file has taken the place of this one.")
 
 

@@ -1,8 +1,7 @@
-"""Keys and signatures: one purpose per signature, one parse per key, one spelling per document (ADR 0011)."""
+"""Keys and signatures: one purpose per signature, one parse per key (ADR 0011)."""
 
 import json
 from itertools import permutations
-from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -19,7 +18,6 @@ from app.core.signing import (
     PurposeNotAllowed,
     Signer,
     UnusableKey,
-    canonical_json,
     generate_ed25519_key,
     generate_rsa_key,
     load_ed25519_private_key,
@@ -203,43 +201,6 @@ def test_what_holds_no_usable_public_key_is_refused(text: bytes) -> None:
 def test_a_private_key_given_for_a_public_one_is_refused(text: bytes) -> None:
     with pytest.raises(UnusableKey, match="private"):
         load_public_keys(text)
-
-
-json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
-    max_leaves=12,
-)
-
-
-@given(json_values)
-def test_canonical_json_means_what_was_given(value: object) -> None:
-    assert json.loads(canonical_json(value)) == value
-
-
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers(), max_size=6), st.randoms())
-def test_canonical_json_has_one_spelling_whatever_the_order(value: dict[str, int], random: Any) -> None:
-    items = list(value.items())
-    random.shuffle(items)
-    assert canonical_json(dict(items)) == canonical_json(value)
-
-
-def test_canonical_json_is_compact_sorted_and_unescaped() -> None:
-    value = {"b": [1, None, True], "a": {"ö": "Ω\n"}, "B": ("x",), "purpose": Purpose.AUDIT_HEAD}
-    assert canonical_json(value).decode() == ('{"B":["x"],"a":{"ö":"Ω\\n"},"b":[1,null,true],"purpose":"audit-head"}')
-
-
-@pytest.mark.parametrize(
-    "value", [1.0, float("nan"), float("inf"), [0.5], {"a": {"b": 1.5}}, b"x", {1: 2}, {1, 2}, object()]
-)
-def test_canonical_json_refuses_what_has_more_than_one_spelling(value: object) -> None:
-    with pytest.raises(TypeError):
-        canonical_json(value)
-
-
-def test_canonical_json_refuses_half_a_character() -> None:
-    with pytest.raises(ValueError, match="half of a character"):
-        canonical_json({"name": "\ud800"})
 
 
 def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:

@@ -9,17 +9,18 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.licenses.decision import Code, Credential, Decision, Status, ValidationFacts, ValidationRequest, refuse_file
+from app.licenses.decision import Code, Credential, Decision, ValidationFacts, ValidationRequest, refuse_file
 from app.licenses.decision import decide as decide_on
 from app.licenses.findings import Severity
 from app.licenses.linter import is_expired
 from app.licenses.mattermost import LicenseFileRejected, verify_file
+from app.licenses.models import LicenseState
 from tests.licenses.making import NOW, claims
 
 START, END = NOW - timedelta(days=300), NOW + timedelta(days=65)
 MS = timedelta(milliseconds=1)
 ACTIVE = ValidationFacts(
-    status=Status.ACTIVE,
+    state=LicenseState.ACTIVE,
     starts_at=START,
     expires_at=END,
     grace_days=10,
@@ -69,9 +70,9 @@ def test_the_term_decides_to_the_millisecond(now: datetime, valid: bool, code: s
 @pytest.mark.parametrize(
     ("facts", "asked", "valid", "found"),
     [
-        ({"status": Status.SUPERSEDED}, {}, True, ["superseded"]),
-        ({"status": Status.SUSPENDED}, {}, False, ["suspended"]),
-        ({"status": Status.REVOKED}, {}, False, ["revoked"]),
+        ({"state": LicenseState.SUPERSEDED}, {}, True, ["superseded"]),
+        ({"state": LicenseState.SUSPENDED}, {}, False, ["suspended"]),
+        ({"state": LicenseState.REVOKED}, {}, False, ["revoked"]),
         ({}, {"fingerprint": "gamma"}, False, ["activation_limit_reached"]),
         ({"activation_limit": 3}, {"fingerprint": "gamma"}, False, ["not_activated"]),
         ({"activation_limit": None}, {"fingerprint": "gamma"}, False, ["not_activated"]),
@@ -103,7 +104,7 @@ def test_each_guard_speaks_for_itself(
 def test_all_findings_are_given_and_the_first_refusal_is_the_headline() -> None:
     decision = decide(
         END + timedelta(days=99),
-        status=Status.SUSPENDED,
+        state=LicenseState.SUSPENDED,
         fingerprint="gamma",
         entitlements={"bots"},
         reported_users=500,
@@ -121,7 +122,7 @@ def test_an_allowed_overage_does_not_hide_an_ended_term() -> None:
 
 
 def test_a_warning_never_stands_in_front_of_a_refusal() -> None:
-    decision = decide(END + MS, status=Status.SUPERSEDED, entitlements={"bots"})
+    decision = decide(END + MS, state=LicenseState.SUPERSEDED, entitlements={"bots"})
     assert codes(decision) == ["in_grace", "superseded", "entitlement_missing"]
     assert (decision.valid, decision.code) == (False, "entitlement_missing")
 
@@ -134,7 +135,7 @@ def test_a_bare_key_cannot_tell_unknown_revoked_and_foreign_apart(
     revoked = decide(
         END + timedelta(days=99),
         credential=Credential.BARE_KEY,
-        status=Status.REVOKED,
+        state=LicenseState.REVOKED,
         fingerprint=fingerprint,
         entitlements=entitlements,
     )
@@ -145,13 +146,17 @@ def test_a_bare_key_cannot_tell_unknown_revoked_and_foreign_apart(
 
 @pytest.mark.parametrize("credential", [Credential.SIGNED_FILE, Credential.OWNER_API_KEY])
 def test_the_signed_file_and_the_owners_key_get_the_true_code(credential: Credential) -> None:
-    revoked = decide(credential=credential, status=Status.REVOKED)
+    revoked = decide(credential=credential, state=LicenseState.REVOKED)
     assert (revoked.code, revoked.reveals) == ("revoked", True)
 
 
 @pytest.mark.parametrize(
     ("facts", "code"),
-    [({"status": Status.SUSPENDED}, "suspended"), ({"expires_at": START, "grace_days": 0}, "expired"), ({}, "valid")],
+    [
+        ({"state": LicenseState.SUSPENDED}, "suspended"),
+        ({"expires_at": START, "grace_days": 0}, "expired"),
+        ({}, "valid"),
+    ],
 )
 def test_a_bare_key_learns_everything_else(facts: dict[str, Any], code: str) -> None:
     decision = decide(credential=Credential.BARE_KEY, **facts)
@@ -168,7 +173,7 @@ def test_a_file_that_cannot_be_believed_is_answered_with_its_fault(keys: list[RS
 
 facts = st.builds(
     ValidationFacts,
-    status=st.sampled_from(Status),
+    state=st.sampled_from(LicenseState),
     starts_at=st.timedeltas(timedelta(days=-900), timedelta(days=900)).map(lambda d: NOW + d),
     expires_at=st.timedeltas(timedelta(days=-900), timedelta(days=900)).map(lambda d: NOW + d),
     grace_days=st.integers(0, 60),
@@ -209,7 +214,7 @@ def test_valid_means_that_nothing_blocks_and_the_headline_is_among_the_findings(
 
 @given(facts, requests)
 def test_a_withdrawn_license_is_never_valid(stated: ValidationFacts, request: ValidationRequest) -> None:
-    if stated.status in {Status.REVOKED, Status.SUSPENDED}:
+    if stated.state in {LicenseState.REVOKED, LicenseState.SUSPENDED}:
         assert not decide_on(stated, request, NOW).valid
 
 
@@ -230,7 +235,7 @@ def test_every_code_says_what_to_do() -> None:
     every = [
         decide(START - MS), decide(END + MS), decide(END + timedelta(days=99)), decide(fingerprint="gamma"),
         decide(fingerprint="gamma", activation_limit=9), decide(entitlements={"bots"}), decide(reported_users=999),
-        decide(reported_users=999, seats_enforced=True), *(decide(status=status) for status in Status),
+        decide(reported_users=999, seats_enforced=True), *(decide(state=state) for state in LicenseState),
         decide_on(None, ValidationRequest(Credential.BARE_KEY), NOW),
     ]  # fmt: skip
     findings = [finding for decision in every for finding in decision.findings]
