@@ -12,6 +12,7 @@ PREFIXES: Final = frozenset(
     "acc mem stf pln prc prv quo ord sub sln inv ili cn pay pat ref dis lic act wsp tsk srv evt whe whd key rep "
     "acn trm tid pmt txd ent ses sil leg rem exp img cer".split()
 )
+_LOWER_ALPHANUMERIC: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _CROCKFORD: Final = frozenset("0123456789abcdefghjkmnpqrstvwxyz")
 
 
@@ -43,3 +44,11 @@ def new_secret(n_bytes: int = 32) -> str:
 def new_digits(count: int) -> str:
     """A code to be typed by a person."""
     return "".join(secrets.choice("0123456789") for _ in range(count))
+
+
+def new_license_file_id() -> str:
+    """26 random lower-case letters and digits (134 bits): the form in which the product stores a license file's id.
+
+    Without a prefix: the product takes letters and digits only (R-LIC-2).
+    """
+    return "".join(secrets.choice(_LOWER_ALPHANUMERIC) for _ in range(26))
