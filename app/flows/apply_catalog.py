@@ -154,9 +154,8 @@ def _price_series(run: _Run, plan: Plan, stored: list[Price], wanted: list[file.
         price = known.get(row.valid_from)
         shown = Money(row.unit_minor, row.currency)
         if price is None:
-            previous = max(
-                (p for p in stored if p.valid_from < row.valid_from), key=lambda p: p.valid_from, default=None
-            )
+            earlier = [each for each in stored if each.valid_from < row.valid_from]
+            previous = earlier[-1] if earlier else None
             if previous is not None and (previous.valid_to is None or previous.valid_to > row.valid_from):
                 previous.valid_to = row.valid_from
                 run.tx.flush()
@@ -168,8 +167,9 @@ def _price_series(run: _Run, plan: Plan, stored: list[Price], wanted: list[file.
             run.changes.append(f"+ price {plan.sku} {shown} per {row.interval} from {row.valid_from}")
         elif price.unit_minor != row.unit_minor:
             raise CatalogInvalid(
-                f"The price of {plan.sku} per {row.interval} from {row.valid_from} is {Money(price.unit_minor, row.currency)}"
-                f" and cannot become {shown}: add a row with a later `from` instead.", param="prices",
+                f"The price of {plan.sku} per {row.interval} from {row.valid_from} is"
+                f" {Money(price.unit_minor, row.currency)} and cannot become {shown}:"
+                " add a row with a later `from` instead.", param="prices",
             )  # fmt: skip
 
 

@@ -1,1 +1,1 @@
-"""Which tax is due, and why."""
+"""Which tax a sale bears, and why: pure rules over dated, cited data (R-TAX)."""

@@ -1,6 +1,7 @@
 """Periods: anchored, tiling, half-open (R-PRO-2)."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ def test_periods_tile_without_gap_or_overlap(start: date, interval: str, count: 
     made = list(periods(start, interval, count, anchor))
     assert len(made) == count
     assert made[0].start == start
-    assert all(before.end == after.start for before, after in zip(made, made[1:], strict=False))
+    assert all(before.end == after.start for before, after in pairwise(made))
     assert all(period.days > 0 for period in made)
 
 

@@ -1,0 +1,127 @@
+"""Canada (R-TAX-4): GST and HST under one federal registration, QST and PST under each province's own.
+
+Excise Tax Act Part IX; a seller under the simplified regime does not charge a buyer who gives a GST/HST number,
+one registered in full charges everybody. Quebec follows the same pattern; PST spares no business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from app.tax.eu import is_number_of
+from app.tax.places import Place
+from app.tax.products import Product
+from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, read_sources
+from app.tax.request import Request, Seller
+from app.tax.ruling import Charge, Ruling, Treatment, not_collecting, percent, review
+
+RELIEF_NOTE = "No GST/HST or QST charged: the recipient is registered and accounts for the tax where liable"
+
+
+@dataclass(frozen=True, slots=True)
+class Levy:
+    """GST, HST, QST or a provincial sales tax. `id` is the number that relieves a business; empty for none."""
+
+    name: str
+    jurisdiction: str
+    registered_in: str
+    provinces: frozenset[str]
+    id: str
+    rates: tuple[RateRow, ...]
+    taxed_from: Mapping[str, date]
+
+
+@dataclass(frozen=True, slots=True)
+class Canada:
+    provinces: Mapping[str, str]
+    levies: tuple[Levy, ...]
+
+
+def read_canada(document: Document) -> Canada:
+    """Raises BadTaxData where a province is unknown or has not exactly one federal levy."""
+    sources = read_sources(document)
+    provinces: Mapping[str, str] = document["provinces"]
+    federal = [
+        Levy(e["name"], e["jurisdiction"], "CA", frozenset(e["provinces"]), e["id"],
+             read_rates(e["rates"], sources, e["jurisdiction"]), {})
+        for e in document["federal"]
+    ]  # fmt: skip
+    own = [
+        Levy(e["name"], f"CA-{e['province']}", f"CA-{e['province']}", frozenset({e["province"]}),
+             e["id"] if e["relief"] == "registered" else "",
+             read_rates(e["rates"], sources, f"CA-{e['province']}"), e["taxed"])
+        for e in document["provincial"]
+    ]  # fmt: skip
+    covered = sorted(code for levy in federal for code in levy.provinces)
+    if covered != sorted(provinces):
+        raise BadTaxData(f"each province needs exactly one of GST and HST, not {covered}")
+    if unknown := {code for levy in own for code in levy.provinces} - set(provinces):
+        raise BadTaxData(f"no such province: {unknown}")
+    return Canada(provinces, (*federal, *own))
+
+
+def rule(request: Request, place: Place, product: Product, canada: Canada) -> Ruling:
+    """One ruling for all levies of the province: relieved ones are listed at 0 beside those that are due."""
+    seller, on = request.seller, request.date
+    province = place.region or ""
+    if province not in canada.provinces:
+        held = any(r.jurisdiction.startswith("CA") and r.in_force(on) for r in seller.registrations)
+        return review("CA", "The province of the buyer is missing or unknown; the rate depends on it.") if held else (
+            not_collecting("CA", "Canada"))  # fmt: skip
+    jurisdiction, name = f"CA-{province}", canada.provinces[province]
+    levies = [levy for levy in canada.levies if province in levy.provinces]
+    collected = [levy for levy in levies if seller.registration(levy.registered_in, on)]
+    if not collected:
+        return not_collecting(jurisdiction, name)
+    charges: list[Charge] = []
+    reliefs: list[str] = []
+    for levy in collected:
+        if levy.taxed_from and on < levy.taxed_from[product.kind]:
+            continue
+        row = on_day(levy.rates, on)
+        if row is None or row.validity.grade == "C":
+            return review(jurisdiction, f"No {levy.name} rate of {name} is certain for {on}.", "province")
+        why = _relief(request, levy)
+        reliefs += [why] if why else []
+        charges.append(Charge(levy.jurisdiction, levy.name, Decimal(0) if why else row.rate))
+    return _ruling(jurisdiction, name, charges, reliefs, [levy for levy in levies if levy not in collected])
+
+
+def _ruling(jurisdiction: str, name: str, charges: list[Charge], reliefs: list[str], missing: list[Levy]) -> Ruling:
+    due = [charge for charge in charges if charge.rate]
+    gap = "".join(f" {levy.name} is not collected: no registration in {levy.registered_in}." for levy in missing)
+    relieved = f" {RELIEF_NOTE}." if "number" in reliefs else ""
+    if due:
+        sums = " and ".join(f"{charge.name} {percent(charge.rate)} %" for charge in due)
+        certificates = " An exemption certificate relieves the rest." if "certificate" in reliefs else ""
+        return Ruling(Treatment.STANDARD, jurisdiction, f"Sale in {name}: {sums}.{relieved}{certificates}{gap}",
+                      "province", tuple(charges), note=relieved.strip())  # fmt: skip
+    if "number" in reliefs:
+        return Ruling(Treatment.REVERSE_CHARGE, jurisdiction, f"Registered business in {name}.{relieved}{gap}",
+                      "province", note=relieved.strip())  # fmt: skip
+    if "certificate" in reliefs:
+        return Ruling(Treatment.CUSTOMER_EXEMPT, jurisdiction, f"The buyer's certificate exempts it in {name}.{gap}",
+                      "province", note="Exempt: certificate on file.")  # fmt: skip
+    return Ruling(
+        Treatment.PRODUCT_EXEMPT, jurisdiction, f"{name} does not tax this product on that day.{gap}", "province"
+    )
+
+
+def _relief(request: Request, levy: Levy) -> str | None:
+    """`number` or `certificate` where this buyer is spared this levy."""
+    buyer, on = request.buyer, request.date
+    if any(e.relieves(place, on) for e in buyer.exemptions for place in {levy.jurisdiction, levy.registered_in}):
+        return "certificate"
+    known = bool(levy.id) and any(is_number_of(t, (levy.id,)) for t in buyer.tax_ids)
+    if buyer.type == "business" and known and simplified(request.seller, levy.registered_in, on):
+        return "number"
+    return None
+
+
+def simplified(seller: Seller, jurisdiction: str, on: date) -> bool:
+    """Whether the seller is registered there as a non-resident. Quebec's specified regime goes with the federal one."""
+    if "CA" in seller.established_in():
+        return False
+    schemes = [r.scheme.casefold() for code in ("CA", jurisdiction) if (r := seller.registration(code, on))]
+    return any(word in scheme for scheme in schemes for word in ("simplified", "specified"))
