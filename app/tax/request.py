@@ -151,3 +151,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return {name: _plain(getattr(value, name)) for name in value.__slots__}
+
+
+def to_json(request: Request) -> dict[str, Any]:
+    """The request as plain JSON values, to be kept beside its answer."""
+    plain: dict[str, Any] = _plain(request)
+    return plain

@@ -1,0 +1,134 @@
+"""Customer organizations and the seller they buy from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from babel.core import get_global
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from app.accounts.models import (
+    Account,
+    AccountTaxId,
+    BuyerType,
+    LegalEntity,
+    Member,
+    Role,
+    SellerRegistration,
+    TaxIdStatus,
+)
+from app.core import events
+from app.core.db import Tx
+from app.core.errors import NotFound, Unavailable
+from app.core.ids import new_id
+
+# Where a country has several zones, the one most of its businesses keep; an account can change its own.
+_USUAL_ZONE: Final = {
+    "AU": "Australia/Sydney", "BR": "America/Sao_Paulo", "CA": "America/Toronto", "CL": "America/Santiago",
+    "CN": "Asia/Shanghai", "ES": "Europe/Madrid", "ID": "Asia/Jakarta", "MX": "America/Mexico_City",
+    "NZ": "Pacific/Auckland", "PT": "Europe/Lisbon", "RU": "Europe/Moscow", "UA": "Europe/Kyiv",
+    "US": "America/New_York",
+}  # fmt: skip
+
+
+def time_zone_of(country: str) -> str:
+    """An IANA zone for a new account; UTC for a territory without one."""
+    if country in _USUAL_ZONE:
+        return _USUAL_ZONE[country]
+    zones = get_global("territory_zones").get(country, [])
+    return str(zones[0]) if zones else "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class BuyerDetails:
+    """Who buys, as typed at checkout; checked by the flow that prices it."""
+
+    email: str
+    name: str
+    company: str
+    type: BuyerType
+    country: str
+    region: str
+    postcode: str
+    city: str
+    line1: str
+    line2: str
+    locale: str
+
+
+def seller(tx: Tx) -> LegalEntity:
+    """The legal entity that sells. Raises Unavailable before a catalog was applied."""
+    entity = tx.execute(select(LegalEntity).order_by(col(LegalEntity.code)).limit(1)).scalar_one_or_none()
+    if entity is None:
+        raise Unavailable("Nothing is sold here yet: `blp catalog apply FILE` loads a catalog.")
+    return entity
+
+
+def registrations(tx: Tx, legal_entity_id: str) -> list[SellerRegistration]:
+    query = select(SellerRegistration).where(col(SellerRegistration.legal_entity_id) == legal_entity_id)
+    return list(tx.execute(query.order_by(col(SellerRegistration.jurisdiction))).scalars())
+
+
+def get(tx: Tx, account_id: str) -> Account:
+    account = tx.get(Account, account_id)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
+
+def account_for_buyer(tx: Tx, buyer: BuyerDetails, now: datetime) -> Account:
+    """The account an unsigned buyer's order belongs to: the one its e-mail may buy for, else a new one.
+
+    An address typed by somebody who is not signed in never changes an existing account; the order keeps its
+    own copy of what was typed.
+    """
+    existing = account_id_for_buyer(tx, buyer.email)
+    return get(tx, existing) if existing else _open(tx, buyer, now)
+
+
+def account_id_for_buyer(tx: Tx, email: str) -> str | None:
+    """The oldest account that this address may buy for."""
+    return tx.execute(
+        select(col(Account.id))
+        .join(Member, col(Member.account_id) == col(Account.id))
+        .where(
+            func.lower(col(Member.email)) == email.lower(),
+            col(Member.removed_at).is_(None),
+            col(Member.role).in_([Role.OWNER, Role.BUYER]),
+        )
+        .order_by(col(Account.created_at))
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def _open(tx: Tx, buyer: BuyerDetails, now: datetime) -> Account:
+    account = Account(
+        id=new_id("acc"), name=buyer.company or buyer.name, type=buyer.type, email=buyer.email, line1=buyer.line1,
+        line2=buyer.line2, city=buyer.city, region=buyer.region, postcode=buyer.postcode, country=buyer.country,
+        time_zone=time_zone_of(buyer.country), locale=buyer.locale, created_at=now,
+    )  # fmt: skip
+    tx.add(account)
+    tx.flush()
+    tx.add(Member(
+        id=new_id("mem"), account_id=account.id, email=buyer.email, name=buyer.name, role=Role.OWNER, created_at=now
+    ))  # fmt: skip
+    events.append(tx, "account.opened", account.id, now=now, account_id=account.id, country=account.country)
+    return account
+
+
+def keep_tax_ids(tx: Tx, account_id: str, tax_ids: Iterable[tuple[str, str, str]], now: datetime) -> None:
+    """Remember (type, value, status) given with an order, so that a renewal starts from them."""
+    known = {
+        (each.type, each.value): each
+        for each in tx.execute(select(AccountTaxId).where(col(AccountTaxId.account_id) == account_id)).scalars()
+    }
+    for kind, value, status in tax_ids:
+        row = known.get((kind, value))
+        if row is None:
+            row = AccountTaxId(
+                id=new_id("tid"), account_id=account_id, type=kind, value=value, status=TaxIdStatus(status)
+            )
+            tx.add(row)
+        row.status, row.checked_at = TaxIdStatus(status), now

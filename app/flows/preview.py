@@ -1,0 +1,223 @@
+"""What it would cost, taxed, with its route: stored, so that what is charged equals what was shown (R-PRO-7).
+
+Prices are read, the buyer's tax number is checked with its registry (outside any transaction), tax is
+determined, the route decided, and the whole is kept for a day.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from app.accounts import service as accounts
+from app.accounts.models import BuyerType, LegalEntity
+from app.accounts.service import BuyerDetails
+from app.catalog import service as catalog
+from app.catalog.models import Interval, Plan, PlanKind
+from app.core import policy
+from app.core.clock import local_date
+from app.core.db import Tx
+from app.core.errors import Invalid
+from app.core.money import Money
+from app.flows.ports import Ports
+from app.orders import routing
+from app.orders import service as orders
+from app.orders.errors import ConsumersNotServed, SeatsOutOfRange
+from app.orders.models import OrderKind, Preview
+from app.orders.service import PricedLine
+from app.screening import destinations
+from app.tax import request as taxing
+from app.tax import service as tax
+from app.tax.determination import Determination, Treatment, determine
+
+PREVIEW_HOURS: Final = policy.declare(
+    policy.Policy("preview_hours", 24, policy.whole_number(minimum=1), "How long a shown price holds.")
+)
+TERM_MONTHS: Final = {Interval.MONTH: 1, Interval.YEAR: 12}
+ROLLING: Final = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class LineRequest:
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaxIdGiven:
+    type: str
+    value: str
+    status: str = "unchecked"
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRequest:
+    """What somebody wants to know the price of. `account_id` and `subscription_id` for a renewal or a known buyer."""
+
+    lines: tuple[LineRequest, ...]
+    interval: Interval
+    currency: str
+    buyer: BuyerDetails
+    tax_ids: tuple[TaxIdGiven, ...] = ()
+    kind: OrderKind = OrderKind.PURCHASE
+    account_id: str | None = None
+    subscription_id: str | None = None
+    po_number: str = ""
+
+
+def price(ports: Ports, wanted: PreviewRequest) -> Preview:
+    """Price, tax and route a request and keep the answer.
+
+    Raises UnknownPlan, NoPrice, SeatsOutOfRange, ConsumersNotServed, DestinationRefused, Invalid (naming the
+    field). What needs a person is not refused: the route says so.
+    """
+    now = ports.clock.now()
+    with ports.db.transaction() as tx:
+        tax_ids = [_known(tx, each, wanted.buyer.country, now) for each in wanted.tax_ids]
+    tax_ids = [_ask_registry(ports, each, wanted.buyer.country, now) for each in tax_ids]
+    with ports.db.transaction() as tx:
+        return _store(tx, wanted, tax_ids, now)
+
+
+def _known(tx: Tx, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
+    value = tax.normalized(given.type, given.value, country)
+    recent = tax.recent_check(tx, given.type, value, now)
+    return TaxIdGiven(given.type, value, recent.status if recent else "unchecked")
+
+
+def _ask_registry(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
+    """A registry that is down never blocks a sale: the number stays unconfirmed and tax is charged (R-TAX-5)."""
+    if given.status != "unchecked":
+        return given
+    answer = ports.tax_ids.check(given.type, given.value, country)
+    with ports.db.transaction() as tx:
+        tax.record_check(tx, given.type, given.value, answer, now)
+    return TaxIdGiven(given.type, given.value, answer.status)
+
+
+def _store(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime) -> Preview:
+    entity = accounts.seller(tx)
+    today = local_date(now, entity.time_zone)
+    if wanted.buyer.type is BuyerType.CONSUMER and not entity.sells_to_consumers:
+        raise ConsumersNotServed("We sell to businesses; give the company you buy for.", param="company")
+    rule = destinations.rule_for(wanted.buyer.country, wanted.buyer.postcode, today)
+    if rule is not None and rule.action == "block":
+        raise destinations.DestinationRefused(
+            f"Export rules forbid us to deliver to this address ({rule.source}).", param="country"
+        )
+    # A buyer who is not signed in counts towards the account their address may buy for (R-THR-2).
+    account_id = wanted.account_id or accounts.account_id_for_buyer(tx, wanted.buyer.email)
+    plans = [catalog.plan_by_sku(tx, line.sku) for line in wanted.lines]
+    priced = _price_lines(tx, wanted, plans, today)
+    question = _tax_question(tx, entity, wanted, tax_ids, plans, priced, now)
+    answer = determine(question)
+    determination = tax.store(tx, answer, taxing.to_json(question), now)
+    lines = [_with_tax(line, taxed.tax) for line, taxed in zip(priced, answer.lines, strict=True)]
+    route = _route(tx, wanted, account_id, plans, lines, answer, rule, now)
+    lives = timedelta(hours=policy.get(tx, PREVIEW_HOURS, now))
+    return orders.store_preview(
+        tx, kind=wanted.kind, inputs=_inputs(wanted, tax_ids), lines=lines, currency=wanted.currency, tax=answer.tax,
+        legal_entity_id=entity.id, determination_id=determination.id, routing=route, lives=lives, now=now,
+        account_id=account_id, subscription_id=wanted.subscription_id,
+    )  # fmt: skip
+
+
+def _price_lines(tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], today: date) -> list[PricedLine]:
+    if not plans or plans[0].kind is not PlanKind.PLAN:
+        raise Invalid("The first line is the plan; add-ons follow it.", param="lines")
+    if len({plan.sku for plan in plans}) != len(plans):
+        raise Invalid("Each plan or add-on is listed once.", param="lines")
+    lines = []
+    for index, (asked, plan) in enumerate(zip(wanted.lines, plans, strict=True)):
+        if index and (plan.kind is not PlanKind.ADD_ON or plans[0].sku not in plan.add_on_for):
+            raise Invalid(f"{plan.name} cannot be added to {plans[0].name}.", param=f"lines.{index}.sku")
+        if not plan.min_seats <= asked.quantity <= plan.max_seats:
+            raise SeatsOutOfRange(
+                f"{plan.name} is sold for {plan.min_seats} to {plan.max_seats} seats.",
+                param=f"lines.{index}.quantity", min=plan.min_seats, max=plan.max_seats,
+            )  # fmt: skip
+        row = catalog.price_on(tx, plan, wanted.currency, wanted.interval, today)
+        unit = Money(row.unit_minor, row.currency)
+        lines.append(PricedLine(
+            plan_id=plan.id, price_id=row.id, sku=plan.sku, description=plan.name, quantity=asked.quantity, unit=unit,
+            net=unit.times(asked.quantity), tax=Money.zero(row.currency),
+        ))  # fmt: skip
+    return lines
+
+
+def _with_tax(line: PricedLine, amount: Money) -> PricedLine:
+    return PricedLine(
+        plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
+        quantity=line.quantity, unit=line.unit, net=line.net, tax=amount,
+    )  # fmt: skip
+
+
+def _tax_question(
+    tx: Tx, entity: LegalEntity, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], plans: Sequence[Plan],
+    lines: Sequence[PricedLine], now: datetime,
+) -> taxing.Request:  # fmt: skip
+    buyer = wanted.buyer
+    return taxing.Request(
+        seller=taxing.Seller(
+            country=entity.country, established=frozenset(entity.established),
+            registrations=tuple(
+                taxing.Registration(each.jurisdiction, each.scheme, each.valid_from, each.valid_to, each.number)
+                for each in accounts.registrations(tx, entity.id)
+            ),
+            oss="union" if entity.oss == "union" else "non_union" if entity.oss == "non_union" else None,
+            below_eu_threshold=entity.below_eu_threshold, elections=entity.elections,
+        ),
+        buyer=taxing.Buyer(
+            country=buyer.country, region=buyer.region or None, postcode=buyer.postcode or None,
+            city=buyer.city or None, type="business" if buyer.type is BuyerType.BUSINESS else "consumer",
+            tax_ids=tuple(taxing.TaxId(each.type, each.value, each.status) for each in tax_ids),
+        ),
+        lines=tuple(taxing.Line(plan.tax_code, line.net.minor) for plan, line in zip(plans, lines, strict=True)),
+        currency=wanted.currency, date=local_date(now, accounts.time_zone_of(buyer.country)),
+    )  # fmt: skip
+
+
+def _route(
+    tx: Tx, wanted: PreviewRequest, account_id: str | None, plans: Sequence[Plan], lines: Sequence[PricedLine],
+    answer: Determination, rule: destinations.Rule | None, now: datetime,
+) -> routing.Routing:  # fmt: skip
+    net = Money(sum(line.net.minor for line in lines), wanted.currency)
+    spent = orders.spent_since(tx, account_id, now - ROLLING) if account_id else []
+    return routing.decide(
+        routing.Facts(
+            kind=wanted.kind, net=net, thresholds=policy.get(tx, routing.THRESHOLD, now), spent=spent,
+            sales_only=next((plan.name for plan in plans if plan.sales_only), None),
+            retired=next((plan.name for plan in plans if plan.retired_at is not None), None),
+            tax_unclear=answer.reason if answer.treatment is Treatment.NEEDS_REVIEW else None,
+            export_hold=rule.source if rule is not None else None,
+        )
+    )  # fmt: skip
+
+
+def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, Any]:
+    buyer = wanted.buyer
+    return {
+        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in wanted.lines],
+        "interval": str(wanted.interval),
+        "currency": wanted.currency,
+        "po_number": wanted.po_number,
+        "buyer": {
+            "email": buyer.email, "name": buyer.name, "company": buyer.company, "type": str(buyer.type),
+            "country": buyer.country, "region": buyer.region, "postcode": buyer.postcode, "city": buyer.city,
+            "line1": buyer.line1, "line2": buyer.line2, "locale": buyer.locale,
+        },
+        "tax_ids": [{"type": each.type, "value": each.value, "status": each.status} for each in tax_ids],
+    }  # fmt: skip
+
+
+def request_of(preview: Preview) -> PreviewRequest:
+    """The request a stored preview answered, to ask it again."""
+    inputs = preview.inputs
+    buyer = dict(inputs["buyer"])
+    return PreviewRequest(
+        lines=tuple(LineRequest(line["sku"], line["quantity"]) for line in inputs["lines"]),
+        interval=Interval(inputs["interval"]), currency=inputs["currency"], po_number=inputs["po_number"],
+        buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
+        tax_ids=tuple(TaxIdGiven(each["type"], each["value"]) for each in inputs["tax_ids"]),
+        kind=preview.kind, account_id=preview.account_id, subscription_id=preview.subscription_id,
+    )  # fmt: skip

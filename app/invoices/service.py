@@ -1,0 +1,135 @@
+"""Making invoices: drafted with their lines and tax, then finalized with a number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.core.db import Tx
+from app.core.errors import NotFound
+from app.core.ids import new_id
+from app.core.money import Money, total
+from app.invoices import numbering
+from app.invoices.models import Invoice, InvoiceLine, InvoiceState, InvoiceTax
+
+
+@dataclass(frozen=True, slots=True)
+class LineDraft:
+    """A line and what replays it: unit * quantity * numerator / denominator, by `rule`."""
+
+    sku: str
+    description: str
+    quantity: int
+    unit: Money
+    net: Money
+    tax: Money
+    period_from: date
+    period_to: date
+    numerator: int
+    denominator: int
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaxGroup:
+    jurisdiction: str
+    name: str
+    rate: Decimal
+    taxable: Money
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDraft:
+    """Everything an invoice says; `seller` and `buyer` are the frozen copies that are printed."""
+
+    account_id: str
+    legal_entity_id: str
+    order_id: str
+    subscription_id: str | None
+    series: str
+    currency: str
+    supply_from: date
+    supply_to: date
+    seller: dict[str, Any]
+    buyer: dict[str, Any]
+    notes: tuple[str, ...]
+    po_number: str
+    tax_determination_id: str
+    test: bool
+    lines: Sequence[LineDraft]
+    taxes: Sequence[TaxGroup]
+
+
+def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
+    """Store a draft: it has no number yet."""
+    net = total([line.net for line in wanted.lines], wanted.currency)
+    tax = total([line.tax for line in wanted.lines], wanted.currency)
+    invoice = Invoice(
+        id=new_id("inv"), account_id=wanted.account_id, legal_entity_id=wanted.legal_entity_id,
+        order_id=wanted.order_id, subscription_id=wanted.subscription_id, series=wanted.series,
+        state=InvoiceState.DRAFT, currency=wanted.currency, net_minor=net.minor, tax_minor=tax.minor,
+        total_minor=(net + tax).minor, supply_from=wanted.supply_from, supply_to=wanted.supply_to,
+        seller=wanted.seller, buyer=wanted.buyer, notes=list(wanted.notes), po_number=wanted.po_number,
+        tax_determination_id=wanted.tax_determination_id, test=wanted.test, created_at=now,
+    )  # fmt: skip
+    tx.add(invoice)
+    tx.flush()
+    tx.add_all(
+        InvoiceLine(
+            invoice_id=invoice.id, position=position, sku=line.sku, description=line.description,
+            quantity=line.quantity, unit_minor=line.unit.minor, net_minor=line.net.minor, tax_minor=line.tax.minor,
+            period_from=line.period_from, period_to=line.period_to, numerator=line.numerator,
+            denominator=line.denominator, rule=line.rule,
+        )
+        for position, line in enumerate(wanted.lines, start=1)
+    )  # fmt: skip
+    tx.add_all(
+        InvoiceTax(
+            invoice_id=invoice.id, position=position, jurisdiction=group.jurisdiction, name=group.name,
+            rate=group.rate, taxable_minor=group.taxable.minor, tax_minor=group.amount.minor,
+        )
+        for position, group in enumerate(wanted.taxes, start=1)
+    )  # fmt: skip
+    tx.flush()
+    return invoice
+
+
+def finalize(tx: Tx, invoice: Invoice, *, issued_on: date, due_on: date, now: datetime) -> Invoice:
+    """Give the draft its number; from here on it never changes. The caller books it in the same transaction."""
+    invoice.sequence = numbering.next_sequence(tx, invoice.legal_entity_id, invoice.series)
+    invoice.number = numbering.shown(invoice.series, invoice.sequence)
+    invoice.state, invoice.issued_on, invoice.due_on = InvoiceState.OPEN, issued_on, due_on
+    invoice.finalized_at = now
+    tx.flush()
+    return invoice
+
+
+def mark_paid(tx: Tx, invoice: Invoice, now: datetime) -> None:
+    invoice.state, invoice.paid_at = InvoiceState.PAID, now
+    tx.flush()
+
+
+def get(tx: Tx, invoice_id: str) -> Invoice:
+    invoice = tx.get(Invoice, invoice_id)
+    if invoice is None:
+        raise NotFound("There is no such invoice.")
+    return invoice
+
+
+def of_order(tx: Tx, order_id: str) -> Invoice | None:
+    return tx.execute(select(Invoice).where(col(Invoice.order_id) == order_id)).scalar_one_or_none()
+
+
+def lines(tx: Tx, invoice_id: str) -> list[InvoiceLine]:
+    query = select(InvoiceLine).where(col(InvoiceLine.invoice_id) == invoice_id).order_by(col(InvoiceLine.position))
+    return list(tx.execute(query).scalars())
+
+
+def taxes(tx: Tx, invoice_id: str) -> list[InvoiceTax]:
+    query = select(InvoiceTax).where(col(InvoiceTax.invoice_id) == invoice_id).order_by(col(InvoiceTax.position))
+    return list(tx.execute(query).scalars())

@@ -1,0 +1,147 @@
+"""Previews and orders as rows: stored, found, moved between their states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.core.canonical import canonical_json, sha256_hex
+from app.core.db import Tx
+from app.core.errors import NotFound
+from app.core.ids import new_id
+from app.core.money import Money, total
+from app.core.states import require_move
+from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
+from app.orders.routing import Routing
+
+
+@dataclass(frozen=True, slots=True)
+class PricedLine:
+    """One line of an offer. `net` is rounded once for the line (R-MON-2)."""
+
+    plan_id: str
+    price_id: str
+    sku: str
+    description: str
+    quantity: int
+    unit: Money
+    net: Money
+    tax: Money
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "plan_id": self.plan_id, "price_id": self.price_id, "sku": self.sku, "description": self.description,
+            "quantity": self.quantity, "unit_minor": self.unit.minor, "net_minor": self.net.minor,
+            "tax_minor": self.tax.minor,
+        }  # fmt: skip
+
+
+def store_preview(
+    tx: Tx, *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
+    legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
+    account_id: str | None = None, subscription_id: str | None = None,
+) -> Preview:  # fmt: skip
+    """Keep an offer for `lives`; equal inputs have equal `inputs_hash`."""
+    net = total([line.net for line in lines], currency)
+    preview = Preview(
+        id=new_id("prv"), kind=kind, account_id=account_id, subscription_id=subscription_id,
+        legal_entity_id=legal_entity_id, currency=currency, inputs=inputs,
+        inputs_hash=sha256_hex(canonical_json(inputs)), lines=[line.to_json() for line in lines],
+        net_minor=net.minor, tax_minor=tax.minor, total_minor=(net + tax).minor,
+        tax_determination_id=determination_id, route=routing.route,
+        reasons=[reason.to_json() for reason in routing.reasons], created_at=now, expires_at=now + lives,
+    )  # fmt: skip
+    tx.add(preview)
+    tx.flush()
+    return preview
+
+
+def lock_preview(tx: Tx, preview_id: str) -> Preview:
+    """The offer, locked so that two clicks on it take turns. Raises NotFound."""
+    preview = tx.execute(select(Preview).where(col(Preview.id) == preview_id).with_for_update()).scalar_one_or_none()
+    if preview is None:
+        raise NotFound("There is no such preview.", param="preview")
+    return preview
+
+
+def place(
+    tx: Tx, preview: Preview, *, account_id: str, state: OrderState, expires_at: datetime | None, po_number: str,
+    test: bool, term_starts_on: date | None, now: datetime,
+) -> Order:  # fmt: skip
+    """Turn an offer into an order with the very same figures."""
+    buyer = preview.inputs["buyer"]
+    order = Order(
+        id=new_id("ord"), kind=preview.kind, preview_id=preview.id, account_id=account_id,
+        legal_entity_id=preview.legal_entity_id, subscription_id=preview.subscription_id,
+        term_starts_on=term_starts_on, state=state, route=preview.route, reasons=preview.reasons,
+        currency=preview.currency, net_minor=preview.net_minor, tax_minor=preview.tax_minor,
+        total_minor=preview.total_minor, tax_determination_id=preview.tax_determination_id,
+        buyer_name=buyer["name"], buyer_email=buyer["email"], po_number=po_number, test=test, created_at=now,
+        expires_at=expires_at,
+    )  # fmt: skip
+    tx.add(order)
+    tx.flush()
+    tx.add_all(
+        OrderLine(order_id=order.id, position=position, **line) for position, line in enumerate(preview.lines, start=1)
+    )
+    return order
+
+
+def order_of_preview(tx: Tx, preview_id: str) -> Order | None:
+    return tx.execute(select(Order).where(col(Order.preview_id) == preview_id)).scalar_one_or_none()
+
+
+def lock(tx: Tx, order_id: str) -> Order:
+    """The order, locked; the second of two racing events waits here and then finds it completed."""
+    order = tx.execute(
+        select(Order).where(col(Order.id) == order_id).with_for_update().execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if order is None:
+        raise NotFound("There is no such order.")
+    return order
+
+
+def get(tx: Tx, order_id: str) -> Order:
+    order = tx.get(Order, order_id)
+    if order is None:
+        raise NotFound("There is no such order.")
+    return order
+
+
+def lines(tx: Tx, order_id: str) -> list[OrderLine]:
+    query = select(OrderLine).where(col(OrderLine.order_id) == order_id).order_by(col(OrderLine.position))
+    return list(tx.execute(query).scalars())
+
+
+def move(order: Order, state: OrderState) -> None:
+    """Raises MoveRefused for a move that is not in the table."""
+    require_move("order", order.state, state)
+    order.state = state
+
+
+def spent_since(tx: Tx, account_id: str, since: datetime) -> list[Money]:
+    """Purchases of an account that were paid for, before tax; unpaid and dead orders do not count (R-THR-2)."""
+    rows = tx.execute(
+        select(col(Order.net_minor), col(Order.currency)).where(
+            col(Order.account_id) == account_id,
+            col(Order.kind) == OrderKind.PURCHASE,
+            col(Order.state) == OrderState.COMPLETED,
+            col(Order.completed_at) > since,
+        )
+    )
+    return [Money(minor, currency) for minor, currency in rows]
+
+
+def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[str]:
+    """Ids of unpaid orders whose time is up."""
+    return list(
+        tx.execute(
+            select(col(Order.id))
+            .where(col(Order.state) == OrderState.AWAITING_PAYMENT, col(Order.expires_at) <= now)
+            .order_by(col(Order.expires_at))
+            .limit(limit)
+        ).scalars()
+    )

@@ -1,0 +1,145 @@
+"""Subscriptions: begun by a purchase, carried on by renewals, moved along by the calendar."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.core.db import Tx
+from app.core.errors import NotFound
+from app.core.ids import new_id
+from app.core.money import Money
+from app.core.states import require_move
+from app.subscriptions.models import (
+    Subscription,
+    SubscriptionLine,
+    SubscriptionState,
+    SubscriptionTerm,
+    TermKind,
+)
+from app.subscriptions.periods import Period
+
+
+@dataclass(frozen=True, slots=True)
+class LineBought:
+    plan_id: str
+    price_id: str
+    sku: str
+    description: str
+    quantity: int
+    unit: Money
+    net: Money
+
+
+def annual(net: Money, months: int) -> Money:
+    """ARR of a line for a term of whole months, as an integer, ex tax (R-FIN-1)."""
+    return net.times(Fraction(12, months))
+
+
+def begin(
+    tx: Tx, *, account_id: str, legal_entity_id: str, order_id: str, plan_id: str, interval: str, term_months: int,
+    period: Period, time_zone: str, grace_days: int, contact_name: str, contact_email: str, currency: str,
+    lines: Sequence[LineBought], now: datetime,
+) -> Subscription:  # fmt: skip
+    """A new subscription with its first term."""
+    subscription = Subscription(
+        id=new_id("sub"), account_id=account_id, legal_entity_id=legal_entity_id, order_id=order_id,
+        state=SubscriptionState.ACTIVE, plan_id=plan_id, currency=currency, interval=interval,
+        term_months=term_months, starts_on=period.start, ends_on=period.end, first_starts_on=period.start,
+        anchor_day=period.start.day, anchor_month=period.start.month, time_zone=time_zone, grace_days=grace_days,
+        contact_name=contact_name, contact_email=contact_email, created_at=now,
+    )  # fmt: skip
+    tx.add(subscription)
+    tx.flush()
+    _set_lines(tx, subscription, lines)
+    _add_term(tx, subscription, TermKind.PURCHASE, period, order_id)
+    return subscription
+
+
+def renew(tx: Tx, subscription: Subscription, *, period: Period, order_id: str, lines: Sequence[LineBought]) -> None:
+    """Carry the subscription into a further term; the database refuses one that overlaps another."""
+    if subscription.state is not SubscriptionState.ACTIVE:
+        move(subscription, SubscriptionState.ACTIVE)
+    if period.start != subscription.ends_on:  # a term that does not follow on has an anchor of its own
+        subscription.anchor_day, subscription.anchor_month = period.start.day, period.start.month
+    subscription.starts_on, subscription.ends_on = period.start, period.end
+    _set_lines(tx, subscription, lines)
+    _add_term(tx, subscription, TermKind.RENEWAL, period, order_id)
+
+
+def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought]) -> None:
+    known = {line.plan_id: line for line in lines(tx, subscription.id)}
+    for line in bought:
+        values: dict[str, Any] = {
+            "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
+            "unit_minor": line.unit.minor, "net_minor": line.net.minor,
+            "arr_minor": annual(line.net, subscription.term_months).minor,
+        }  # fmt: skip
+        row = known.pop(line.plan_id, None)
+        if row is None:
+            tx.add(SubscriptionLine(id=new_id("sln"), subscription_id=subscription.id, plan_id=line.plan_id, **values))
+        else:
+            for name, value in values.items():
+                setattr(row, name, value)
+    for gone in known.values():
+        tx.delete(gone)
+    tx.flush()
+
+
+def _add_term(tx: Tx, subscription: Subscription, kind: TermKind, period: Period, order_id: str) -> None:
+    tx.add(SubscriptionTerm(
+        subscription_id=subscription.id, kind=kind, starts_on=period.start, ends_on=period.end, order_id=order_id
+    ))  # fmt: skip
+    tx.flush()
+
+
+def get(tx: Tx, subscription_id: str) -> Subscription:
+    subscription = tx.get(Subscription, subscription_id)
+    if subscription is None:
+        raise NotFound("There is no such subscription.")
+    return subscription
+
+
+def lock(tx: Tx, subscription_id: str) -> Subscription:
+    """The subscription, locked, so that two renewals take turns."""
+    subscription = tx.execute(
+        select(Subscription)
+        .where(col(Subscription.id) == subscription_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if subscription is None:
+        raise NotFound("There is no such subscription.")
+    return subscription
+
+
+def lines(tx: Tx, subscription_id: str) -> list[SubscriptionLine]:
+    query = select(SubscriptionLine).where(col(SubscriptionLine.subscription_id) == subscription_id)
+    return list(tx.execute(query.order_by(col(SubscriptionLine.id))).scalars())
+
+
+def terms(tx: Tx, subscription_id: str) -> list[SubscriptionTerm]:
+    query = select(SubscriptionTerm).where(col(SubscriptionTerm.subscription_id) == subscription_id)
+    return list(tx.execute(query.order_by(col(SubscriptionTerm.starts_on))).scalars())
+
+
+def move(subscription: Subscription, state: SubscriptionState) -> None:
+    """Raises MoveRefused for a move that is not in the table."""
+    require_move("subscription", subscription.state, state)
+    subscription.state = state
+
+
+def ended_by(tx: Tx, state: SubscriptionState, day: date, limit: int = 500) -> list[Subscription]:
+    """Subscriptions in `state` whose term ended on or before `day`, locked and skipping those in other hands."""
+    query = (
+        select(Subscription)
+        .where(col(Subscription.state) == state, col(Subscription.ends_on) <= day)
+        .order_by(col(Subscription.ends_on))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(tx.execute(query).scalars())

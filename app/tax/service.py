@@ -1,0 +1,66 @@
+"""Determinations as they were given, and what registries said about tax numbers."""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.core.canonical import sha256_hex
+from app.core.db import Tx
+from app.core.errors import Invalid
+from app.core.ids import new_id
+from app.tax import identifiers
+from app.tax.determination import Determination
+from app.tax.models import TaxDetermination, TaxIdCheck
+from app.tax.provider import RegistryAnswer
+
+# A conclusive answer is good for a day of shopping; an inconclusive one is asked again at once.
+_FRESH: Final = timedelta(hours=24)
+
+
+def store(tx: Tx, determination: Determination, request: dict[str, Any], now: datetime) -> TaxDetermination:
+    """Keep an answer with its inputs; the row never changes."""
+    row = TaxDetermination(
+        id=new_id("txd"), treatment=determination.treatment, result=determination.to_json(), request=request,
+        inputs_hash=determination.inputs_hash, data_version=determination.data_version, determined_at=now,
+    )  # fmt: skip
+    tx.add(row)
+    tx.flush()
+    return row
+
+
+def stored(tx: Tx, determination_id: str) -> Determination:
+    return Determination.from_json(tx.get_one(TaxDetermination, determination_id).result)
+
+
+def normalized(kind: str, value: str, country: str) -> str:
+    """The number as its registry writes it. Raises Invalid, naming the remedy, where it cannot be one."""
+    check = identifiers.check(kind, value, country)
+    if not check.ok and check.hard:
+        raise Invalid(check.problem or "This is not a tax number.", param="tax_id")
+    return check.normalized
+
+
+def recent_check(tx: Tx, kind: str, value: str, now: datetime) -> TaxIdCheck | None:
+    """The last conclusive answer about a number, if it is still fresh."""
+    return tx.execute(
+        select(TaxIdCheck)
+        .where(
+            col(TaxIdCheck.type) == kind,
+            col(TaxIdCheck.value) == value,
+            col(TaxIdCheck.status) != "unavailable",
+            col(TaxIdCheck.checked_at) > now - _FRESH,
+        )
+        .order_by(col(TaxIdCheck.checked_at).desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def record_check(tx: Tx, kind: str, value: str, answer: RegistryAnswer, now: datetime) -> TaxIdCheck:
+    check = TaxIdCheck(
+        id=new_id("tid"), type=kind, value=value, status=answer.status, reference=answer.reference,
+        reply_hash=sha256_hex(answer.raw), checked_at=now,
+    )  # fmt: skip
+    tx.add(check)
+    return check
