@@ -9,7 +9,8 @@ BOX: Final = "□"
 # Values that must reach the page or the click unchanged; shapes.py has checked that they are plain ASCII.
 EXEMPT: Final = frozenset({"url", "exact", "paper", "lang", "region"})
 _BREAK: Final = "\u200b"  # zero width space: a place to break, nothing to see
-_LONGEST_WORD = 20  # characters a narrow column can hold
+_LONGEST_WORD: Final = 30  # characters that fit a usual column
+_LONGEST_BY_KEY: Final = {"facts": 16}  # and a narrow one
 _PIECE = 4  # short, so that a broken word still fills its lines
 # Joiners are part of how some scripts are spelled; every other format character only hides or reorders text.
 _JOINERS: Final = frozenset("\u200c\u200d")
@@ -27,9 +28,9 @@ def _space(run: re.Match[str]) -> str:
     return run[0] if run[0] in {"\u00a0", "\u202f"} else " "
 
 
-def breakable(text: str) -> str:
-    """Allow breaks inside words too long for any column: a name of 300 letters wraps and stays on the page."""
-    return re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: _BREAK.join(_pieces(word[0])), text)
+def breakable(text: str, longest: int = _LONGEST_WORD) -> str:
+    """Allow breaks inside words too long for their column: a name of 300 letters wraps and stays on the page."""
+    return re.sub(rf"\S{{{longest + 1},}}", lambda word: _BREAK.join(_pieces(word[0])), text)
 
 
 def _pieces(word: str) -> Iterable[str]:
@@ -69,19 +70,22 @@ class Substitution:
         self._undrawable = frozenset(undrawable)
         self._met: dict[str, None] = {}
 
-    def apply(self, value: Any) -> Any:
+    def apply(self, value: Any, longest: int = _LONGEST_WORD) -> Any:
         """A JSON-like value with every string in it made legible, but for the keys and for EXEMPT values."""
         if isinstance(value, str):
-            return self._legible(value)
+            return breakable(self._legible(value), longest)
         if isinstance(value, dict):
-            return {key: item if key in EXEMPT else self.apply(item) for key, item in value.items()}
+            return {
+                key: item if key in EXEMPT else self.apply(item, _LONGEST_BY_KEY.get(key, longest))
+                for key, item in value.items()
+            }
         if isinstance(value, (list, tuple)):
-            return [self.apply(item) for item in value]
+            return [self.apply(item, longest) for item in value]
         return value
 
     def _legible(self, text: str) -> str:
         composed = unicodedata.normalize("NFC", one_line(text)).translate(_VARIATION_SELECTORS)
-        return breakable("".join(map(self._drawn, composed)))
+        return "".join(map(self._drawn, composed))
 
     def _drawn(self, char: str) -> str:
         if char not in self._undrawable and not unprintable(char):
