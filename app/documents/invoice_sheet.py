@@ -228,6 +228,10 @@ def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[s
             **{"from": document.total.currency},
         )
         notes.append({"title": _("Tax in %(currency)s", currency=there.amount.currency), "text": text})
+    if represented := document.tax_representative:
+        block = party_block("", represented, _)
+        text = ", ".join([block["name"], *block["lines"], *block["ids"]])
+        notes.append({"title": _("Tax representative"), "text": text})
     if document.test_mode:
         notes.append(
             {"title": _("Test"), "text": _("This document was made in test mode. It is no demand for payment.")}

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from app.documents.legible import Substitution, most_likely_undrawable
 from app.documents.shapes import Attachment
@@ -21,6 +21,8 @@ TEMPLATES: Final = Path(__file__).parent / "pdf"
 _UNDRAWABLE: Final = re.compile(r'the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
 _RUST_ESCAPE: Final = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
 _RUST_LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+# For the archive (ISO 19005-3) and for readers who cannot see (ISO 14289-1): tagged, titled, in reading order.
+_STANDARDS: Final[list[Literal["a-3b", "ua-1"]]] = ["a-3b", "ua-1"]
 _NAMED_IN_NOTE: Final = 40  # code points; a name in another script has fewer
 
 
@@ -36,7 +38,7 @@ class Press:
     lock: Lock = field(default_factory=Lock)
 
     def print(self, sheet: dict[str, Any], attachments: tuple[Attachment, ...], at: datetime, missing: str) -> bytes:
-        """A PDF/A-3b whose bytes depend on the arguments alone: nothing is learnt from one document for the next.
+        """A PDF whose bytes depend on the arguments alone: nothing is learnt from one document for the next.
 
         Which characters have no glyph is known only to typst, so a refused sheet is printed again with boxes in
         their places; `missing` is the sentence, with one `%s`, that then goes to its notes.
@@ -61,7 +63,7 @@ class Press:
     def _compile(self, inputs: dict[str, str], at: datetime) -> bytes:
         with self.lock:
             pdf = self.compiler.compile(
-                format="pdf", sys_inputs=inputs, pdf_standards=["a-3b"], timestamp=int(at.timestamp())
+                format="pdf", sys_inputs=inputs, pdf_standards=[*_STANDARDS], timestamp=int(at.timestamp())
             )
         if not isinstance(pdf, bytes):
             raise TypeError("typst returned pages where one PDF was asked for")

@@ -14,7 +14,7 @@ from app.documents.wording import missing_sentence
 def render_pdf(
     kind: DocumentKind, data: InvoiceDocument | CertificateDocument, locale: str, *, font_dir: Path | None = None
 ) -> bytes:
-    """A PDF/A-3b in the language of `locale`, English where there is no translation (ADR 0010).
+    """A PDF/A-3b and PDF/UA-1 in the language of `locale`, English where there is no translation (ADR 0010).
 
     The same arguments give the same bytes. A character that no font has is printed as a box and named in the
     notes; `font_dir` adds an operator's fonts (Chinese, Japanese, Korean, emoji) to the ones inside typst.

@@ -191,6 +191,7 @@ class InvoiceDocument:
     reverse_charge: ReverseCharge | None = None
     tax_notes: tuple[str, ...] = ()  # why something is exempt or untaxed, in the words of the determination
     tax_in_state_currency: TaxInStateCurrency | None = None
+    tax_representative: Party | None = None  # Art. 226(15)
     bank: BankAccount | None = None
     pay_url: str | None = None
     message: str | None = None

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +148,12 @@ def test_reasons_for_not_taxing_are_printed_in_the_words_of_the_determination() 
     assert "Tax summary" not in shown
 
 
+def test_a_tax_representative_is_named_with_address_and_number() -> None:
+    fiscal = Party("Fides Fiskal AG", ("Bahnhofstrasse 1", "8001 Zürich"), "CH", (TaxId("ch_vat", "CHE-116.281.710"),))
+    shown = text_of(invoice(tax_representative=fiscal))
+    assert "Tax representative Fides Fiskal AG, Bahnhofstrasse 1, 8001 Zürich, UID/VAT no. CHE-116.281.710" in shown
+
+
 def test_a_credit_note_names_the_invoice_it_corrects() -> None:
     document = invoice(
         number="CN-2026-00003",
@@ -218,11 +225,13 @@ def test_what_the_fonts_could_not_draw_before_does_not_change_what_is_drawn_now(
     assert render_pdf(DocumentKind.INVOICE, document, "en") == first
 
 
-def test_the_file_claims_to_be_archival_and_says_its_language() -> None:
+def test_the_file_claims_to_be_archival_and_accessible_and_says_its_language() -> None:
     reader = read(invoice(), "de-AT")
     xmp = reader.xmp_metadata
     assert xmp is not None
     assert (xmp.pdfaid_part, xmp.pdfaid_conformance) == ("3", "B")
+    assert b"<pdfuaid:part>1</pdfuaid:part>" in xmp.stream.get_data()
+    assert "/StructTreeRoot" in reader.root_object
     assert str(reader.root_object["/Lang"]) == "de-AT"
     assert "/OutputIntents" in reader.root_object
     assert reader.metadata is not None
@@ -305,3 +314,8 @@ def test_a_pay_link_can_only_lead_to_the_web() -> None:
     for url in ("javascript:alert(1)", "file:///etc/passwd", "https://x.example/\nevil", ""):
         with pytest.raises(ValueError, match="http"):
             invoice(pay_url=url)
+
+
+def test_a_folder_without_fonts_changes_nothing(tmp_path: Path) -> None:
+    drawn = render_pdf(DocumentKind.INVOICE, invoice(), "en", font_dir=tmp_path)
+    assert drawn == render_pdf(DocumentKind.INVOICE, invoice(), "en")
