@@ -5,7 +5,7 @@ determined, the route decided, and the whole is kept for a day.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -76,7 +76,7 @@ def price(ports: Ports, wanted: PreviewRequest) -> Preview:
         tax_ids = [_known(tx, each, wanted.buyer.country, now) for each in wanted.tax_ids]
     tax_ids = [_ask_registry(ports, each, wanted.buyer.country, now) for each in tax_ids]
     with ports.db.transaction() as tx:
-        return _store(tx, wanted, tax_ids, now)
+        return keep(tx, compute(tx, wanted, tax_ids, now), now)
 
 
 def _known(tx: Tx, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
@@ -95,7 +95,30 @@ def _ask_registry(ports: Ports, given: TaxIdGiven, country: str, now: datetime) 
     return TaxIdGiven(given.type, given.value, answer.status)
 
 
-def _store(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime) -> Preview:
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a request costs at this moment, before it is kept."""
+
+    wanted: PreviewRequest
+    account_id: str | None
+    legal_entity_id: str
+    tax_ids: tuple[TaxIdGiven, ...]
+    lines: tuple[PricedLine, ...]
+    question: taxing.Request
+    answer: Determination
+    routing: routing.Routing
+
+    def equals(self, preview: Preview) -> bool:
+        """Whether a stored preview still says the same to the minor unit, with the same route."""
+        return (
+            [line.to_json() for line in self.lines] == preview.lines
+            and self.answer.tax.minor == preview.tax_minor
+            and self.routing.route is preview.route
+        )
+
+
+def compute(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime) -> Offer:
+    """Price, tax and route a request whose tax numbers were checked. Raises like `price`."""
     entity = accounts.seller(tx)
     today = local_date(now, entity.time_zone)
     if wanted.buyer.type is BuyerType.CONSUMER and not entity.sells_to_consumers:
@@ -111,14 +134,20 @@ def _store(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: d
     priced = _price_lines(tx, wanted, plans, today)
     question = _tax_question(tx, entity, wanted, tax_ids, plans, priced, now)
     answer = determine(question)
-    determination = tax.store(tx, answer, taxing.to_json(question), now)
-    lines = [_with_tax(line, taxed.tax) for line, taxed in zip(priced, answer.lines, strict=True)]
+    lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced, answer.lines, strict=True))
     route = _route(tx, wanted, account_id, plans, lines, answer, rule, now)
-    lives = timedelta(hours=policy.get(tx, PREVIEW_HOURS, now))
+    return Offer(wanted, account_id, entity.id, tuple(tax_ids), lines, question, answer, route)
+
+
+def keep(tx: Tx, offer: Offer, now: datetime) -> Preview:
+    """Store an offer for as long as the policy says."""
+    determination = tax.store(tx, offer.answer, taxing.to_json(offer.question), now)
     return orders.store_preview(
-        tx, kind=wanted.kind, inputs=_inputs(wanted, tax_ids), lines=lines, currency=wanted.currency, tax=answer.tax,
-        legal_entity_id=entity.id, determination_id=determination.id, routing=route, lives=lives, now=now,
-        account_id=account_id, subscription_id=wanted.subscription_id,
+        tx, kind=offer.wanted.kind, inputs=_inputs(offer.wanted, offer.tax_ids), lines=offer.lines,
+        currency=offer.wanted.currency, tax=offer.answer.tax, legal_entity_id=offer.legal_entity_id,
+        determination_id=determination.id, routing=offer.routing,
+        lives=timedelta(hours=policy.get(tx, PREVIEW_HOURS, now)), now=now, account_id=offer.account_id,
+        subscription_id=offer.wanted.subscription_id,
     )  # fmt: skip
 
 
@@ -143,13 +172,6 @@ def _price_lines(tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], today: d
             net=unit.times(asked.quantity), tax=Money.zero(row.currency),
         ))  # fmt: skip
     return lines
-
-
-def _with_tax(line: PricedLine, amount: Money) -> PricedLine:
-    return PricedLine(
-        plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
-        quantity=line.quantity, unit=line.unit, net=line.net, tax=amount,
-    )  # fmt: skip
 
 
 def _tax_question(
@@ -211,13 +233,13 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, 
 
 
 def request_of(preview: Preview) -> PreviewRequest:
-    """The request a stored preview answered, to ask it again."""
+    """The request a stored preview answered, with its tax numbers as they were confirmed."""
     inputs = preview.inputs
     buyer = dict(inputs["buyer"])
     return PreviewRequest(
         lines=tuple(LineRequest(line["sku"], line["quantity"]) for line in inputs["lines"]),
         interval=Interval(inputs["interval"]), currency=inputs["currency"], po_number=inputs["po_number"],
         buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
-        tax_ids=tuple(TaxIdGiven(each["type"], each["value"]) for each in inputs["tax_ids"]),
+        tax_ids=tuple(TaxIdGiven(**each) for each in inputs["tax_ids"]),
         kind=preview.kind, account_id=preview.account_id, subscription_id=preview.subscription_id,
     )  # fmt: skip

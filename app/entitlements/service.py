@@ -1,0 +1,34 @@
+"""Granting what was bought, for as long as it was bought."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.core.db import Tx
+from app.core.ids import new_id
+from app.entitlements.models import Entitlement
+
+
+def grant(
+    tx: Tx, *, account_id: str, subscription_id: str, order_id: str, values: Mapping[str, Any], starts_at: datetime,
+    ends_at: datetime,
+) -> None:  # fmt: skip
+    """One row per key; the same order grants each key once."""
+    tx.add_all(
+        Entitlement(
+            id=new_id("ent"), account_id=account_id, subscription_id=subscription_id, order_id=order_id, key=key,
+            value=value, starts_at=starts_at, ends_at=ends_at,
+        )
+        for key, value in sorted(values.items())
+    )  # fmt: skip
+    tx.flush()
+
+
+def held(tx: Tx, account_id: str, at: datetime) -> list[Entitlement]:
+    query = select(Entitlement).where(
+        col(Entitlement.account_id) == account_id, col(Entitlement.starts_at) <= at, col(Entitlement.ends_at) > at
+    )
+    return list(tx.execute(query.order_by(col(Entitlement.key), col(Entitlement.id))).scalars())

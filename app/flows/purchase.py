@@ -1,0 +1,329 @@
+"""A purchase: from an accepted preview to the provider's page, and from its event to a completed order.
+
+`start` writes down what is intended, asks the provider, writes down its answer. `settle` fetches the
+payment again, whatever an event claimed, and completes the order once, however often it is told.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+
+from structlog import get_logger
+
+from app.accounts import service as accounts
+from app.agreements import service as agreements
+from app.agreements.service import Evidence, TermsNotAccepted
+from app.core import audit, events, inbox, jobs, keys, policy
+from app.core.clock import transport_now
+from app.core.db import Tx
+from app.core.errors import Invalid, NotFound
+from app.core.money import Money
+from app.flows import completion
+from app.flows import preview as previews
+from app.flows.ports import Ports
+from app.orders import service as orders
+from app.orders.errors import NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
+from app.orders.models import Order, OrderState, Preview, Route
+from app.payments import service as payments
+from app.payments.models import AttemptState, PaymentAttempt
+from app.payments.provider import CheckoutRequest, Outcome, PaymentReport
+
+log = get_logger()
+
+PAYMENT_HOURS: Final = policy.declare(
+    policy.Policy(
+        "order_payment_hours", 23, policy.whole_number(minimum=1), "How long an unpaid card order waits (R-SUB-7)."
+    )
+)
+# A provider's page lives in real time and may not outlive the order by much.
+_CHECKOUT_LIVES: Final = timedelta(hours=23)
+_ASK_AFTER: Final = timedelta(minutes=10)
+ORDER_TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key
+_REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
+                    ("city", "city"), ("postcode", "postcode"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`token` opens the order's page without signing in; `payment_url` is None for an order held for review."""
+
+    order_id: str
+    token: str
+    state: OrderState
+    payment_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """What the buyer did when ordering. `terms_id` is the version that was shown."""
+
+    preview_id: str
+    terms_id: str
+    evidence: Evidence
+    po_number: str = ""
+    account_id: str | None = None  # the signed-in buyer's account
+    term_starts_on: date | None = None  # of a renewal
+
+
+def start(ports: Ports, placing: Placing) -> Started:
+    """Order what the preview offers. A second click on the same preview gets the same order.
+
+    Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
+    detail), PaymentUnavailable (the order stands and can be paid later).
+    """
+    with ports.db.transaction() as tx:
+        order_or_fresh = _place(tx, ports, placing)
+        if isinstance(order_or_fresh, Order):
+            order_id = order_or_fresh.id
+        else:
+            fresh = previews.keep(tx, order_or_fresh, ports.clock.now())
+    if not isinstance(order_or_fresh, Order):
+        raise PreviewChanged("The price, the tax or the route is different now; look at the new figures.",
+                             preview=fresh.id)  # fmt: skip
+    return resume(ports, order_id)
+
+
+def resume(ports: Ports, order_id: str) -> Started:
+    """Lead the buyer on: to the provider's page of the order's open attempt, opening it if need be."""
+    with ports.db.transaction() as tx:
+        order = orders.get(tx, order_id)
+        attempt = payments.latest_attempt(tx, order_id)
+        if order.state is OrderState.AWAITING_PAYMENT and (attempt is None or attempt.state is AttemptState.FAILED):
+            attempt = _intend(tx, ports, order)
+    token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
+    url = None
+    if order.state is OrderState.AWAITING_PAYMENT and attempt is not None:
+        url = attempt.redirect_url or _open_checkout(ports, order, attempt, token)
+    return Started(order_id, token, order.state, url)
+
+
+def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
+    """The order, old or new; or the changed offer that has to be shown first."""
+    now = ports.clock.now()
+    preview = orders.lock_preview(tx, placing.preview_id)
+    known = orders.order_of_preview(tx, preview.id)
+    if known is not None:
+        return known
+    if preview.expires_at <= now:
+        raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
+    _require_complete(preview)
+    request = previews.request_of(preview)
+    offer = previews.compute(tx, request, request.tax_ids, now)
+    if not offer.equals(preview):
+        return offer
+    if preview.route is Route.SALES:
+        raise NeedsQuote(" ".join(each["sentence"] for each in preview.reasons), param="preview")
+    buyer = request.buyer
+    terms = agreements.terms_in_force(tx, now.date())
+    if terms.id != placing.terms_id:
+        raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
+    account = (
+        accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
+    )
+    accounts.keep_tax_ids(tx, account.id, ((each.type, each.value, each.status) for each in request.tax_ids), now)
+    held = preview.route is Route.REVIEW
+    hours = policy.get(tx, PAYMENT_HOURS, now)
+    order = orders.place(
+        tx, preview, account_id=account.id, state=OrderState.HELD if held else OrderState.AWAITING_PAYMENT,
+        expires_at=None if held else now + timedelta(hours=hours), po_number=placing.po_number,
+        test=ports.test_mode, term_starts_on=placing.term_starts_on, now=now,
+    )  # fmt: skip
+    snapshot = _snapshot(order, preview)
+    agreements.accept(
+        tx, keys.evidence_signer(tx, ports.secrets, now), terms=terms, account_id=account.id, order_id=order.id,
+        snapshot=snapshot, person_name=buyer.name, person_email=buyer.email, company=buyer.company,
+        evidence=placing.evidence, now=now,
+    )  # fmt: skip
+    _announce(tx, order, held=held, now=now)
+    if not held:
+        _intend(tx, ports, order)
+    return order
+
+
+def _require_complete(preview: Preview) -> None:
+    """An estimate may be incomplete, an order may not."""
+    buyer = preview.inputs["buyer"]
+    for name, words in _REQUIRED:
+        if not buyer[name].strip():
+            raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
+
+
+def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
+    """What was agreed, frozen: the acceptance's hash is over exactly this."""
+    return {
+        "order": order.id, "lines": preview.lines, "interval": preview.inputs["interval"],
+        "buyer": preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"], "currency": order.currency,
+        "net": order.net_minor, "tax": order.tax_minor, "total": order.total_minor, "po_number": order.po_number,
+    }  # fmt: skip
+
+
+def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
+    events.append(tx, "order.held" if held else "order.placed", order.id, now=now, account_id=order.account_id,
+                  total={"amount": order.total_minor, "currency": order.currency}, route=str(order.route),
+                  reasons=[each["code"] for each in order.reasons])  # fmt: skip
+    audit.record(tx, order.account_id, actor="buyer", action="order.placed", subject=order.id, now=now,
+                 details={"total": order.total_minor, "currency": order.currency, "route": str(order.route)})  # fmt: skip
+    if held:
+        jobs.defer(tx, "notify.order_held", order_id=order.id)
+
+
+def _intend(tx: Tx, ports: Ports, order: Order) -> PaymentAttempt:
+    return payments.intend(
+        tx, order_id=order.id, account_id=order.account_id, amount=Money(order.total_minor, order.currency),
+        provider=ports.payments.name, now=transport_now(),
+    )  # fmt: skip
+
+
+def _open_checkout(ports: Ports, order: Order, attempt: PaymentAttempt, token: str) -> str:
+    """Ask the provider for a page; asking again with the same attempt gets the same page."""
+    page = ports.link(f"/orders/{token}")
+    checkout = ports.payments.start_checkout(
+        CheckoutRequest(
+            attempt_id=attempt.id, amount=Money(attempt.amount_minor, attempt.currency),
+            description=f"Order {order.id}", customer_email=order.buyer_email, success_url=page, cancel_url=page,
+            expires_at=attempt.created_at + _CHECKOUT_LIVES,
+        )
+    )  # fmt: skip
+    with ports.db.transaction() as tx:
+        locked = payments.lock_attempt(tx, attempt.id)
+        if locked is not None and locked.state is AttemptState.UNKNOWN:
+            locked.state, locked.provider_ref = AttemptState.PENDING, checkout.ref
+            locked.redirect_url, locked.updated_at = checkout.url, transport_now()
+    return checkout.url
+
+
+@jobs.job("payments.handle_event", retry=jobs.Retry(attempts=12, first=2, factor=3, cap=3600))
+def handle_event(ports: Ports, *, event_id: int) -> None:
+    """Act on one stored event: its effect and the mark that it was handled are one transaction."""
+    with ports.db.transaction() as tx:
+        event = inbox.lock_unhandled(tx, event_id)
+        if event is None:
+            return
+        ref = event.payload.get("payment_ref")
+        if ref is None:
+            inbox.mark_handled(event, "not about a payment of ours", transport_now())
+            return
+    report = ports.payments.report(str(ref))
+    with ports.db.transaction() as tx:
+        event = inbox.lock_unhandled(tx, event_id)
+        if event is not None:
+            inbox.mark_handled(event, apply_report(tx, ports, report), transport_now())
+
+
+def settle(ports: Ports, attempt_id: str) -> str:
+    """Ask the provider how an attempt stands and act on it: for the sweep, the returning buyer, a lost event."""
+    with ports.db.transaction() as tx:
+        attempt = payments.lock_attempt(tx, attempt_id)
+        ref = attempt.provider_ref if attempt else None
+        order_id = attempt.order_id if attempt else ""
+    if ref is None:
+        resume(ports, order_id)
+        return "reopened"
+    report = ports.payments.report(ref)
+    with ports.db.transaction() as tx:
+        return apply_report(tx, ports, report)
+
+
+def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
+    """Move the attempt and its order to what the provider reports; says what was done, in a word.
+
+    The order's row lock makes concurrent reports of one payment take turns, so the effect happens once.
+    """
+    now = ports.clock.now()
+    attempt = payments.lock_attempt(tx, report.attempt_id)
+    if attempt is None:
+        raise NotFound(f"The provider reports a payment {report.ref} that nobody here asked for.")
+    order = orders.lock(tx, attempt.order_id)
+    if attempt.state is AttemptState.SUCCEEDED:
+        return "known"
+    attempt.updated_at = transport_now()
+    if report.outcome is Outcome.FAILED:
+        attempt.state, attempt.failure_code = AttemptState.FAILED, report.failure_code
+        return "failed"
+    if report.outcome is Outcome.EXPIRED:
+        attempt.state = AttemptState.EXPIRED
+        _expire(tx, order, now)
+        return "expired"
+    if report.outcome is not Outcome.SUCCEEDED:
+        return "pending"
+    attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
+    wrong = report.amount != Money(order.total_minor, order.currency)
+    if wrong or order.state is OrderState.COMPLETED:
+        return _set_aside(tx, order, report, "wrong_amount" if wrong else "paid_twice", now)
+    completion.complete(tx, ports, order, attempt, report, now)
+    return "completed"
+
+
+def _set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datetime) -> str:
+    """Money that fits no open order is kept in sight for finance, never booked as something it is not."""
+    details = {"amount": report.amount.minor, "currency": report.amount.currency, "charge": report.charge_ref, "why": why}
+    audit.record(tx, order.account_id, actor="provider", action="payment.unmatched", subject=order.id, now=now,
+                 details=details)  # fmt: skip
+    events.append(tx, "payment.unmatched", order.id, now=now, account_id=order.account_id, why=why)
+    log.error("payment.unmatched", order=order.id, why=why)
+    return why
+
+
+def _expire(tx: Tx, order: Order, now: datetime) -> None:
+    if order.state is OrderState.AWAITING_PAYMENT:
+        orders.move(order, OrderState.EXPIRED)
+        events.append(tx, "order.expired", order.id, now=now, account_id=order.account_id)
+
+
+def expire_overdue(ports: Ports) -> int:
+    """Close orders whose time to pay is up; a payment that arrives all the same still completes its order."""
+    with ports.db.transaction() as tx:
+        now = ports.clock.now()
+        ids = orders.overdue(tx, now)
+        for order_id in ids:
+            order = orders.lock(tx, order_id)
+            _expire(tx, order, now)
+            attempt = payments.latest_attempt(tx, order_id)
+            if attempt is not None and attempt.state is AttemptState.PENDING and attempt.provider_ref:
+                jobs.defer(tx, close_checkout, attempt_id=attempt.id)
+    return len(ids)
+
+
+@jobs.job("payments.close_checkout", retry=jobs.Retry(attempts=5, first=30))
+def close_checkout(ports: Ports, *, attempt_id: str) -> None:
+    """Close the provider's page of an expired order, so that it is not paid by accident."""
+    with ports.db.transaction() as tx:
+        attempt = payments.lock_attempt(tx, attempt_id)
+        ref = attempt.provider_ref if attempt and attempt.state is AttemptState.PENDING else None
+    if ref is not None:
+        ports.payments.expire_checkout(ref)
+        settle(ports, attempt_id)
+
+
+@jobs.job("payments.ask_about_open", every="*/5 * * * *", retry=jobs.Retry(attempts=1))
+def ask_about_open(ports: Ports) -> None:
+    """Events get lost: ask about every attempt that nobody told us about for ten minutes."""
+    with ports.db.transaction() as tx:
+        for attempt_id in payments.open_attempts(tx, transport_now() - _ASK_AFTER):
+            jobs.defer(tx, settle_later, once=f"settle:{attempt_id}", attempt_id=attempt_id)
+
+
+@jobs.job("payments.settle", retry=jobs.Retry(attempts=6, first=60))
+def settle_later(ports: Ports, *, attempt_id: str) -> None:
+    settle(ports, attempt_id)
+
+
+def order_by_token(tx: Tx, ports: Ports, token: str) -> Order:
+    """The order behind the link of its page. Raises NotFound for a token that was not made here."""
+    order_id = ports.secrets.read_token(ORDER_TOKEN, token)
+    if order_id is None:
+        raise NotFound("There is no such order.")
+    return orders.get(tx, order_id)
+
+
+def cancel(ports: Ports, order_id: str, *, by: str) -> None:
+    """Give up an order that is not paid. Raises OrderClosed for one that is."""
+    with ports.db.transaction() as tx:
+        order = orders.lock(tx, order_id)
+        if order.state is OrderState.COMPLETED:
+            raise OrderClosed("It is paid; ask for a refund instead.")
+        orders.move(order, OrderState.CANCELED)
+        now = ports.clock.now()
+        audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now)
+        events.append(tx, "order.canceled", order.id, now=now, account_id=order.account_id)
+

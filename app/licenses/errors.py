@@ -1,0 +1,7 @@
+from http import HTTPStatus
+
+from app.core.errors import DomainError
+
+
+class AlreadyRevoked(DomainError):
+    status, slug, title = HTTPStatus.CONFLICT, "license-already-revoked", "This license was revoked before"

@@ -1,0 +1,150 @@
+"""License records: issued once per order and plan, superseded by renewals, revoked with a reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from app.core import audit, events, keys
+from app.core.canonical import canonical_json, sha256_hex
+from app.core.db import Tx
+from app.core.errors import NotFound
+from app.core.ids import new_id, new_license_file_id
+from app.core.security import Secrets
+from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
+from app.licenses.errors import AlreadyRevoked
+from app.licenses.issuing import issue as issue_file
+from app.licenses.models import IssuanceEntry, License, LicenseState
+
+_GENESIS: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a license is for: the plan's words and flags, the seats and the stretch of time."""
+
+    account_id: str
+    subscription_id: str
+    order_id: str
+    plan_id: str
+    plan_name: str
+    sku: str
+    license_sku: str
+    flags: Mapping[str, Any]
+    seats: int
+    starts_at: datetime
+    expires_at: datetime
+    grace_days: int
+    customer: LicenseCustomer
+
+
+def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
+    """Sign a file and keep the record with it.
+
+    The new file has an id no file of this subscription had, because a server keeps the first it saw under an
+    id. Raises NoSigningKey, UndeliverableLicenseFile.
+    """
+    kid, key = keys.license_key(tx, secrets, now)
+    features: dict[str, bool | int] = {"users": grant.seats, "future_features": False}
+    features |= {name: value for name, value in grant.flags.items() if name in FEATURES}
+
+    def claims_under(file_id: str) -> LicenseClaims:
+        return LicenseClaims(
+            id=file_id, issued_at=now, starts_at=grant.starts_at, expires_at=grant.expires_at,
+            customer=grant.customer, sku_name=grant.plan_name, sku_short_name=grant.license_sku, features=features,
+        )  # fmt: skip
+
+    previous = tx.execute(
+        select(col(License.file_id)).where(col(License.subscription_id) == grant.subscription_id)
+    ).scalars()
+    issued = issue_file(claims_under, key, new_id=new_license_file_id, now=now, previous_ids=set(previous))
+    license_ = License(
+        id=new_id("lic"), account_id=grant.account_id, subscription_id=grant.subscription_id,
+        order_id=grant.order_id, plan_id=grant.plan_id, file_id=issued.claims.id, sku=grant.sku, seats=grant.seats,
+        starts_at=grant.starts_at, expires_at=grant.expires_at, grace_days=grant.grace_days,
+        state=LicenseState.ACTIVE, entitlements={"users": grant.seats, **grant.flags}, kid=kid,
+        file_text=issued.text, file_sha256=sha256_hex(issued.text.encode()), issued_at=now,
+    )  # fmt: skip
+    tx.add(license_)
+    tx.flush()
+    _log_issuance(tx, license_, now)
+    events.append(tx, "license.issued", license_.id, now=now, account_id=license_.account_id,
+                  sku=license_.sku, seats=license_.seats, expires_at=license_.expires_at.isoformat())  # fmt: skip
+    return license_
+
+
+def _log_issuance(tx: Tx, license_: License, now: datetime) -> None:
+    """One chain per key; its writers take turns, so that a missing or slipped-in signature shows (R-LIC-6)."""
+    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"issuance:{license_.kid}", 0))))
+    last = tx.execute(
+        select(IssuanceEntry)
+        .where(col(IssuanceEntry.kid) == license_.kid)
+        .order_by(col(IssuanceEntry.sequence).desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    sequence, previous = (last.sequence + 1, last.hash) if last else (1, _GENESIS)
+    link = {
+        "kid": license_.kid, "sequence": sequence, "license": license_.id, "file": license_.file_sha256,
+        "previous": previous,
+    }  # fmt: skip
+    tx.add(IssuanceEntry(
+        kid=license_.kid, sequence=sequence, license_id=license_.id, file_sha256=license_.file_sha256,
+        issued_at=now, previous_hash=previous, hash=sha256_hex(b"blp/issuance/v1\n" + canonical_json(link)),
+    ))  # fmt: skip
+
+
+def supersede(tx: Tx, successor: License, now: datetime) -> list[License]:
+    """Earlier active licenses of the same subscription give way to `successor`."""
+    query = (
+        select(License)
+        .where(
+            col(License.subscription_id) == successor.subscription_id,
+            col(License.id) != successor.id,
+            col(License.state) == LicenseState.ACTIVE,
+        )
+        .with_for_update()
+    )
+    replaced = list(tx.execute(query).scalars())
+    for old in replaced:
+        old.state, old.superseded_by = LicenseState.SUPERSEDED, successor.id
+        events.append(tx, "license.superseded", old.id, now=now, account_id=old.account_id, by=successor.id)
+    return replaced
+
+
+def revoke(tx: Tx, license_id: str, *, reason: str, by: str, now: datetime) -> License:
+    """Online checks refuse it from now on; files already delivered stay readable offline. Raises AlreadyRevoked."""
+    license_ = lock(tx, license_id)
+    if license_.state is LicenseState.REVOKED:
+        raise AlreadyRevoked(f"It was revoked on {license_.revoked_at:%Y-%m-%d}: {license_.revoked_reason}.")
+    license_.state, license_.revoked_at, license_.revoked_reason = LicenseState.REVOKED, now, reason
+    audit.record(tx, license_.account_id, actor=by, action="license.revoked", subject=license_.id, now=now,
+                 details={"reason": reason})  # fmt: skip
+    events.append(tx, "license.revoked", license_.id, now=now, account_id=license_.account_id)
+    return license_
+
+
+def lock(tx: Tx, license_id: str) -> License:
+    license_ = tx.execute(select(License).where(col(License.id) == license_id).with_for_update()).scalar_one_or_none()
+    if license_ is None:
+        raise NotFound("There is no such license.")
+    return license_
+
+
+def get(tx: Tx, license_id: str) -> License:
+    license_ = tx.get(License, license_id)
+    if license_ is None:
+        raise NotFound("There is no such license.")
+    return license_
+
+
+def of_order(tx: Tx, order_id: str) -> License | None:
+    return tx.execute(select(License).where(col(License.order_id) == order_id)).scalar_one_or_none()
+
+
+def of_subscription(tx: Tx, subscription_id: str) -> list[License]:
+    """Newest first."""
+    query = select(License).where(col(License.subscription_id) == subscription_id)
+    return list(tx.execute(query.order_by(col(License.issued_at).desc(), col(License.id).desc())).scalars())

@@ -1,0 +1,90 @@
+"""Attempts to be paid, and payments that were."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from app.core.db import Tx
+from app.core.ids import new_id
+from app.core.money import Money
+from app.payments.models import AttemptState, Method, Payment, PaymentAttempt, PaymentMethod
+from app.payments.provider import PaymentReport, SavedMethod
+
+
+def intend(tx: Tx, *, order_id: str, account_id: str, amount: Money, provider: str, now: datetime) -> PaymentAttempt:
+    """Write down that money is about to be asked for, before anybody is asked (I5)."""
+    attempt = PaymentAttempt(
+        id=new_id("pat"), order_id=order_id, account_id=account_id, amount_minor=amount.minor,
+        currency=amount.currency, provider=provider, state=AttemptState.UNKNOWN, created_at=now, updated_at=now,
+    )  # fmt: skip
+    tx.add(attempt)
+    tx.flush()
+    return attempt
+
+
+def latest_attempt(tx: Tx, order_id: str) -> PaymentAttempt | None:
+    query = select(PaymentAttempt).where(col(PaymentAttempt.order_id) == order_id)
+    return tx.execute(query.order_by(col(PaymentAttempt.id).desc()).limit(1)).scalar_one_or_none()
+
+
+def lock_attempt(tx: Tx, attempt_id: str) -> PaymentAttempt | None:
+    query = select(PaymentAttempt).where(col(PaymentAttempt.id) == attempt_id).with_for_update()
+    return tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+
+
+def open_attempts(tx: Tx, older_than: datetime, limit: int = 100) -> list[str]:
+    """Ids of attempts whose outcome nobody told us, oldest first: for the sweep that asks."""
+    query = select(col(PaymentAttempt.id)).where(
+        col(PaymentAttempt.state).in_([AttemptState.UNKNOWN, AttemptState.PENDING]),
+        col(PaymentAttempt.created_at) < older_than,
+    )
+    return list(tx.execute(query.order_by(col(PaymentAttempt.created_at)).limit(limit)).scalars())
+
+
+def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> Payment:
+    """Money that arrived. The provider's charge is unique, so a second record of it is refused by the table."""
+    if report.charge_ref is None:
+        raise ValueError(f"a successful payment {report.ref} has no charge")
+    payment = Payment(
+        id=new_id("pay"), account_id=attempt.account_id, order_id=attempt.order_id, attempt_id=attempt.id,
+        amount_minor=report.amount.minor, currency=report.amount.currency, method=Method.CARD,
+        method_label=report.method.label if report.method else "", provider=attempt.provider,
+        provider_ref=report.charge_ref, received_at=now,
+    )  # fmt: skip
+    tx.add(payment)
+    tx.flush()
+    return payment
+
+
+def keep_method(tx: Tx, account_id: str, provider: str, method: SavedMethod, now: datetime) -> None:
+    """Remember a card the provider keeps, for renewals with one button."""
+    tx.execute(
+        insert(PaymentMethod)
+        .values(
+            id=new_id("pmt"), account_id=account_id, provider=provider, customer_ref=method.customer_ref,
+            method_ref=method.method_ref, label=method.label, created_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["provider", "method_ref"])
+    )  # fmt: skip
+
+
+def saved_method(tx: Tx, account_id: str, provider: str) -> SavedMethod | None:
+    """The newest card of an account at this provider."""
+    row = tx.execute(
+        select(PaymentMethod)
+        .where(
+            col(PaymentMethod.account_id) == account_id,
+            col(PaymentMethod.provider) == provider,
+            col(PaymentMethod.removed_at).is_(None),
+        )
+        .order_by(col(PaymentMethod.id).desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return SavedMethod(row.customer_ref, row.method_ref, row.label) if row else None
+
+
+def of_order(tx: Tx, order_id: str) -> Payment | None:
+    query = select(Payment).where(col(Payment.order_id) == order_id).order_by(col(Payment.id)).limit(1)
+    return tx.execute(query).scalar_one_or_none()
