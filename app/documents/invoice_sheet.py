@@ -15,7 +15,7 @@ from app.documents.shapes import (
     PaymentView,
     Span,
 )
-from app.documents.wording import frame, party_block, tax_name
+from app.documents.wording import frame, party_block, place_name, tax_name
 
 _DASH = "\N{EN DASH}"
 
@@ -195,7 +195,7 @@ def _tax(document: InvoiceDocument, _: Translator, locale: str) -> dict[str, Any
         "columns": [_("Jurisdiction"), _("Tax"), _("Rate"), _("Taxable"), _("Amount")],
         "rows": [
             [
-                group.jurisdiction,
+                place_name(group.jurisdiction, locale),
                 tax_name(group.name, _),
                 format_percent(group.rate, locale),
                 format_amount(group.taxable, locale),

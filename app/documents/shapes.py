@@ -96,7 +96,7 @@ class InvoiceLineView:
 class TaxGroupView:
     """One row of the tax summary: a jurisdiction's component at one rate (R-INV-3). `rate` is in percent."""
 
-    jurisdiction: str  # as people write it: "Germany", "New York", "Austin"
+    jurisdiction: str  # a code (`DE`, `US-NY`, `US-IL-CHICAGO`), printed as a name, or a name
     name: str  # "VAT", "Sales tax", "GST"
     rate: Decimal
     taxable: Money

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import pycountry
+
 from app.core.i18n import Translator, locale_of, translate
 from app.documents.shapes import Party, TaxId
 
@@ -53,6 +55,22 @@ def tax_id_line(tax_id: TaxId, _: Translator) -> str:
 def tax_name(name: str, _: Translator) -> str:
     """The names taxes commonly have; one that is a proper name in its country stays as it is."""
     return {"VAT": _("VAT"), "Sales tax": _("Sales tax"), "Local sales tax": _("Local sales tax")}.get(name, name)
+
+
+def place_name(jurisdiction: str, locale: str) -> str:
+    """`DE` is Germany, `US-NY` New York, `US-IL-CHICAGO` Chicago, Illinois (INTERFACES, `blp explain tax`).
+
+    Countries are named in the reader's language, the rest in its own; what is no such code stays as it is.
+    """
+    country, *inside = jurisdiction.split("-", 2)
+    name: str | None = locale_of(locale).territories.get({"EL": "GR"}.get(country, country))
+    if not inside or name is None:
+        return name or jurisdiction
+    code = f"{country}-{inside[0]}"
+    region = pycountry.subdivisions.get(code=code)  # type: ignore[no-untyped-call]  # pycountry does not annotate it
+    if region is None:
+        return jurisdiction
+    return region.name if len(inside) == 1 else f"{inside[1].replace('_', ' ').title()}, {region.name}"
 
 
 def party_block(title: str, party: Party, _: Translator) -> dict[str, Any]:

@@ -118,6 +118,14 @@ def test_every_component_of_an_american_tax_has_its_row() -> None:
     assert "Reverse charge" not in shown
 
 
+def test_jurisdictions_are_named_and_not_coded() -> None:
+    codes = ("DE", "US-NY", "US-IL-CHICAGO", "CA-QC", "EL", "US-ZZ", "MCTD", "XX-1", "")
+    groups = [TaxGroupView(code, "VAT", Decimal(1), Money(100, "EUR"), Money(1, "EUR")) for code in codes]
+    shown = text_of(taxed("1.00", "EUR", *groups), "de")
+    for name in ("Deutschland", "New York", "Chicago, Illinois", "Griechenland", "US-ZZ", "MCTD", "XX-1"):
+        assert f"{name} USt 1 % 1,00 0,01" in shown
+
+
 def test_what_is_open_says_until_when_and_how_to_pay() -> None:
     document = invoice(
         payments=(PaymentView(date(2026, 11, 30), Money(20000, "EUR"), PaymentMethod.WIRE, reference="TX 7"),),
