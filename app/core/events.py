@@ -35,7 +35,7 @@ class Event(Table, table=True):
     occurred_at: datetime = Field(sa_type=INSTANT)
 
 
-def append(tx: Tx, kind: str, object_id: str, *, now: datetime, account_id: str | None = None, **data: Any) -> Event:
+def append(tx: Tx, kind: str, object_id: str, /, *, now: datetime, account_id: str | None = None, **data: Any) -> Event:
     """Record that `kind` (such as `invoice.paid`) happened to `object_id`; `data` is JSON without personal data."""
     tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"event:{object_id}", 0))))
     last = tx.execute(select(func.max(col(Event.object_sequence))).where(col(Event.object_id) == object_id)).scalar()

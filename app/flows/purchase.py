@@ -117,9 +117,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     terms = agreements.terms_in_force(tx, now.date())
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
-    account = (
-        accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
-    )
+    account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
     accounts.keep_tax_ids(tx, account.id, ((each.type, each.value, each.status) for each in request.tax_ids), now)
     held = preview.route is Route.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
@@ -161,8 +159,8 @@ def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
     events.append(tx, "order.held" if held else "order.placed", order.id, now=now, account_id=order.account_id,
                   total={"amount": order.total_minor, "currency": order.currency}, route=str(order.route),
                   reasons=[each["code"] for each in order.reasons])  # fmt: skip
-    audit.record(tx, order.account_id, actor="buyer", action="order.placed", subject=order.id, now=now,
-                 details={"total": order.total_minor, "currency": order.currency, "route": str(order.route)})  # fmt: skip
+    details = {"total": order.total_minor, "currency": order.currency, "route": str(order.route)}
+    audit.record(tx, order.account_id, actor="buyer", action="order.placed", subject=order.id, now=now, details=details)
     if held:
         jobs.defer(tx, "notify.order_held", order_id=order.id)
 
@@ -256,7 +254,8 @@ def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
 
 def _set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datetime) -> str:
     """Money that fits no open order is kept in sight for finance, never booked as something it is not."""
-    details = {"amount": report.amount.minor, "currency": report.amount.currency, "charge": report.charge_ref, "why": why}
+    amount = report.amount
+    details = {"amount": amount.minor, "currency": amount.currency, "charge": report.charge_ref, "why": why}
     audit.record(tx, order.account_id, actor="provider", action="payment.unmatched", subject=order.id, now=now,
                  details=details)  # fmt: skip
     events.append(tx, "payment.unmatched", order.id, now=now, account_id=order.account_id, why=why)
@@ -326,4 +325,3 @@ def cancel(ports: Ports, order_id: str, *, by: str) -> None:
         now = ports.clock.now()
         audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now)
         events.append(tx, "order.canceled", order.id, now=now, account_id=order.account_id)
-
