@@ -199,9 +199,7 @@ def read_request(given: Any) -> Request:
 
 
 def _seller(fields: _Fields) -> Seller:
-    oss = fields.values.get("oss")
-    if oss is not None and oss not in {"union", "non_union"}:
-        fields.refuse("oss", "give union or non_union, or leave it out")
+    oss = None if fields.values.get("oss") is None else fields.choice("oss", ("union", "non_union"))
     elections = {} if fields.values.get("elections") is None else fields.object("elections").values
     for key, value in elections.items():
         if not isinstance(value, str):
@@ -224,7 +222,7 @@ def _seller(fields: _Fields) -> Seller:
             )
             for entry in fields.objects("registrations")
         ),
-        oss=oss,
+        oss="union" if oss == "union" else "non_union" if oss else None,
         below_eu_threshold=fields.flag("below_eu_threshold"),
         elections={_jurisdiction(key, f"{fields.at('elections')}.{key}"): value for key, value in elections.items()},
     )
@@ -261,5 +259,5 @@ def _line(fields: _Fields) -> Line:
     if quantity < 0:
         fields.refuse("quantity", "give a whole number from 0; a credit has a negative amount")
     if abs(amount * quantity) > LARGEST_AMOUNT:
-        fields.refuse("quantity", f"amount times quantity is at most {LARGEST_AMOUNT}")
+        fields.refuse("quantity", f"give less: amount times quantity is at most {LARGEST_AMOUNT}")
     return Line(fields.text("tax_code"), amount * quantity, fields.flag("inclusive"))

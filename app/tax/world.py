@@ -65,6 +65,8 @@ def rule(request: Request, place: Place, product: Product, world: Mapping[str, C
             place.country, f"No {country.tax} rate of {country.name} is certain for {request.date}.", "country"
         )
     domestic = place.country in request.seller.established_in()
+    who = _who(request.buyer, country, domestic=domestic)
+    named = f" (which covers {place.territory.name})" if place.territory else ""
     if request.buyer.type == "business" and not domestic:
         relief = _business(request.buyer, country, product)
         if relief is not None:
@@ -72,7 +74,7 @@ def rule(request: Request, place: Place, product: Product, world: Mapping[str, C
     return Ruling(
         Treatment.STANDARD,
         place.country,
-        f"{_who(request.buyer, country, domestic=domestic)}: {country.tax} of {country.name}, {percent(row.rate)} %.",
+        f"{who}: {country.tax} of {country.name}{named}, {percent(row.rate)} %.",
         place.precision,
         charges=(Charge(place.country, country.tax, row.rate),),
     )
