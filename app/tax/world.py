@@ -11,7 +11,7 @@ from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, rea
 from app.tax.request import Buyer, Request
 from app.tax.ruling import Charge, Ruling, Treatment, not_collecting, percent, review
 
-BusinessRule = Literal["reverse_charge", "by_product", "charged", "review"]
+BusinessRule = Literal["reverse_charge", "by_product", "charged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,8 @@ def _who(buyer: Buyer, country: Country, *, domestic: bool) -> str:
 def _business(buyer: Buyer, country: Country, product: Product) -> Ruling | None:
     """What relieves a business buyer, or None where it is charged."""
     number = next((t for t in buyer.tax_ids if is_number_of(t, country.ids)), None)
-    if country.business == "review" and number is not None:
-        return review(
-            country.code, f"Whether a registered business in {country.name} is charged is unsettled.", "country"
-        )
     by_product = country.business == "by_product" and product.use == "by_buyer"
-    if not by_product and (number is None or country.business not in {"reverse_charge", "by_product"}):
+    if not by_product and (number is None or country.business == "charged"):
         return None
     value = "" if number is None else "".join(c for c in number.value.upper() if c.isalnum() and c.isascii())
     why = (
