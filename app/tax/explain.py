@@ -58,6 +58,11 @@ def _parse(text: str) -> Any:
         raise Malformed(f"the line is not JSON: {exc}") from exc
 
 
+def is_text(value: str) -> bool:
+    """Whether UTF-8 and the database can hold it."""
+    return not any(c < " " or "\ud800" <= c <= "\udfff" for c in value)
+
+
 def _no_constant(name: str) -> NoReturn:
     raise Malformed(f"{name} is not a JSON number: give whole minor units")
 
@@ -89,6 +94,8 @@ class _Fields:
         value = self.values.get(name)
         if value is not None and not isinstance(value, str):
             self.refuse(name, "give text in quotes")
+        if value is not None and not is_text(value):
+            self.refuse(name, "give text without control characters or unpaired surrogates")
         return value
 
     def text(self, name: str) -> str:
@@ -202,7 +209,7 @@ def _seller(fields: _Fields) -> Seller:
     oss = None if fields.values.get("oss") is None else fields.choice("oss", ("union", "non_union"))
     elections = {} if fields.values.get("elections") is None else fields.object("elections").values
     for key, value in elections.items():
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not is_text(value):
             raise Malformed(f"{fields.at('elections')}.{key}: cannot be used: give the name of the election as text")
     established = [
         _jurisdiction(place, f"{fields.at('established')}[{i}]") if isinstance(place, str) else fields.refuse(
