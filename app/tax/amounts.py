@@ -42,7 +42,8 @@ def settle(lines: Sequence[Line], charges: Mapping[str, tuple[Charge, ...]]) -> 
             _settle_inclusive(lines, chosen, bundle, nets, taxes, sums)
     for charge, total in sums.items():
         chosen = [i for i, line in enumerate(lines) if not line.inclusive and charge in charges[line.tax_code]]
-        exact = [lines[i].amount * _factor(charge) for i in chosen]
+        factor = _factor(charge)
+        exact = [lines[i].amount * factor for i in chosen]
         due = round_half_away(sum(exact, Fraction(0)))
         for i, part in zip(chosen, apportion(due, exact), strict=True):
             taxes[i] += part

@@ -17,7 +17,7 @@ from app.tax.names import country_name
 from app.tax.places import Place
 from app.tax.products import Product
 from app.tax.request import Buyer, Evidence, Exemption, Line, Registration, Request, Seller, TaxId
-from app.tax.ruling import Charge, Ruling, Treatment, percent, review
+from app.tax.ruling import Charge, Ruling, Treatment, exempt, percent, review
 
 __all__ = [
     "Buyer", "Component", "Determination", "Evidence", "Exemption", "Line", "LineTax", "Registration", "Request",
@@ -151,8 +151,18 @@ def _rule(request: Request, place: Place, tax_code: str, data: TaxData) -> Rulin
     if place.territory is not None and place.territory.handling in {"outside", "review"}:
         return eu.special_territory(request, place, data.places)
     if place.country in data.places.members:
-        return eu.rule(request, place, data.places, data.eu_rates)
+        ruling = eu.rule(request, place, data.places, data.eu_rates)
+        return ruling if request.buyer.type == "consumer" else _relieved(request, ruling)
     return _beyond_the_union(request, place, product, data)
+
+
+def _relieved(request: Request, ruling: Ruling) -> Ruling:
+    """A certificate for the taxing country replaces only a tax that would be charged; an EU consumer has none."""
+    held = (e for e in request.buyer.exemptions if e.relieves(ruling.jurisdiction, request.date))
+    certificate = next(held, None)
+    if certificate is None or ruling.treatment is not Treatment.STANDARD:
+        return ruling
+    return exempt(ruling.jurisdiction, country_name(ruling.jurisdiction), certificate)
 
 
 def _beyond_the_union(request: Request, place: Place, product: Product, data: TaxData) -> Ruling:
@@ -160,7 +170,7 @@ def _beyond_the_union(request: Request, place: Place, product: Product, data: Ta
         return us.rule(request, place, product, data.united_states)
     if place.country == "CA":
         return canada.rule(request, place, product, data.canada)
-    return world.rule(request, place, product, data.world, country_name(place.country))
+    return _relieved(request, world.rule(request, place, product, data.world, country_name(place.country)))
 
 
 def _assemble(

@@ -31,12 +31,12 @@ def rule(request: Request, place: Place, places: Places, rates: RateSource) -> R
         return _business(request, place, places, rates, established)
     if doubt := evidence_doubt(request, places, alone_suffices=request.seller.below_eu_threshold and bool(established)):
         return review(place.jurisdiction, doubt, place.precision)
-    suffix = "" if request.evidence else "; the location rests on the billing address alone"
+    suffix = "" if request.evidence else ". The location rests on the billing address alone"
     return _as_consumer(request, place, places, rates, established, f"Consumer in {_where(place, member)}", suffix)
 
 
 def _where(place: Place, member: Member) -> str:
-    return member.name if place.territory is None else place.territory.name
+    return member.name if place.territory is None else f"{place.territory.name} ({member.name})"
 
 
 def _as_consumer(
@@ -65,7 +65,7 @@ def _as_consumer(
     elif seller.one_stop_shop(request.date) == "non_union":
         channel = "declared through the non-Union one-stop shop"
     else:
-        channel = "due although the seller states neither a one-stop shop nor a registration there: it must register"
+        channel = "due although the seller states neither a one-stop shop nor a registration there, and must register"
     return _charge(place, places, rates, request.date, f"{who}: VAT of {_where(place, member)}, {channel}{suffix}")
 
 
@@ -149,7 +149,7 @@ def special_territory(request: Request, place: Place, places: Places) -> Ruling:
     if territory.handling == "review":
         return review(
             territory.code,
-            f"{territory.name} needs a decision: {territory.local_tax}, outside the one-stop shop.",
+            f"{territory.name} needs a decision: {territory.local_tax}.",
             "territory",
         )
     if request.seller.registration(territory.code, request.date):
@@ -161,7 +161,7 @@ def special_territory(request: Request, place: Place, places: Places) -> Ruling:
     return Ruling(
         Treatment.OUTSIDE_SCOPE,
         territory.code,
-        f"{territory.name} lies outside the EU VAT area; {territory.local_tax} applies there, not ours to collect.",
+        f"{territory.name} lies outside the EU VAT area: {territory.local_tax}.",
         "territory",
     )
 
@@ -217,9 +217,8 @@ def _charge(place: Place, places: Places, rates: RateSource, on: date, why: str)
         return review(place.jurisdiction, f"No VAT rate of {place.jurisdiction} is known for {on}.", place.precision)
     name = "VAT" if place.territory is None else f"VAT ({place.territory.name})"
     charge = Charge(place.jurisdiction, name, row.rate)
-    return Ruling(
-        Treatment.STANDARD, place.jurisdiction, f"{why}, {percent(row.rate)} %.", place.precision, charges=(charge,)
-    )
+    reason = f"{why}. Rate {percent(row.rate)} %."
+    return Ruling(Treatment.STANDARD, place.jurisdiction, reason, place.precision, charges=(charge,))
 
 
 def is_number_of(tax_id: TaxId, types: tuple[str, ...]) -> bool:

@@ -58,6 +58,11 @@ def _parse(text: str) -> Any:
         raise Malformed(f"the line is not JSON: {exc}") from exc
 
 
+def is_text(value: str) -> bool:
+    """Whether UTF-8 and the database can hold it."""
+    return not any(c < " " or "\ud800" <= c <= "\udfff" for c in value)
+
+
 def _no_constant(name: str) -> NoReturn:
     raise Malformed(f"{name} is not a JSON number: give whole minor units")
 
@@ -89,6 +94,8 @@ class _Fields:
         value = self.values.get(name)
         if value is not None and not isinstance(value, str):
             self.refuse(name, "give text in quotes")
+        if value is not None and not is_text(value):
+            self.refuse(name, "give text without control characters or unpaired surrogates")
         return value
 
     def text(self, name: str) -> str:
@@ -199,12 +206,10 @@ def read_request(given: Any) -> Request:
 
 
 def _seller(fields: _Fields) -> Seller:
-    oss = fields.values.get("oss")
-    if oss is not None and oss not in {"union", "non_union"}:
-        fields.refuse("oss", "give union or non_union, or leave it out")
+    oss = None if fields.values.get("oss") is None else fields.choice("oss", ("union", "non_union"))
     elections = {} if fields.values.get("elections") is None else fields.object("elections").values
     for key, value in elections.items():
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not is_text(value):
             raise Malformed(f"{fields.at('elections')}.{key}: cannot be used: give the name of the election as text")
     established = [
         _jurisdiction(place, f"{fields.at('established')}[{i}]") if isinstance(place, str) else fields.refuse(
@@ -224,7 +229,7 @@ def _seller(fields: _Fields) -> Seller:
             )
             for entry in fields.objects("registrations")
         ),
-        oss=oss,
+        oss="union" if oss == "union" else "non_union" if oss else None,
         below_eu_threshold=fields.flag("below_eu_threshold"),
         elections={_jurisdiction(key, f"{fields.at('elections')}.{key}"): value for key, value in elections.items()},
     )
@@ -261,5 +266,5 @@ def _line(fields: _Fields) -> Line:
     if quantity < 0:
         fields.refuse("quantity", "give a whole number from 0; a credit has a negative amount")
     if abs(amount * quantity) > LARGEST_AMOUNT:
-        fields.refuse("quantity", f"amount times quantity is at most {LARGEST_AMOUNT}")
+        fields.refuse("quantity", f"give less: amount times quantity is at most {LARGEST_AMOUNT}")
     return Line(fields.text("tax_code"), amount * quantity, fields.flag("inclusive"))

@@ -18,6 +18,7 @@ import duty27_eu_vat
 Grade = Literal["A", "B", "C"]
 Document = Mapping[str, Any]
 HIGHEST_RATE = Decimal(30)
+EU_RATES_AS_OF = duty27_eu_vat.DATA_AS_OF  # when the packaged EU rates were last compared with their source
 
 
 class BadTaxData(ValueError):

@@ -3,12 +3,12 @@
 Country codes are ISO 3166-1 alpha-2; jurisdictions are `DE`, `US-NY`, `CA-QC` or a city, `US-IL-CHICAGO`.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
+
+from app.core.canonical import canonical_json, sha256_hex
 
 BuyerType = Literal["business", "consumer"]
 
@@ -134,8 +134,7 @@ class Request:
 
     def inputs_hash(self) -> str:
         """SHA-256 of the canonical JSON of every input: equal requests have equal hashes."""
-        text = json.dumps(_plain(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
+        return sha256_hex(canonical_json(_plain(self)))
 
 
 def _plain(value: Any) -> Any:

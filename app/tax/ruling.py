@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from app.tax.request import Exemption
+
 
 class Treatment(StrEnum):
     """R-TAX-2. Listed from what holds or charges a document to what leaves it untaxed."""
@@ -54,6 +56,19 @@ def not_collecting(jurisdiction: str, where: str) -> Ruling:
         f"The seller has no tax registration in {where}, so no tax is collected; the sale counts towards the "
         "registration threshold there.",
         "country" if len(jurisdiction) == 2 else "state",
+    )
+
+
+def exempt(jurisdiction: str, where: str, certificate: Exemption) -> Ruling:
+    """The buyer's certificate takes the place of a tax that would be due."""
+    number = f" {certificate.number}" if certificate.number else ""
+    paper = f"{certificate.reason or 'exemption'} certificate{number}"
+    return Ruling(
+        Treatment.CUSTOMER_EXEMPT,
+        jurisdiction,
+        f"The buyer's {paper} covers {where}.",
+        "country" if len(jurisdiction) == 2 else "state",
+        note=f"Exempt: {paper}.",
     )
 
 

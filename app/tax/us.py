@@ -11,8 +11,8 @@ from datetime import date
 from app.tax.places import Place
 from app.tax.products import Product
 from app.tax.rates import on_day
-from app.tax.request import Exemption, Request
-from app.tax.ruling import Charge, Ruling, Treatment, not_collecting, percent, review
+from app.tax.request import Request
+from app.tax.ruling import Charge, Ruling, Treatment, exempt, not_collecting, percent, review
 from app.tax.us_data import Election, State, TaxabilityRow, UnitedStates, matches_city
 
 
@@ -52,21 +52,8 @@ def _state_ruling(request: Request, place: Place, product: Product, state: State
         return _not_taxed(state, what, row, election)
     certificate = next((e for e in request.buyer.exemptions if e.relieves(code, on)), None)
     if certificate is not None:
-        return _exempt(state, certificate)
+        return exempt(code, state.name, certificate)
     return _charged(request, place, state, row, election, us, what)
-
-
-def _exempt(state: State, certificate: Exemption) -> Ruling:
-    paper = f"{certificate.reason or 'exemption'} certificate" + (
-        f" {certificate.number}" if certificate.number else ""
-    )
-    return Ruling(
-        Treatment.CUSTOMER_EXEMPT,
-        state.jurisdiction,
-        f"The buyer's {paper} covers {state.name}.",
-        "state",
-        note=f"Exempt: {paper}.",
-    )
 
 
 def _not_taxed(state: State, what: str, row: TaxabilityRow, election: Election | None) -> Ruling:

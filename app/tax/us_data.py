@@ -102,7 +102,8 @@ class UnitedStates:
     def election(self, state: State, seller: Seller, on: date) -> Election | str | None:
         """The election in force, the bare name of one that has no rule on that day, or None for no election.
 
-        A registration's scheme may name the election too.
+        A registration's scheme may name the election too. Rates for remote sellers are not for a seller with an
+        establishment in the state.
         """
         registration = seller.registration(state.jurisdiction, on)
         known = [e for e in self.elections if e.state == state.code]
@@ -111,7 +112,10 @@ class UnitedStates:
             named = registration.scheme
         if named is None:
             return None
-        return on_day([e for e in known if e.name == named], on) or named
+        found = on_day([e for e in known if e.name == named], on)
+        if found is not None and found.charges and state.jurisdiction in seller.established:
+            return None
+        return found or named
 
     def area(self, state: State, place: Place, on: date) -> Area | str | None:
         """The area of an address, a sentence where ZIP and city disagree, or None where no row matches."""

@@ -11,7 +11,7 @@ from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, rea
 from app.tax.request import Buyer, Request
 from app.tax.ruling import Charge, Ruling, Treatment, not_collecting, percent, review
 
-BusinessRule = Literal["reverse_charge", "by_product", "charged", "review"]
+BusinessRule = Literal["reverse_charge", "by_product", "charged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ def rule(request: Request, place: Place, product: Product, world: Mapping[str, C
             place.country, f"No {country.tax} rate of {country.name} is certain for {request.date}.", "country"
         )
     domestic = place.country in request.seller.established_in()
+    who = _who(request.buyer, country, domestic=domestic)
+    named = f" (which covers {place.territory.name})" if place.territory else ""
     if request.buyer.type == "business" and not domestic:
         relief = _business(request.buyer, country, product)
         if relief is not None:
@@ -72,7 +74,7 @@ def rule(request: Request, place: Place, product: Product, world: Mapping[str, C
     return Ruling(
         Treatment.STANDARD,
         place.country,
-        f"{_who(request.buyer, country, domestic=domestic)}: {country.tax} of {country.name}, {percent(row.rate)} %.",
+        f"{who}: {country.tax} of {country.name}{named}, {percent(row.rate)} %.",
         place.precision,
         charges=(Charge(place.country, country.tax, row.rate),),
     )
@@ -91,12 +93,8 @@ def _who(buyer: Buyer, country: Country, *, domestic: bool) -> str:
 def _business(buyer: Buyer, country: Country, product: Product) -> Ruling | None:
     """What relieves a business buyer, or None where it is charged."""
     number = next((t for t in buyer.tax_ids if is_number_of(t, country.ids)), None)
-    if country.business == "review" and number is not None:
-        return review(
-            country.code, f"Whether a registered business in {country.name} is charged is unsettled.", "country"
-        )
     by_product = country.business == "by_product" and product.use == "by_buyer"
-    if not by_product and (number is None or country.business not in {"reverse_charge", "by_product"}):
+    if not by_product and (number is None or country.business == "charged"):
         return None
     value = "" if number is None else "".join(c for c in number.value.upper() if c.isalnum() and c.isascii())
     why = (
