@@ -1,0 +1,1 @@
+"""A payment provider, a mailbox and a clock that exist only for trying things out."""
