@@ -1,0 +1,306 @@
+"""Every state of the console's pages about customers and money."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from app.web.console import views as c
+from app.web.views import Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Reason, Shell, Step
+
+Show = Callable[[str, Page, Shell], str]
+
+NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
+
+DAY = date(2026, 11, 22)
+
+GRACE = c.ConsoleShell(
+    vendor="Northwind Chat",
+    csrf_token="t0ken",
+    person="grace@northwind.example",
+    role="Sales operations",
+    todo={"quotes": 3, "jobs": 1},
+    sandbox=True,
+    business_time=NOW,
+)
+
+OUTSIDE = replace(GRACE, person="", role="")
+
+ACCOUNT = Link(label="Analytical Engines GmbH", href="/console/accounts/acc_1")
+
+ROWS = (
+    MoneyRow(label="Enterprise", note="50 seats \u00d7 10.00 \u00d7 12 months", amount="6,000.00 EUR"),
+    MoneyRow(label="VAT Germany", note="19 % of 6,000.00", amount="1,140.00 EUR", kind="tax"),
+)
+
+REASONS = (
+    Reason(
+        code="threshold",
+        sentence="The net total is not below the automatic limit of 5,000.00 EUR.",
+        figure="6,000.00 EUR",
+    ),
+    Reason(
+        code="rolling", sentence="With the orders of the last 365 days it uses more than the limit.", figure="134 %"
+    ),
+)
+
+STEPS = (
+    Step(label="Asked for", state="done", at="09:38"),
+    Step(label="Draft", state="now", detail="Grace Hopper"),
+    Step(label="Sent", state="todo"),
+)
+
+
+def row(*cells: str, state: str = "active") -> tuple[c.Cell, ...]:
+    """A row of a list: its name, some texts, a state and an amount."""
+    first, *rest = cells
+    texts = tuple(c.Cell(text=text) for text in rest)
+    return (
+        c.Cell(text=first, href="/console/accounts/1"),
+        *texts,
+        c.Cell(state=state),
+        c.Cell(day=DAY),
+        c.Cell(text="6,000.00 EUR", number=True),
+    )
+
+
+COLUMNS = ("Company", "Country", "Plan", "State", "Since", "Yearly")
+
+LISTED = c.ListView(
+    kind="accounts",
+    columns=COLUMNS,
+    rows=(
+        row("Analytical Engines GmbH", "Germany", "Enterprise"),
+        row("Difference Ltd", "United Kingdom", "Professional", state="past_due"),
+    ),
+    form=Form(values={"q": "eng"}),
+    states=(Option(value="active", label="Active"),),
+    pages=Pages(newer="/n", older="/o", summary="26 to 50 of 312"),
+    csv_href="/console/accounts.csv",
+)
+
+RELATED = c.Related(
+    title="Invoices",
+    columns=COLUMNS,
+    rows=(row("NW-2026-00042", "Germany", "Enterprise", state="open"),),
+    all_href="/console/invoices?account=1",
+)
+
+FIGURES = (
+    c.Figure(
+        name="Recurring revenue a year",
+        value="1,284,300 USD",
+        why="+2.1 % since October",
+        href="/console/exports?report=arr",
+    ),
+    c.Figure(name="Orders today", value="14", why="12 automatic, 2 by quote"),
+    c.Figure(name="Payment to license", value="1.8 s", why="95 of 100 are faster"),
+    c.Figure(name="Open invoices", value="38,210 USD", why="4,100 overdue", href="/console/invoices?state=overdue"),
+)
+
+ACCOUNT_PAGE = c.AccountView(
+    account_id="acc_01kafz",
+    name="Analytical Engines GmbH",
+    state="active",
+    facts=(Fact(name="Domain", value="engines.example"), Fact(name="Tax id", value="DE123456789", mono=True)),
+    figures=FIGURES[:3],
+    related=(RELATED, replace(RELATED, title="Licenses", rows=())),
+    timeline=(
+        c.TimelineEvent(
+            at=NOW,
+            kind="license.issued",
+            sentence="License issued for 50 seats",
+            actor="purchase",
+            href="/console/licenses/1",
+        ),
+        c.TimelineEvent(at=NOW, kind="order.placed", sentence="Order placed", actor="ada@engines.example"),
+    ),
+    view_as_href="/console/accounts/1/view-as",
+)
+
+ORDER = c.ConsoleOrderView(
+    order_id="ord_01kafz",
+    state="held",
+    account=ACCOUNT,
+    route="quote",
+    reasons=REASONS,
+    rows=ROWS,
+    total="7,140.00 EUR",
+    treatment="German VAT is charged.",
+    facts=(Fact(name="Person", value="Ada Byron"),),
+    steps=STEPS,
+    screening=(Fact(name="Match", value="0.91 with A. Byron (EU list of 20 November 2026)"),),
+    release_href="/console/orders/1/release",
+    cancel_href="/console/orders/1/cancel",
+)
+
+QUOTE = c.QuoteRequestView(
+    number="Q-2026-00017-r1",
+    state="draft",
+    account=ACCOUNT,
+    contact="ada@engines.example",
+    asked_at=NOW,
+    reasons=REASONS,
+    rows=ROWS,
+    total="7,140.00 EUR",
+    treatment="German VAT is charged.",
+    facts=(Fact(name="Margin to the limit", value="1,000.00 EUR over"),),
+    history=STEPS,
+    form=Form(values={"valid_until": "2026-12-22"}),
+    discount_limit="You may give up to 10 percent.",
+    save_href="/s",
+    send_href="/send",
+    withdraw_href="/w",
+    pdf_href="/p",
+)
+
+INVOICE = c.ConsoleInvoiceView(
+    number="NW-2026-00042",
+    state="open",
+    account=ACCOUNT,
+    rows=ROWS,
+    total="7,140.00 EUR",
+    open_amount="7,140.00 EUR",
+    treatment="German VAT is charged.",
+    facts=(
+        Fact(name="Issued", value="22 November 2026"),
+        Fact(name="Due", value="22 December 2026"),
+        Fact(name="PO number", value="4711"),
+    ),
+    documents=(Link(label="PDF", href="/i.pdf"), Link(label="XML", href="/i.xml")),
+    postings=replace(RELATED, title="Postings"),
+    related=(replace(RELATED, title="Payments", rows=()),),
+    payment_href="/pay",
+    credit_href="/credit",
+    void_href="/void",
+)
+
+LICENSE = c.ConsoleLicenseView(
+    license_id="lic_01kafz",
+    state="active",
+    account=ACCOUNT,
+    plan="Enterprise",
+    facts=(Fact(name="Seats", value="50"),),
+    files=replace(RELATED, title="Files"),
+    activations=replace(RELATED, title="Activations", rows=()),
+    reasons=(Option(value="refund", label="Refunded"), Option(value="leak", label="Leaked")),
+    revoke_href="/revoke",
+    reissue_href="/reissue",
+)
+
+PIXEL = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 2 2'%3E"
+    "%3Cpath d='M0 0h1v1H0zM1 1h1v1H1z'/%3E%3C/svg%3E"
+)
+
+PAGES: dict[str, tuple[Page, Shell]] = {
+    "console-sign-in": (c.ConsoleSignInView(oidc_href="/oidc"), OUTSIDE),
+    "console-sign-in-sent": (c.ConsoleSignInView(sent_to="grace@northwind.example"), OUTSIDE),
+    "console-second-factor": (
+        c.SecondFactorView(form=Form(errors={"code": "That code is not the one of now."})),
+        OUTSIDE,
+    ),
+    "console-enrol": (c.EnrolView(qr=PIXEL, secret="JBSW Y3DP EHPK 3PXP"), OUTSIDE),
+    "console-overview": (
+        c.OverviewView(
+            figures=FIGURES,
+            as_of=NOW,
+            tasks=(
+                c.Task(
+                    kind="quote",
+                    title="Analytical Engines asks for 50 seats of Enterprise",
+                    detail="6,000.00 EUR, 1,000.00 over the limit",
+                    waiting="5 h",
+                    href="/q",
+                    late=True,
+                ),
+                c.Task(
+                    kind="held",
+                    title="Difference Ltd is held for screening",
+                    detail="Score 0.91",
+                    waiting="40 min",
+                    href="/h",
+                ),
+                c.Task(
+                    kind="job",
+                    title="renew failed five times",
+                    detail="PaymentUnavailable",
+                    waiting="3 min",
+                    href="/console/jobs",
+                ),
+            ),
+        ),
+        GRACE,
+    ),
+    "console-overview-calm": (
+        c.OverviewView(figures=FIGURES, as_of=NOW, tasks=()),
+        replace(GRACE, todo={}, sandbox=False, business_time=None, closed=frozenset({"exports"})),
+    ),
+    "console-list": (LISTED, GRACE),
+    "console-list-empty": (replace(LISTED, kind="orders", rows=(), pages=Pages(), states=(), csv_href=""), GRACE),
+    "console-account": (ACCOUNT_PAGE, GRACE),
+    "console-account-new": (replace(ACCOUNT_PAGE, timeline=(), related=(), view_as_href=""), GRACE),
+    "console-order-held": (ORDER, replace(GRACE, flashes=(Flash(text="Saved."),))),
+    "console-order-refused": (
+        replace(ORDER, form=Form(values={"_form": "release"}, errors={"note": "Say why."})),
+        GRACE,
+    ),
+    "console-order-done": (
+        replace(ORDER, state="fulfilled", route="automatic", reasons=(), screening=(), release_href="", cancel_href=""),
+        GRACE,
+    ),
+    "console-quote": (QUOTE, GRACE),
+    "console-quote-refused": (
+        replace(
+            QUOTE,
+            form=Form(
+                values={"_form": "draft", "discount_percent": "40"},
+                errors={"discount_percent": "Above 10 percent a second person approves."},
+            ),
+        ),
+        GRACE,
+    ),
+    "console-quote-accepted": (replace(QUOTE, state="accepted", save_href="", send_href="", withdraw_href=""), GRACE),
+    "console-invoice": (INVOICE, GRACE),
+    "console-invoice-refused": (
+        replace(INVOICE, form=Form(values={"_form": "payment"}, errors={"amount": "An amount looks like 1200.00."})),
+        GRACE,
+    ),
+    "console-invoice-paid": (
+        replace(INVOICE, state="paid", open_amount="", payment_href="", void_href="", credit_href=""),
+        GRACE,
+    ),
+    "console-license": (LICENSE, GRACE),
+    "console-license-revoked": (replace(LICENSE, state="revoked", revoke_href="", reissue_href=""), GRACE),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_state_of_the_console_keeps_the_rules_of_a_page(show: Show, name: str) -> None:
+    page, shell = PAGES[name]
+    assert show(name, page, shell)
+
+
+@pytest.mark.parametrize(
+    ("name", "procedures"),
+    [
+        ("console-order-held", ("release-held-order", "cancel-order")),
+        ("console-quote", ("draft-quote", "send-quote", "withdraw-quote")),
+        ("console-invoice", ("record-wire", "issue-credit-note", "void-invoice")),
+        ("console-license", ("revoke-license", "reissue-license")),
+    ],
+)
+def test_every_action_names_its_procedure(show: Show, name: str, procedures: tuple[str, ...]) -> None:
+    html = show(f"{name}-procedures", *PAGES[name])
+    for procedure in procedures:
+        assert f'href="/console/procedures/{procedure}">docs/procedures/{procedure}.md</a>' in html
+
+
+def test_the_clock_is_offered_in_the_sandbox_only(show: Show) -> None:
+    assert 'href="/console/clock"' in show("nav-sandbox", *PAGES["console-overview"])
+    assert 'href="/console/clock"' not in show("nav-real", *PAGES["console-overview-calm"])
+
+
+def test_a_section_that_is_closed_to_the_role_is_not_offered(show: Show) -> None:
+    assert 'href="/console/exports"' not in show("nav-closed", *PAGES["console-overview-calm"])
