@@ -5,7 +5,6 @@ What an operator must know: needs an empty database and the right to create the 
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
-
 from alembic import op
 
 revision = "0001"
@@ -16,6 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+    #
     op.create_table(
         "account",
         sa.Column("id", sa.String(), nullable=False),
@@ -860,6 +860,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.String(), nullable=False),
         sa.Column("provider_ref", sa.String(), nullable=True),
         sa.Column("redirect_url", sa.String(), nullable=True),
+        sa.Column("saved_method_ref", sa.String(), nullable=True),
         sa.Column(
             "state",
             sa.Enum(

@@ -26,7 +26,7 @@ from app.orders.errors import NeedsQuote, OrderClosed, PreviewChanged, PreviewEx
 from app.orders.models import Order, OrderState, Preview, Route
 from app.payments import service as payments
 from app.payments.models import AttemptState, PaymentAttempt
-from app.payments.provider import CheckoutRequest, Outcome, PaymentReport
+from app.payments.provider import CheckoutRequest, Outcome, PaymentReport, SavedMethod
 
 log = get_logger()
 
@@ -65,8 +65,10 @@ class Placing:
     term_starts_on: date | None = None  # of a renewal
 
 
-def start(ports: Ports, placing: Placing) -> Started:
+def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     """Order what the preview offers. A second click on the same preview gets the same order.
+
+    `open_page=False` leaves the provider's page closed, for a saved card that is charged instead.
 
     Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
     detail), PaymentUnavailable (the order stands and can be paid later).
@@ -80,7 +82,10 @@ def start(ports: Ports, placing: Placing) -> Started:
     if not isinstance(order_or_fresh, Order):
         raise PreviewChanged("The price, the tax or the route is different now; look at the new figures.",
                              preview=fresh.id)  # fmt: skip
-    return resume(ports, order_id)
+    if open_page:
+        return resume(ports, order_id)
+    token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
+    return Started(order_id, token, order_or_fresh.state, None)
 
 
 def resume(ports: Ports, order_id: str) -> Started:
@@ -106,7 +111,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
         return known
     if preview.expires_at <= now:
         raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
-    _require_complete(preview)
+    require_complete(preview)
     request = previews.request_of(preview)
     offer = previews.compute(tx, request, request.tax_ids, now)
     if not offer.equals(preview):
@@ -138,7 +143,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     return order
 
 
-def _require_complete(preview: Preview) -> None:
+def require_complete(preview: Preview) -> None:
     """An estimate may be incomplete, an order may not."""
     buyer = preview.inputs["buyer"]
     for name, words in _REQUIRED:
@@ -209,17 +214,33 @@ def handle_event(ports: Ports, *, event_id: int) -> None:
 
 
 def settle(ports: Ports, attempt_id: str) -> str:
-    """Ask the provider how an attempt stands and act on it: for the sweep, the returning buyer, a lost event."""
+    """Ask the provider how an attempt stands and act on it: for the sweep, the returning buyer, a lost event.
+
+    A saved card is charged again under the same key: the provider answers with the charge it made, or makes
+    the one it never got to.
+    """
     with ports.db.transaction() as tx:
         attempt = payments.lock_attempt(tx, attempt_id)
-        ref = attempt.provider_ref if attempt else None
-        order_id = attempt.order_id if attempt else ""
-    if ref is None:
-        resume(ports, order_id)
+        if attempt is None:
+            raise NotFound("There is no such payment attempt.")
+        card = payments.saved_method_of(tx, attempt)
+    if attempt.provider_ref is not None:
+        report = ports.payments.report(attempt.provider_ref)
+    elif card is not None:
+        report = charge(ports, attempt, card)
+    else:
+        resume(ports, attempt.order_id)
         return "reopened"
-    report = ports.payments.report(ref)
     with ports.db.transaction() as tx:
         return apply_report(tx, ports, report)
+
+
+def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport:
+    """Charge a saved card for an attempt, once however often it is asked."""
+    return ports.payments.charge_saved(
+        card, Money(attempt.amount_minor, attempt.currency), attempt_id=attempt.id,
+        description=f"Order {attempt.order_id}",
+    )  # fmt: skip
 
 
 def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:

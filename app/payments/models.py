@@ -39,6 +39,8 @@ class PaymentAttempt(Table, table=True):
     provider: str
     provider_ref: str | None = None
     redirect_url: str | None = None
+    # Set before a saved card is charged: such an attempt is asked about by charging again under the same key.
+    saved_method_ref: str | None = None
     state: AttemptState = Field(sa_type=text_enum(AttemptState, name="attempt_state"))
     failure_code: str | None = None
     created_at: datetime = Field(sa_type=INSTANT)

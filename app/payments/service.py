@@ -43,6 +43,17 @@ def open_attempts(tx: Tx, older_than: datetime, limit: int = 100) -> list[str]:
     return list(tx.execute(query.order_by(col(PaymentAttempt.created_at)).limit(limit)).scalars())
 
 
+def saved_method_of(tx: Tx, attempt: PaymentAttempt) -> SavedMethod | None:
+    """The card an attempt was meant to charge, if it was meant to charge one."""
+    if attempt.saved_method_ref is None:
+        return None
+    query = select(PaymentMethod).where(
+        col(PaymentMethod.provider) == attempt.provider, col(PaymentMethod.method_ref) == attempt.saved_method_ref
+    )
+    row = tx.execute(query).scalar_one()
+    return SavedMethod(row.customer_ref, row.method_ref, row.label)
+
+
 def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> Payment:
     """Money that arrived. The provider's charge is unique, so a second record of it is refused by the table."""
     if report.charge_ref is None:
