@@ -22,7 +22,7 @@ from app.flows.ports import Mailer, Ports
 from app.payments.provider import PaymentProvider
 
 # Only for `dev` and `test`, where losing what was sealed costs nothing; `prod` refuses to start without its own.
-_DEVELOPMENT_SECRET: Final = "development-only-secret-not-for-production"  # noqa: S105 -- config.py refuses it in prod
+DEVELOPMENT_SECRET: Final = "development-only-secret-not-for-production"  # noqa: S105 -- config.py refuses it in prod
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Wired:
 def wire(settings: Settings, database_url: str) -> Wired:
     """Everything a process of BLP needs, from its settings and the address of its database."""
     database = Database(database_url, pool_size=settings.pool_size)
-    secret = settings.secret_key.get_secret_value() if settings.secret_key else _DEVELOPMENT_SECRET
+    secret = settings.secret_key.get_secret_value() if settings.secret_key else DEVELOPMENT_SECRET
     secrets = Secrets(secret)
     clock = sandbox_clock(database) if settings.sandbox else RealClock()
     ports = Ports(

@@ -21,9 +21,11 @@ from app.config import Settings
 from app.core import embedded_postgres, migrate
 from app.core.db import Database
 from app.core.embedded_postgres import Cluster
+from app.core.security import Secrets
 from app.main import create_app
-from app.wiring import wire
+from app.wiring import DEVELOPMENT_SECRET, wire
 from app.worker import run as _worker  # noqa: F401 -- registers every job
+from tests.shop import open_shop
 from tests.world import World
 
 _TEMPLATE = "blp_template"
@@ -47,6 +49,7 @@ def cluster() -> Iterator[Cluster]:
         embedded_postgres.create_database(running, _TEMPLATE)
         database = Database(running.url(_TEMPLATE), pool_size=1)
         migrate.upgrade(database)
+        open_shop(database, Secrets(DEVELOPMENT_SECRET))
         database.dispose()
         yield running
 
