@@ -35,6 +35,7 @@ class Language(Protocol):
     def gettext(self, message: str) -> str: ...
     def ngettext(self, one: str, many: str, count: int) -> str: ...
     def day(self, value: date) -> str: ...
+    def short_day(self, value: date) -> str: ...
     def moment(self, value: datetime) -> str: ...
     def number(self, value: int) -> str: ...
 
@@ -51,6 +52,10 @@ class English:
     def day(self, value: date) -> str:
         """Day, month in letters, year: cannot be misread on either side of an ocean."""
         return format_date(value, "d MMMM y", locale="en")
+
+    def short_day(self, value: date) -> str:
+        """The same for tables, the month cut to three letters."""
+        return format_date(value, "d MMM y", locale="en")
 
     def moment(self, value: datetime) -> str:
         return format_datetime(value, "d MMM y, HH:mm", locale="en") + " UTC"
@@ -82,6 +87,7 @@ def environment(folders: Mapping[str, Path] | None = None, language: Language | 
     )
     env.filters.update(
         day=lambda value: _time(value.isoformat(), speak.day(value)),
+        short_day=lambda value: _time(value.isoformat(), speak.short_day(value)),
         moment=lambda value: _time(value.isoformat(timespec="seconds"), speak.moment(value)),
         number=speak.number,
         breakable=breakable,

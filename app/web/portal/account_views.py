@@ -143,12 +143,13 @@ class SubscriptionsView:
 
 @dataclass(frozen=True, kw_only=True)
 class SeatChangeView:
-    """Adding or removing seats. Inputs: seats, preview_id, accept?, intent (preview|place).
+    """Adding or removing seats; alone it is the fragment that `preview_href` answers with. Inputs: seats, preview_id, accept?, intent (preview|place).
 
-    `now_rows` is what is due today, `next_rows` what the next term costs; a decrease has no `now_rows`. `preview`
-    False shows only the number input. `lowest` is the smallest count that can be ordered.
+    `now_rows` is what is due today, `next_rows` what the next term costs; a decrease has no `now_rows`. Without
+    `preview` only the number input is shown. `lowest` is the smallest count that can be ordered.
     """
 
+    template: ClassVar[str] = "portal/seat_change_fragment.html"
     form: Form
     action: str
     preview_href: str
