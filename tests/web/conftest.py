@@ -9,6 +9,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +92,7 @@ def assert_well_formed(html: str) -> None:
     assert outline.headings.count("h1") == 1
     assert outline.headings[0] == "h1"
     levels = [int(heading[1]) for heading in outline.headings]
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False)), "a level is skipped"
+    assert all(after - before <= 1 for before, after in pairwise(levels)), "a level is skipped"
     _check_inputs_are_labelled(outline)
     _check_references(outline)
     _check_policy(outline)

@@ -2,14 +2,14 @@
 
 Conventions as in `app.web.portal.views`. Every action names the file under `docs/procedures/` that tells staff what it
 does and how to take it back; the templates carry those names, `ConsoleShell.procedures` says which address shows
-them. A list page takes `columns` from its template and `rows` from here.
+them.
 """
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
-from app.web.views import Bar, Choice, Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
+from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,158 +268,3 @@ class ConsoleLicenseView:
     form: Form = field(default_factory=Form)
     revoke_href: str = ""
     reissue_href: str = ""
-
-
-# --- Operations --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueueRow:
-    name: str
-    waiting: int
-    running: int
-    failed: int
-    oldest: str
-    last_good: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class FailedJob:
-    """`trace` is the tail of the traceback; `retry_href` is posted."""
-
-    job_id: int
-    name: str
-    argument: str
-    attempts: int
-    failed_at: datetime
-    error: str
-    trace: str
-    retry_href: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobsView:
-    template: ClassVar[str] = "console/jobs.html"
-    section: ClassVar[str] = "jobs"
-    queues: tuple[QueueRow, ...]
-    failed: tuple[FailedJob, ...]
-    workers: int
-    retry_all_href: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comment:
-    score: int
-    text: str
-    segment: str
-    on: date
-
-
-@dataclass(frozen=True, kw_only=True)
-class Segment:
-    """`score` is None where fewer than five answers hide it (R-NPS-3)."""
-
-    name: str
-    answers: int
-    score: int | None
-    rate: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class NpsView:
-    """`score`, `low` and `high` are -100 to 100; `score` is None without answers. `distribution` has eleven bars."""
-
-    template: ClassVar[str] = "console/survey.html"
-    section: ClassVar[str] = "survey"
-    periods: tuple[Choice, ...]
-    score: int | None
-    low: int
-    high: int
-    answers: int
-    invited: int
-    response_rate: str
-    suppressed: int
-    suppressed_why: tuple[Fact, ...]
-    unconfirmed: int
-    distribution: tuple[Bar, ...]
-    segments: tuple[Segment, ...]
-    comments: tuple[Comment, ...]
-    wording: str
-    csv_href: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportRow:
-    """One finance report; the form of the page is sent by GET to `href` with from, to, as_of and format."""
-
-    name: str
-    title: str
-    about: str
-    href: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportsView:
-    """Inputs: report (a `ReportRow.name`), from, to, as_of, format; sent by GET to `action`.
-
-    `revenue` has one bar per month in `revenue_currency`. `links` are the downloads of the dates now chosen.
-    """
-
-    template: ClassVar[str] = "console/exports.html"
-    section: ClassVar[str] = "exports"
-    form: Form
-    action: str
-    reports: tuple[ReportRow, ...]
-    formats: tuple[Option, ...]
-    links: tuple[Link, ...]
-    revenue: tuple[Bar, ...]
-    revenue_title: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PolicyRow:
-    """One policy with the value in force; `history` are older and coming values, newest first."""
-
-    key: str
-    title: str
-    value: str
-    since: date
-    who: str
-    why: str
-    history: tuple[tuple[Cell, ...], ...] = ()
-    change_href: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoliciesView:
-    """The form of one row posts key, value, from (a date), why. Errors belong to the row in `open_key`."""
-
-    template: ClassVar[str] = "console/policies.html"
-    section: ClassVar[str] = "policies"
-    policies: tuple[PolicyRow, ...]
-    form: Form = field(default_factory=Form)
-    open_key: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClockView:
-    """Sandbox only. Inputs: days, posted to `action`. `due` is what the next ticks will do; `log` what they did."""
-
-    template: ClassVar[str] = "console/clock.html"
-    section: ClassVar[str] = "clock"
-    now: datetime
-    real: datetime
-    action: str
-    due: tuple[Fact, ...]
-    log: tuple[Step, ...]
-    form: Form = field(default_factory=Form)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcedureView:
-    """A file of `docs/procedures/` for reading beside the work; `text` is its Markdown, shown as written."""
-
-    template: ClassVar[str] = "console/procedure.html"
-    section: ClassVar[str] = ""
-    name: str
-    text: str

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from app.web.portal.views import InstallGuide, PreviewView, ProgressView
 from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Step
 
+
 @dataclass(frozen=True, kw_only=True)
 class Todo:
     """Something the reader should see to; the first of a page is its primary action."""
@@ -143,7 +144,9 @@ class SubscriptionsView:
 
 @dataclass(frozen=True, kw_only=True)
 class SeatChangeView:
-    """Adding or removing seats; alone it is the fragment that `preview_href` answers with. Inputs: seats, preview_id, accept?, intent (preview|place).
+    """Adding or removing seats; alone it is the fragment that `preview_href` answers with.
+
+    Inputs: seats, preview_id, intent (preview|place).
 
     `now_rows` is what is due today, `next_rows` what the next term costs; a decrease has no `now_rows`. Without
     `preview` only the number input is shown. `lowest` is the smallest count that can be ordered.

@@ -20,7 +20,7 @@ class PlanCard:
 
     `route` decides the button: `automatic` buys, `quote` asks for a quote (above the threshold), `sales` is sold
     by people only (then `price` and `total` may be empty). `automatic_up_to` is the largest seat count that is
-    still automatic, None where there is none. `equation` spells the total: "50 seats × 10.00 × 12 months".
+    still automatic, None where there is none. `equation` spells the total: seats times price times months.
     """
 
     sku: str

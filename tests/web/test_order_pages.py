@@ -1,0 +1,164 @@
+"""The confirmation page in every state of an order."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from app.web.portal import views as v
+from app.web.views import (
+    Fact,
+    Link,
+    MoneyRow,
+    Page,
+    Shell,
+    Step,
+    SurveyForm,
+)
+
+Show = Callable[[str, Page, Shell], str]
+
+STRANGER = Shell(vendor="Northwind Chat", csrf_token="t0ken", support_email="help@northwind.example")
+
+PLAN = v.PlanCard(
+    sku="enterprise",
+    name="Enterprise",
+    tagline="Channels, calls and playbooks for one team.",
+    price="10.00 USD",
+    price_unit="per seat and month, billed yearly",
+    equation="50 seats \u00d7 10.00 \u00d7 12 months",
+    total="6,000.00 USD",
+    total_unit="a year",
+    route="quote",
+    automatic_up_to=41,
+    href="/checkout?sku=enterprise&seats=50",
+    features=(
+        "Unlimited history",
+        "Group calls with screen sharing",
+        "Single sign-on",
+        "Support in one business day",
+    ),
+)
+
+ROWS = (
+    MoneyRow(label="Professional", note="50 seats \u00d7 4.00 \u00d7 12 months", amount="2,400.00 EUR"),
+    MoneyRow(label="Premium support", note="50 seats \u00d7 1.00 \u00d7 12 months", amount="600.00 EUR"),
+    MoneyRow(label="Coupon WELCOME10", note="10 % off the first year", amount="\u2212300.00 EUR", kind="discount"),
+    MoneyRow(label="Net", amount="2,700.00 EUR", kind="subtotal"),
+    MoneyRow(label="VAT Germany", note="19 % of 2,700.00", amount="513.00 EUR", kind="tax"),
+)
+
+STEPS = (
+    Step(label="Terms accepted", state="done", detail="By Ada Byron for Analytical Engines GmbH", at="09:38:02"),
+    Step(label="Paid", state="done", detail="Visa ending in 4242", at="09:38:41"),
+    Step(label="Invoice NW-2026-00042", state="done", at="09:38:42"),
+    Step(label="License signed", state="done", at="09:38:43"),
+)
+
+LICENSE = v.LicenseReady(
+    filename="analytical-engines-2026.mattermost-license",
+    download_href="/account/licenses/lic_1/file",
+    text="eyJpZCI6IjV3Y3R" * 30,
+    seats=50,
+    until=date(2027, 11, 21),
+    guides=(
+        v.InstallGuide(
+            title="In the System Console",
+            steps=("Open System Console, Edition and License.", "Upload the file.", "Look for your company's name."),
+        ),
+        v.InstallGuide(
+            title="On the command line",
+            steps=("Copy the file to the server.", "Run the command."),
+            command="mmctl license upload analytical-engines-2026.mattermost-license",
+        ),
+        v.InstallGuide(
+            title="On a server without internet",
+            steps=(
+                "Carry the file over on a medium you trust.",
+                "Upload it as above: nothing is asked of the network.",
+            ),
+        ),
+    ),
+)
+
+SURVEY = SurveyForm(
+    action="/orders/ord_1/survey",
+    invitation_id="srv_1",
+    question="Based on this purchase, how likely are you to recommend buying from Northwind Chat to a colleague?",
+)
+
+ORDER = v.OrderView(
+    order_id="ord_01kafzq5w3j8m2n4p6r8s0t2v4",
+    state="paid",
+    plan="Professional, 50 seats, 1 year",
+    email="ada@engines.example",
+    rows=ROWS,
+    total="3,213.00 EUR",
+    progress=v.ProgressView(steps=STEPS),
+    license=LICENSE,
+    documents=(
+        Link(label="Invoice NW-2026-00042 (PDF)", href="/i/1.pdf"),
+        Link(label="Acceptance certificate (PDF)", href="/c/1.pdf"),
+    ),
+    facts=(
+        Fact(name="Paid with", value="Visa ending in 4242"),
+        Fact(name="Terms", value="Software License Agreement 3", href="/terms/license/3"),
+    ),
+    survey=SURVEY,
+)
+
+RUNNING = v.ProgressView(
+    steps=(
+        *STEPS[:3],
+        Step(label="Signing the license", state="now"),
+        Step(label="Workspace", state="todo", detail="Starts when the license is there"),
+    ),
+    percent=60,
+    sentence="Signing the license.",
+    poll_href="/orders/ord_1/progress",
+)
+
+UNPAID = v.ProgressView(steps=(STEPS[0], Step(label="Payment", state="now"), Step(label="License", state="todo")))
+
+BARE = replace(ORDER, license=None, documents=(), facts=(), survey=None, progress=UNPAID)
+
+PAGES: dict[str, Page] = {
+    "order-paid": ORDER,
+    "order-bridge": replace(
+        ORDER,
+        state="open_invoice",
+        invoice_due=date(2026, 12, 22),
+        license=replace(LICENSE, bridge_until=date(2027, 1, 1)),
+    ),
+    "order-cloud": replace(
+        ORDER,
+        license=None,
+        workspace=Link(label="engines.northwind.example", href="https://engines.northwind.example"),
+        survey=None,
+        survey_thanks=True,
+    ),
+    "order-processing": replace(BARE, state="processing", progress=RUNNING),
+    "order-awaiting": replace(BARE, state="awaiting_payment", pay_href="/orders/1/pay"),
+    "order-review": replace(BARE, state="review", review_by=date(2026, 11, 25)),
+    "order-failed": replace(
+        BARE, state="payment_failed", failure="The bank declined the card.", pay_href="/orders/1/pay"
+    ),
+    "order-expired": replace(BARE, state="expired", restart_href="/checkout"),
+    "order-canceled": replace(BARE, state="canceled"),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_state_of_an_order_keeps_the_rules_of_a_page(show: Show, name: str) -> None:
+    assert show(name, PAGES[name], STRANGER)
+
+
+def test_a_held_order_says_by_when_it_is_decided(show: Show) -> None:
+    assert "25 November 2026" in show("order-review-again", PAGES["order-review"], STRANGER)
+
+
+def test_no_score_is_preselected_on_the_confirmation_page(show: Show) -> None:
+    html = show("order-survey", ORDER, STRANGER)
+    assert html.count('name="score"') == 11
+    assert not [piece for piece in html.split('name="score"')[1:] if " checked" in piece.split(">")[0]]
