@@ -5,6 +5,7 @@ What an operator must know: needs an empty database and the right to create the 
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+
 from alembic import op
 
 revision = "0001"
@@ -15,7 +16,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
-    #
     op.create_table(
         "account",
         sa.Column("id", sa.String(), nullable=False),

@@ -23,16 +23,10 @@ from app.web.views import Page, Shell
 _HERE: Final = Path(__file__).parent
 STATIC: Final = _HERE / "static"
 
-<<<<<<< HEAD
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-=======
 # `form-action` stands last: where a provider's pay page is on another origin, that origin is appended to it.
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
->>>>>>> pages
 )
 
 
