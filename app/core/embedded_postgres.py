@@ -6,6 +6,7 @@ PostgreSQL refuses to run as root, so root runs it as uid 65534 from a copy of t
 can read. Root's files and an ordinary user's files live apart and are never shared.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -176,15 +177,46 @@ def create_database(cluster: Cluster, name: str, *, template: str | None = None)
         connection.execute(psycopg.sql.SQL("CREATE DATABASE {}{}").format(psycopg.sql.Identifier(name), clause))
 
 
+def _already_running(folder: Path) -> Cluster | None:
+    """The server another command of this checkout started, if it lives: its own lock file names pid and port."""
+    try:
+        lines = (folder / "data" / "postmaster.pid").read_text().splitlines()
+        pid, port = int(lines[0]), int(lines[3])
+        os.kill(pid, 0)
+        psycopg.connect(f"host=127.0.0.1 port={port} user=blp dbname=postgres", connect_timeout=2).close()
+    except (OSError, ValueError, IndexError, psycopg.OperationalError):
+        return None
+    return Cluster(pid=pid, port=port, folder=folder)
+
+
 @contextmanager
 def running(checkout: Path, *, database: str = "blp") -> Iterator[Cluster]:
-    """The checkout's own durable cluster with one database, up for the length of the block."""
-    cluster, process = start(home(checkout))
-    try:
+    """The checkout's own durable cluster with one database, up for the length of the block.
+
+    A second command of the same checkout joins the first one's server, and leaves stopping it to the first.
+    """
+    folder = home(checkout)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "start.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        cluster, process = _already_running(folder), None
+        if cluster is None:
+            cluster, process = start(folder)
         create_database(cluster, database)
+    try:
         yield cluster
     finally:
-        stop(process)
+        if process is not None:
+            stop(process)
+
+
+def recreate_database(cluster: Cluster, name: str) -> None:
+    """An empty database of this name; whatever it held is gone, and whoever used it is disconnected."""
+    with psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(
+            psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(psycopg.sql.Identifier(name))
+        )
+    create_database(cluster, name)
 
 
 @contextmanager

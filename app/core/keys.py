@@ -11,7 +11,7 @@ from sqlmodel import Field, col
 
 from app.core import audit, signing
 from app.core.db import INSTANT, Table, Tx
-from app.core.errors import DomainError
+from app.core.errors import DomainError, NotFound
 from app.core.security import Secrets
 
 
@@ -104,3 +104,15 @@ def published(tx: Tx, purpose: KeyPurpose | None = None) -> list[SigningKey]:
     if purpose is not None:
         query = query.where(col(SigningKey.purpose) == purpose)
     return list(tx.execute(query).scalars())
+
+
+def revoke(tx: Tx, kid: str, *, by: str, why: str, now: datetime) -> None:
+    """Stop trusting a key. Raises NotFound, or NoSigningKey if nothing would be left to sign with."""
+    key = tx.execute(select(SigningKey).where(col(SigningKey.kid) == kid).with_for_update()).scalar_one_or_none()
+    if key is None or key.revoked_at is not None:
+        raise NotFound(f"There is no live key {kid!r}; `blp keys list` shows them.")
+    key.revoked_at = now
+    tx.flush()
+    if not _usable(tx, KeyPurpose(key.purpose), now):
+        raise NoSigningKey(f"It is the only {key.purpose} key; create its successor first.")
+    audit.record(tx, audit.SYSTEM, actor=by, action="signing_key.revoked", subject=kid, now=now, details={"why": why})

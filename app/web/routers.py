@@ -3,9 +3,12 @@
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
+from app.web.inbound import stripe
+
 
 def include(app: FastAPI) -> None:
     """Add every door to the app."""
+    app.include_router(stripe.router)
 
 
 def problem_page(_request: Request, answer: JSONResponse) -> Response:
