@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app.adapters.http_out import GuardedHttpOut
 from app.adapters.no_tax_registry import NoTaxRegistry
+from app.adapters.sandbox import refuse_in_production
 from app.adapters.sandbox import web as sandbox_web
 from app.adapters.sandbox.clock import sandbox_clock
 from app.adapters.sandbox.mail import SandboxMailer
@@ -34,6 +35,9 @@ class Wired:
 
 def wire(settings: Settings, database_url: str) -> Wired:
     """Everything a process of BLP needs, from its settings and the address of its database."""
+    if settings.sandbox:
+        key = settings.stripe_secret_key.get_secret_value() if settings.stripe_secret_key else ""
+        refuse_in_production(env=settings.env, stripe_key=key)
     database = Database(database_url, pool_size=settings.pool_size)
     secret = settings.secret_key.get_secret_value() if settings.secret_key else _DEVELOPMENT_SECRET
     secrets = Secrets(secret)
@@ -61,7 +65,7 @@ def _payments(settings: Settings, database: Database, secrets: Secrets) -> Payme
             webhook_secret=settings.stripe_webhook_secret.get_secret_value(),
             api_base=settings.stripe_api_base,
         )
-    return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"))
+    return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
 
 
 def _mailer(settings: Settings, database: Database) -> Mailer:
