@@ -1,7 +1,9 @@
 """Reads the settings and picks an adapter for each port; nothing else in the code knows which."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from fastapi import FastAPI
 
@@ -21,6 +23,7 @@ from app.core.db import Database
 from app.core.security import Secrets
 from app.flows.ports import Mailer, Ports
 from app.payments.provider import PaymentProvider
+from app.web import pages
 
 # Only for `dev` and `test`, where losing what was sealed costs nothing; `prod` refuses to start without its own.
 _DEVELOPMENT_SECRET: Final = "development-only-secret-not-for-production"  # noqa: S105 -- config.py refuses it in prod
@@ -54,8 +57,14 @@ def wire(settings: Settings, database_url: str) -> Wired:
         vendor_name=settings.vendor_name,
         test_mode=settings.sandbox,
     )
-    mounts = (("/sandbox", sandbox_web.build(ports)),) if settings.sandbox else ()
+    mounts = (("/sandbox", sandbox_web.build(ports, _sandbox_pages())),) if settings.sandbox else ()
     return Wired(ports, mounts)
+
+
+def _sandbox_pages() -> Callable[[Any], str]:
+    """The sandbox is no part of the web room; it borrows only the frame its pages are drawn in."""
+    env = pages.environment({"sandbox": Path(sandbox_web.__file__).parent / "templates"})
+    return lambda page: env.get_template(page.template).render(page=page)
 
 
 def _payments(settings: Settings, database: Database, secrets: Secrets) -> PaymentProvider:

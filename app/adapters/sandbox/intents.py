@@ -103,6 +103,26 @@ def retrieve(provider: Provider, ref: str, expand: list[str]) -> Json:
         return shapes.expand(tx, shapes.intent_json(intent), expand)
 
 
+def search(provider: Provider, wanted: tuple[str, str], expand: list[str]) -> list[Json]:
+    """The intents with one metadata value, youngest first."""
+    require_up(provider)
+    key, value = wanted
+    query = select(SandboxIntent).where(col(SandboxIntent.extra)[key].astext == value)
+    with provider.database.transaction() as tx:
+        rows = tx.execute(query.order_by(col(SandboxIntent.created_at).desc())).scalars()
+        return [shapes.expand(tx, shapes.intent_json(row), list(expand)) for row in rows]
+
+
+def state(provider: Provider, ref: str) -> Json:
+    """An intent with what happened to it afterwards."""
+    with provider.database.transaction() as tx:
+        intent = tx.get_one(SandboxIntent, ref)
+        return shapes.intent_json(intent) | {
+            "amount_refunded": intent.refunded_minor,
+            "dispute": shapes.dispute_json(intent) if intent.dispute_id else None,
+        }
+
+
 def retrieve_charge(provider: Provider, ref: str) -> Json:
     with provider.database.transaction() as tx:
         return shapes.charge_json(_paid(tx, ref))

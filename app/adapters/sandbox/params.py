@@ -105,6 +105,18 @@ class ListParams(Params):
     type: str | None = None
 
 
+class SearchParams(Params):
+    """The one query of Stripe's search language that is understood: one metadata value."""
+
+    query: Annotated[str, Field(pattern=r"^metadata\['[a-z_]{1,40}'\]:'[A-Za-z0-9_-]{1,100}'$")]
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+    def wanted(self) -> tuple[str, str]:
+        """The metadata key and the value it must have."""
+        _, key, _, value, _ = self.query.split("'")
+        return key, value
+
+
 AnyParams = TypeVar("AnyParams", bound=Params)
 
 
@@ -124,6 +136,8 @@ def decode(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Nest `a[b][0][c]=v`, Stripe's form encoding. Raises Refused (400) where the names contradict each other."""
     root: dict[str, Any] = {}
     for count, (name, value) in enumerate(pairs):
+        if "\0" in name or "\0" in value:
+            raise invalid("A parameter contains a zero byte.")
         head, *inner = name.replace("]", "").split("[")
         keys = [head, *inner]
         if count >= _MOST_FIELDS or len(keys) > _DEEPEST:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from app.adapters.sandbox import intents, refuse_in_production, sessions
 from app.adapters.sandbox.answers import Refused
-from app.adapters.sandbox.params import IntentParams, SessionParams, read
+from app.adapters.sandbox.params import IntentParams, RefundParams, SessionParams, read
 from app.adapters.sandbox.provider_core import Provider
 from app.adapters.sandbox.signature import check, webhook_secret
 from app.adapters.stripe import words
@@ -67,6 +67,20 @@ class SandboxPayments:
             # Only open sessions can be expired; one that closed by itself is what we wanted.
             if sessions.retrieve(self._provider, ref, [])["status"] == "open":
                 raise
+
+    def find_charge(self, attempt_id: str) -> PaymentReport | None:
+        """As the Stripe adapter's."""
+        with _translated():
+            found = intents.search(self._provider, ("attempt_id", attempt_id), words.INTENT_PARTS)
+        return words.most_telling([words.report_of_intent(intent) for intent in found])
+
+    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> str:
+        """As the Stripe adapter's."""
+        with _translated():
+            params = read(RefundParams, words.refund_params(charge_ref, amount, refund_id))
+            answer = intents.refund(self._provider, params, refund_id)
+            _require_success(answer.status)
+        return str(answer.body["id"])
 
     def verify_event(self, raw: bytes, signature: str) -> ProviderEvent:
         check(raw, signature, self._webhook_secret, self._clock.now())

@@ -208,7 +208,7 @@ def find(provider: Provider, ref: str) -> tuple[str | None, str | None]:
 def _lock(provider: Provider, tx: Tx, ref: str) -> SandboxCheckout:
     """The session under its row lock, closed first if its time is over. Raises Refused (404)."""
     query = select(SandboxCheckout).where(col(SandboxCheckout.id) == ref).with_for_update()
-    session = tx.execute(query).scalar_one_or_none()
+    session = tx.execute(query).scalar_one_or_none() if ref.isascii() and ref.isprintable() else None
     if session is None:
         raise missing("checkout.session", ref)
     if session.status is SessionStatus.OPEN and session.expires_at <= provider.now():

@@ -18,7 +18,12 @@ from app.payments.provider import Checkout, CheckoutRequest, PaymentReport, Prov
 
 if TYPE_CHECKING:
     import stripe
-    from stripe.params import PaymentIntentCreateParams, PaymentIntentRetrieveParams
+    from stripe.params import (
+        PaymentIntentCreateParams,
+        PaymentIntentRetrieveParams,
+        PaymentIntentSearchParams,
+        RefundCreateParams,
+    )
     from stripe.params.checkout import SessionCreateParams, SessionRetrieveParams
 
 log = structlog.get_logger()
@@ -80,6 +85,31 @@ class StripePayments:
             # Stripe expires open sessions only; one that closed by itself is what we wanted.
             if self._session(ref)["status"] == "open":
                 raise
+
+    def find_charge(self, attempt_id: str) -> PaymentReport | None:
+        """What was charged for an attempt, looked up without its key; None if nothing was ever tried.
+
+        For an attempt without an answer that is older than 23 h: the key may be forgotten by then, and asking again
+        could charge again. Stripe's search may lag a minute behind. Raises PaymentUnavailable.
+        """
+        params: PaymentIntentSearchParams = {
+            "query": words.search_query(attempt_id),
+            "expand": [f"data.{part}" for part in words.INTENT_PARTS],
+        }
+        with _translated():
+            found = self._client.v1.payment_intents.search(params).to_dict()["data"]
+        for intent in found:
+            self._require_mode(livemode=intent["livemode"])
+        return words.most_telling([words.report_of_intent(intent) for intent in found])
+
+    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> str:
+        """Give back a part or all of a charge, once per `refund_id`; returns the provider's reference.
+
+        Raises PaymentRefused (more than is left, already refunded) or PaymentUnavailable (ask again, same id).
+        """
+        params = cast("RefundCreateParams", words.refund_params(charge_ref, amount, refund_id))
+        with _translated():
+            return self._client.v1.refunds.create(params, {"idempotency_key": refund_id}).id
 
     def verify_event(self, raw: bytes, signature: str) -> ProviderEvent:
         from stripe import SignatureVerificationError, WebhookSignature

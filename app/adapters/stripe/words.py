@@ -147,6 +147,22 @@ def failure_code(error: Mapping[str, Any]) -> str:
     return str(reason if reason and reason != "generic_decline" else error.get("code") or error["type"])
 
 
+def search_query(attempt_id: str) -> str:
+    """How Stripe's search finds what was charged for an attempt after it forgot the key (24 h)."""
+    return f"metadata['attempt_id']:'{attempt_id}'"
+
+
+def most_telling(reports: list[PaymentReport]) -> PaymentReport | None:
+    """The successful one of an attempt's charges, else the youngest; they come youngest first."""
+    paid = [report for report in reports if report.outcome is Outcome.SUCCEEDED]
+    return next(iter(paid or reports), None)
+
+
+def refund_params(charge_ref: str, amount: Money, refund_id: str) -> dict[str, Any]:
+    """A refund of one charge. Raises PaymentRefused on the amount."""
+    return {"charge": charge_ref, "amount": to_stripe(amount), "metadata": {"refund_id": refund_id}}
+
+
 def event_of(payload: dict[str, Any]) -> ProviderEvent:
     """A verified event. Raises KeyError or TypeError where it is not shaped like one."""
     subject = payload["data"]["object"]
