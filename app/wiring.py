@@ -1,12 +1,15 @@
 """Reads the settings and picks an adapter for each port; nothing else in the code knows which."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from fastapi import FastAPI
 
 from app.adapters.http_out import GuardedHttpOut
 from app.adapters.no_tax_registry import NoTaxRegistry
+from app.adapters.sandbox import refuse_in_production
 from app.adapters.sandbox import web as sandbox_web
 from app.adapters.sandbox.clock import sandbox_clock
 from app.adapters.sandbox.mail import SandboxMailer
@@ -20,6 +23,7 @@ from app.core.db import Database
 from app.core.security import Secrets
 from app.flows.ports import Mailer, Ports
 from app.payments.provider import PaymentProvider
+from app.web import pages
 
 # Only for `dev` and `test`, where losing what was sealed costs nothing; `prod` refuses to start without its own.
 DEVELOPMENT_SECRET: Final = "development-only-secret-not-for-production"  # noqa: S105 -- config.py refuses it in prod
@@ -34,6 +38,9 @@ class Wired:
 
 def wire(settings: Settings, database_url: str) -> Wired:
     """Everything a process of BLP needs, from its settings and the address of its database."""
+    if settings.sandbox:
+        key = settings.stripe_secret_key.get_secret_value() if settings.stripe_secret_key else ""
+        refuse_in_production(env=settings.env, stripe_key=key)
     database = Database(database_url, pool_size=settings.pool_size)
     secret = settings.secret_key.get_secret_value() if settings.secret_key else DEVELOPMENT_SECRET
     secrets = Secrets(secret)
@@ -50,8 +57,14 @@ def wire(settings: Settings, database_url: str) -> Wired:
         vendor_name=settings.vendor_name,
         test_mode=settings.sandbox,
     )
-    mounts = (("/sandbox", sandbox_web.build(ports)),) if settings.sandbox else ()
+    mounts = (("/sandbox", sandbox_web.build(ports, _sandbox_pages())),) if settings.sandbox else ()
     return Wired(ports, mounts)
+
+
+def _sandbox_pages() -> Callable[[Any], str]:
+    """The sandbox is no part of the web room; it borrows only the frame its pages are drawn in."""
+    env = pages.environment({"sandbox": Path(sandbox_web.__file__).parent / "templates"})
+    return lambda page: env.get_template(page.template).render(page=page)
 
 
 def _payments(settings: Settings, database: Database, secrets: Secrets) -> PaymentProvider:
@@ -61,7 +74,7 @@ def _payments(settings: Settings, database: Database, secrets: Secrets) -> Payme
             webhook_secret=settings.stripe_webhook_secret.get_secret_value(),
             api_base=settings.stripe_api_base,
         )
-    return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"))
+    return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
 
 
 def _mailer(settings: Settings, database: Database) -> Mailer:

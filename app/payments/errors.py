@@ -19,3 +19,13 @@ class AmountMismatch(DomainError):
     """What the provider took is not what the order costs: a person has to look."""
 
     slug, title = "amount-mismatch", "The amount paid is not the amount of the order"
+
+
+class PaymentRefused(DomainError):
+    """The provider will not take this request as it is: nothing was or will be charged for it.
+
+    `reason` is the provider's code: amount_too_small, idempotency_error (the attempt was asked before with other
+    figures), resource_missing (the card is gone), …
+    """
+
+    slug, title = "payment-refused", "The payment provider refuses this payment"

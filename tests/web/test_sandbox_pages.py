@@ -29,14 +29,14 @@ PAGES: dict[str, tuple[Page, Shell]] = {
             merchant="Northwind Chat",
             description="Professional, 50 seats, 1 year",
             total="3,213.00 EUR",
-            action="/pay/1",
+            action="/sandbox/pay/1",
             csrf_token="t0ken",
             cancel_href="/orders/1",
             lines=(("Professional", "2,700.00 EUR"), ("VAT Germany", "513.00 EUR")),
             cards=(
                 s.MagicCard(number="4242 4242 4242 4242", effect="pays"),
                 s.MagicCard(number="4000 0000 0000 0002", effect="is declined"),
-                s.MagicCard(number="4000 0027 6000 3184", effect="asks for confirmation"),
+                s.MagicCard(number="4000 0025 0000 3155", effect="asks for confirmation"),
             ),
         ),
         GRACE,
@@ -46,7 +46,7 @@ PAGES: dict[str, tuple[Page, Shell]] = {
             merchant="Northwind Chat",
             description="Professional",
             total="3,213.00 EUR",
-            action="/pay/1",
+            action="/sandbox/pay/1",
             csrf_token="t0ken",
             cancel_href="/orders/1",
             cards=(),
@@ -58,25 +58,36 @@ PAGES: dict[str, tuple[Page, Shell]] = {
         s.ConfirmView(
             merchant="Northwind Chat",
             total="3,213.00 EUR",
-            card="4000 0027 6000 3184",
-            action="/pay/1/confirm",
+            card="4000 0025 0000 3155",
+            action="/sandbox/pay/1/confirm",
             csrf_token="t0ken",
         ),
         GRACE,
     ),
-    "sandbox-declined": (
-        s.DeclinedView(
+    "sandbox-pay-mistyped": (
+        s.PayView(
             merchant="Northwind Chat",
+            description="Professional",
             total="3,213.00 EUR",
-            reason="The card is reported stolen.",
-            state="declined",
-            back_href="/orders/1",
-            retry_href="/pay/1",
+            action="/sandbox/pay/1",
+            csrf_token="t0ken",
+            cancel_href="/orders/1",
+            cards=(),
+            card="",
+            errors={"card": "A digit is wrong.", "expires": "This expiry has passed.", "cvc": "Three digits."},
         ),
         GRACE,
     ),
+    "sandbox-paid": (
+        s.ClosedView(merchant="Northwind Chat", state="paid", reason="Once is enough.", back_href="/orders/1"),
+        GRACE,
+    ),
+    "sandbox-unknown": (
+        s.ClosedView(merchant="Northwind Chat", state="unknown", reason="Look at the address.", back_href="/"),
+        GRACE,
+    ),
     "sandbox-expired": (
-        s.DeclinedView(
+        s.ClosedView(
             merchant="Northwind Chat",
             total="3,213.00 EUR",
             reason="It was open for a day.",

@@ -1,29 +1,116 @@
-"""Interim: replaced by the sandbox provider."""
+"""The payment port, spoken to the sandbox's provider in the same process (ADR 0009).
 
-from app.core.db import Database
+The provider is Stripe-shaped, so both adapters share one translation (`adapters/stripe/words.py`); here it is
+carried by function calls, there by the SDK.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.adapters.sandbox import intents, refuse_in_production, sessions
+from app.adapters.sandbox.answers import Refused
+from app.adapters.sandbox.params import IntentParams, RefundParams, SessionParams, read
+from app.adapters.sandbox.provider_core import Provider
+from app.adapters.sandbox.signature import check, webhook_secret
+from app.adapters.stripe import words
+from app.core.clock import Clock, RealClock
+from app.core.db import Database, require_no_transaction
+from app.core.errors import NotFound
 from app.core.money import Money
 from app.core.security import Secrets
-from app.payments.errors import PaymentUnavailable
+from app.payments.errors import ForgedEvent, PaymentRefused, PaymentUnavailable
 from app.payments.provider import Checkout, CheckoutRequest, PaymentReport, ProviderEvent, SavedMethod
 
 
 class SandboxPayments:
+    """`env` is refused if it is `prod`. `clock` is the provider's real time, replaced in tests only."""
+
     name = "sandbox"
 
-    def __init__(self, database: Database, secrets: Secrets, *, base_url: str) -> None:
-        self._database, self._secrets, self._base_url = database, secrets, base_url
+    def __init__(
+        self, database: Database, secrets: Secrets, *, base_url: str, env: str, clock: Clock | None = None
+    ) -> None:
+        refuse_in_production(env=env)
+        self._clock = clock or RealClock()
+        self._provider = Provider(database, base_url, self._clock)
+        self._webhook_secret = webhook_secret(secrets)
 
     def start_checkout(self, request: CheckoutRequest) -> Checkout:
-        raise PaymentUnavailable("interim")
+        with _translated():
+            params = read(SessionParams, words.checkout_params(request))
+            session = sessions.create(self._provider, params, request.attempt_id)
+            _require_success(session.status)
+        return Checkout(session.body["id"], session.body["url"])
 
     def charge_saved(self, method: SavedMethod, amount: Money, *, attempt_id: str, description: str) -> PaymentReport:
-        raise PaymentUnavailable("interim")
+        params = words.charge_params(method, amount, attempt_id=attempt_id, description=description)
+        with _translated():
+            answer = intents.create(self._provider, read(IntentParams, params), attempt_id)
+            _require_success(answer.status)
+        intent = answer.body["error"]["payment_intent"] if answer.status == 402 else answer.body
+        return words.report_of_intent(intent)
 
     def report(self, ref: str) -> PaymentReport:
-        raise PaymentUnavailable("interim")
+        with _translated():
+            if ref.startswith("cs_"):
+                return words.report_of_session(sessions.retrieve(self._provider, ref, words.SESSION_PARTS))
+            if ref.startswith("pi_"):
+                return words.report_of_intent(intents.retrieve(self._provider, ref, words.INTENT_PARTS))
+        raise NotFound("This is not the reference of a checkout or a charge.")
 
     def expire_checkout(self, ref: str) -> None:
-        raise PaymentUnavailable("interim")
+        try:
+            with _translated():
+                sessions.expire(self._provider, ref, [])
+        except PaymentRefused:
+            # Only open sessions can be expired; one that closed by itself is what we wanted.
+            if sessions.retrieve(self._provider, ref, [])["status"] == "open":
+                raise
+
+    def find_charge(self, attempt_id: str) -> PaymentReport | None:
+        """As the Stripe adapter's."""
+        with _translated():
+            found = intents.search(self._provider, ("attempt_id", attempt_id), words.INTENT_PARTS)
+        return words.most_telling([words.report_of_intent(intent) for intent in found])
+
+    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> str:
+        """As the Stripe adapter's."""
+        with _translated():
+            params = read(RefundParams, words.refund_params(charge_ref, amount, refund_id))
+            answer = intents.refund(self._provider, params, refund_id)
+            _require_success(answer.status)
+        return str(answer.body["id"])
 
     def verify_event(self, raw: bytes, signature: str) -> ProviderEvent:
-        raise PaymentUnavailable("interim")
+        check(raw, signature, self._webhook_secret, self._clock.now())
+        try:
+            payload = json.loads(raw)
+            event, livemode = words.event_of(payload), payload["livemode"]
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise ForgedEvent("The body is signed but is not an event.") from exc
+        if livemode is not False:
+            raise ForgedEvent("The sandbox knows no live events.")
+        return event
+
+
+def _require_success(status: int) -> None:
+    """A remembered failure is an answer too."""
+    if status >= 500:
+        raise Refused(status, "api_error", "The provider failed.")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The same mapping as for Stripe: an open outcome is PaymentUnavailable, a definite no PaymentRefused."""
+    require_no_transaction()
+    try:
+        yield
+    except Refused as exc:
+        error = exc.body["error"]
+        if exc.status >= 500 or exc.status in {409, 429}:
+            raise PaymentUnavailable("The payment provider did not give an answer. Try again shortly.") from exc
+        if exc.status == 404:
+            raise NotFound("The payment provider knows no such object.") from exc
+        reason = error.get("code") or error["type"]
+        raise PaymentRefused(f"The payment provider refuses: {error['message']}", reason=reason) from exc

@@ -3,14 +3,16 @@
 The sandbox is an outside party, so its pages stand alone: they need no frame, and say TEST wherever they can.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class MagicCard:
-    """A card number and what it does."""
+    """A card number and what it does, as the end of a sentence: "is declined"."""
 
     number: str
     effect: str
@@ -18,7 +20,10 @@ class MagicCard:
 
 @dataclass(frozen=True, kw_only=True)
 class PayView:
-    """`/pay/{session}`. Inputs: card, expires, cvc, and save (tick). `error` is the bank's answer to the last try."""
+    """`/sandbox/pay/{session}`. Inputs: card, expires, cvc, and save (tick).
+
+    `error` is the bank's answer to the last try; `errors` has a sentence for each input that has to change.
+    """
 
     template: ClassVar[str] = "sandbox/pay.html"
     merchant: str
@@ -31,6 +36,7 @@ class PayView:
     lines: tuple[tuple[str, str], ...] = ()
     card: str = "4242 4242 4242 4242"
     error: str = ""
+    errors: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +52,15 @@ class ConfirmView:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeclinedView:
-    """A payment that ended without money: declined for good, canceled or expired."""
+class ClosedView:
+    """A pay page on which nothing can be paid any more, or never could be."""
 
-    template: ClassVar[str] = "sandbox/declined.html"
+    template: ClassVar[str] = "sandbox/closed.html"
     merchant: str
-    total: str
+    state: Literal["paid", "expired", "unknown"]
     reason: str
-    state: Literal["declined", "canceled", "expired"]
     back_href: str
-    retry_href: str = ""
+    total: str = ""  # not known of an unknown page
 
 
 @dataclass(frozen=True, kw_only=True)

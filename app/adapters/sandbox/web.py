@@ -1,58 +1,41 @@
-"""The sandbox's own small site, mounted at /sandbox: mailbox, hook receiver, clock, pay page."""
+"""The sandbox's own small site, mounted at /sandbox: pay page, Stripe-shaped API, mailbox, hook receiver, control."""
 
-from typing import Annotated
+from http import HTTPStatus
 
-from fastapi import Depends, FastAPI, Request
-from sqlalchemy import select
-from sqlmodel import col
+from fastapi import FastAPI, Request
+from starlette.responses import JSONResponse, Response
 
-from app.adapters.sandbox.models import SandboxHook, SandboxMail
-from app.core.clock import transport_now
-from app.core.db import Database
+from app.adapters.sandbox import SandboxInProduction, control, hooks, mailbox, pay_page, stripe_routes
+from app.adapters.sandbox.answers import Refused
+from app.adapters.sandbox.pay_page import PayPage, Render
+from app.adapters.sandbox.provider_core import Provider
 from app.flows.ports import Ports
 
-MailOut = dict[str, str | None]
 
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.ports.db
-    return database
-
-
-Db = Annotated[Database, Depends(_database)]
-
-
-def build(ports: Ports) -> FastAPI:
+def build(ports: Ports, render: Render) -> FastAPI:
+    """The sub-app. `render` turns a view model of `views.py` into HTML. Raises SandboxInProduction."""
+    if not ports.test_mode:
+        raise SandboxInProduction("the sandbox's site is not part of an installation that is not a sandbox")
+    provider = Provider(ports.db, ports.base_url)
+    pages = PayPage(provider, render, ports.secrets, ports.vendor_name, f"{ports.base_url}/")
     app = FastAPI(title="BLP sandbox", openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.ports = ports
-
-    @app.get("/mail.json")
-    def mail(database: Db, to: str | None = None, limit: int = 20) -> list[MailOut]:
-        """The newest mails, for programs; people read /sandbox/mail."""
-        query = select(SandboxMail).order_by(col(SandboxMail.id).desc()).limit(min(limit, 100))
-        if to is not None:
-            query = query.where(col(SandboxMail.to) == to)
-        with database.transaction() as tx:
-            return [
-                {"to": each.to, "subject": each.subject, "text": each.text, "sent_at": each.sent_at.isoformat()}
-                for each in tx.execute(query).scalars()
-            ]
-
-    @app.post("/hooks/{name}", status_code=204)
-    async def receive_hook(request: Request, name: str) -> None:
-        """A receiver for outgoing webhooks that keeps what arrives."""
-        body = (await request.body()).decode(errors="replace")
-        _keep(ports.db, name, dict(request.headers), body)
-
-    @app.get("/hooks/{name}")
-    def hooks(database: Db, name: str) -> list[dict[str, object]]:
-        with database.transaction() as tx:
-            rows = tx.execute(select(SandboxHook).where(col(SandboxHook.name) == name).order_by(col(SandboxHook.id)))
-            return [{"headers": each.headers, "body": each.body} for each in rows.scalars()]
-
+    app.state.provider, app.state.pages = provider, pages
+    app.add_exception_handler(Refused, _refusal)
+    for room in (pay_page, stripe_routes, mailbox, hooks, control):
+        app.include_router(room.doors)
     return app
 
 
-def _keep(database: Database, name: str, headers: dict[str, str], body: str) -> None:
-    with database.transaction() as tx:
-        tx.add(SandboxHook(name=name, headers=headers, body=body, received_at=transport_now()))
+def _refusal(request: Request, exc: Exception) -> Response:
+    """Stripe's shape to the SDK, RFC 9457 to everybody else."""
+    if not isinstance(exc, Refused):
+        raise exc
+    if "/stripe/v1/" in request.url.path:
+        return stripe_routes.refusal(request, exc)
+    error = exc.body["error"]
+    code = error.get("code", error["type"])
+    problem = {
+        "type": f"/problems/{code.replace('_', '-')}", "title": HTTPStatus(exc.status).phrase, "status": exc.status,
+        "code": code, "detail": error["message"],
+    }  # fmt: skip
+    return JSONResponse(problem, exc.status, media_type="application/problem+json")

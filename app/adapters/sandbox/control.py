@@ -1,0 +1,145 @@
+"""Playing the outside world: pay, decline, refund or dispute without a person, and make the provider misbehave."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.adapters.sandbox import intents, sessions, switches
+from app.adapters.sandbox.answers import Json, invalid, missing
+from app.adapters.sandbox.cards import EnteredCard
+from app.adapters.sandbox.deps import Desk, Ref
+from app.adapters.sandbox.models import CardKind, Fault, SandboxMethod, SandboxSwitches
+from app.adapters.sandbox.params import RefundParams, Url
+from app.adapters.sandbox.provider_core import Provider, redeliver, undelivered
+
+Action = Literal["succeed", "decline", "expire", "refund", "dispute", "win_dispute", "lose_dispute"]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ActionIn(_In):
+    """`amount` is for a partial refund, in the provider's units; `card` is what a succeeding or declining card does."""
+
+    action: Action
+    amount: Annotated[int, Field(gt=0)] | None = None
+    card: CardKind | None = None
+
+
+class CardIn(_In):
+    kind: CardKind
+
+
+class SwitchesIn(_In):
+    """What is left out stays as it is."""
+
+    target_url: Url | None = None
+    copies: Annotated[int, Field(ge=1, le=50)] = 1
+    drop: bool = False
+    newest_first: bool = False
+    delay_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
+    fault: Fault = Fault.NONE
+
+
+doors = APIRouter()
+
+
+@doors.get("/payments/{ref}")
+def look(provider: Desk, ref: Ref) -> Json:
+    """A payment by its checkout, intent or charge reference, or by the payment attempt's own id."""
+    return _state(provider, ref)
+
+
+@doors.post("/payments/{ref}")
+def act(provider: Desk, ref: Ref, body: ActionIn) -> Json:
+    """Do what a buyer, a bank or the provider would do to this payment."""
+    session_id, intent_id = sessions.find(provider, ref)
+    if body.action in {"succeed", "decline", "expire"}:
+        if session_id is None:
+            raise missing("checkout", ref)
+        _at_the_page(provider, session_id, body)
+    else:
+        if intent_id is None:
+            raise missing("payment", ref)
+        _afterwards(provider, intent_id, body)
+    return _state(provider, ref)
+
+
+@doors.post("/methods/{ref}")
+def change_card(provider: Desk, ref: Ref, body: CardIn) -> Json:
+    """Make a kept card behave differently from now on: a customer's bank changed its mind."""
+    with provider.database.transaction() as tx:
+        method = tx.get(SandboxMethod, ref, with_for_update=True)
+        if method is None:
+            raise missing("PaymentMethod", ref)
+        method.kind = body.kind
+    return {"id": ref, "kind": body.kind}
+
+
+@doors.get("/switches")
+def read_switches(provider: Desk) -> Json:
+    return _switches(switches.read(provider.database))
+
+
+@doors.post("/switches")
+def set_switches(provider: Desk, body: SwitchesIn) -> Json:
+    """Make the provider duplicate, reorder, drop or delay its events, or answer our calls badly."""
+    return _switches(switches.flip(provider.database, **body.model_dump(exclude_unset=True)))
+
+
+@doors.delete("/switches")
+def reset_switches(provider: Desk) -> Json:
+    switches.reset(provider.database)
+    return _switches(switches.read(provider.database))
+
+
+@doors.get("/events/undelivered")
+def waiting(provider: Desk) -> dict[str, int]:
+    return {"undelivered": undelivered(provider.database)}
+
+
+@doors.post("/events/redeliver")
+def again(provider: Desk) -> dict[str, int]:
+    """Put every event that was not answered with 2xx on the queue again, dropped ones too."""
+    return {"queued": redeliver(provider.database)}
+
+
+def _switches(row: SandboxSwitches) -> Json:
+    return row.model_dump(exclude={"id"})
+
+
+def _at_the_page(provider: Provider, session_id: str, body: ActionIn) -> None:
+    if body.action == "expire":
+        sessions.expire(provider, session_id, [])
+        return
+    kind = body.card or (CardKind.PAYS if body.action == "succeed" else CardKind.DECLINES)
+    last4 = "4242" if body.action == "succeed" else "0002"
+    now = provider.now()
+    card = EnteredCard("visa", last4, kind, now.year + 5, 12)
+    step = sessions.submit(provider, session_id, card, keep=True)
+    if step is sessions.Step.ASKS:
+        step = sessions.confirm(provider, session_id, approve=body.action == "succeed")
+    if step is sessions.Step.EXPIRED or (step is sessions.Step.PAID and body.action == "decline"):
+        raise invalid("This checkout is closed.", code="checkout_closed")
+
+
+def _afterwards(provider: Provider, intent_id: str, body: ActionIn) -> None:
+    if body.action == "refund":
+        intents.refund(provider, RefundParams(payment_intent=intent_id, amount=body.amount), None)
+        return
+    step: dict[str, Literal["opened", "won", "lost"]] = {
+        "dispute": "opened", "win_dispute": "won", "lose_dispute": "lost",
+    }  # fmt: skip
+    intents.dispute(provider, intent_id, step[body.action])
+
+
+def _state(provider: Provider, ref: str) -> Json:
+    session_id, intent_id = sessions.find(provider, ref)
+    if session_id is None and intent_id is None:
+        raise missing("payment", ref)
+    return {
+        "checkout": sessions.retrieve(provider, session_id, []) if session_id else None,
+        "intent": intents.state(provider, intent_id) if intent_id else None,
+    }

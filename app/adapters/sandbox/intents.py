@@ -1,0 +1,231 @@
+"""Payment intents: charging a card, giving money back, and quarrelling about it."""
+
+from typing import Literal
+
+from sqlalchemy import or_, select
+from sqlmodel import col
+
+from app.adapters.sandbox import shapes
+from app.adapters.sandbox.answers import Answer, Json, Refused, error_body, invalid, missing
+from app.adapters.sandbox.cards import decline_from_file
+from app.adapters.sandbox.models import (
+    DisputeStatus,
+    IntentStatus,
+    SandboxCustomer,
+    SandboxIntent,
+    SandboxMethod,
+    SandboxRefund,
+)
+from app.adapters.sandbox.params import CustomerParams, IntentParams, RefundParams
+from app.adapters.sandbox.provider_core import Provider, emit, new_ref, once, require_up
+from app.core.db import Tx
+
+# What Stripe charges at least (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).
+_MINIMUM = {
+    "USD": 50, "EUR": 50, "GBP": 30, "AUD": 50, "BRL": 50, "CAD": 50, "CHF": 50, "CZK": 1500, "DKK": 250, "HKD": 400,
+    "HUF": 17500, "INR": 50, "JPY": 50, "MXN": 1000, "NOK": 300, "NZD": 50, "PLN": 200, "RON": 200, "SEK": 300,
+    "SGD": 50,
+}  # fmt: skip
+
+
+def require_minimum(amount: int, currency: str) -> None:
+    """Raises Refused (amount_too_small). Currencies without a figure have no minimum here."""
+    least = _MINIMUM.get(currency.upper(), 1)
+    if amount < least:
+        raise invalid(
+            f"The amount must be at least {least} of {currency}'s minor units.",
+            code="amount_too_small",
+            param="amount",
+        )
+
+
+def create(provider: Provider, params: IntentParams, key: str | None) -> Answer:
+    """Charge a kept card without its owner. A decline is a 402 whose error holds the intent."""
+
+    def perform(tx: Tx) -> Answer:
+        require_minimum(params.amount, params.currency)
+        method = tx.get(SandboxMethod, params.payment_method)
+        if method is None:
+            raise missing("PaymentMethod", params.payment_method, param="payment_method")
+        if method.customer_id is None or method.customer_id != params.customer:
+            raise invalid("The PaymentMethod does not belong to this Customer.", param="payment_method")
+        intent = SandboxIntent(
+            id=new_ref("pi"),
+            amount_minor=params.amount,
+            currency=params.currency.upper(),
+            status=IntentStatus.REQUIRES_PAYMENT_METHOD,
+            description=params.description,
+            customer_id=params.customer,
+            extra=dict(params.metadata),
+            created_at=provider.now(),
+        )
+        tx.add(intent)
+        decline = decline_from_file(method, provider.now())
+        if decline is None:
+            succeed(provider, tx, intent, method)
+        else:
+            fail(provider, tx, intent, method, decline)
+        return _answer(tx, intent, params.expand)
+
+    return once(provider, "POST /v1/payment_intents", key, params.model_dump(), perform)
+
+
+def _answer(tx: Tx, intent: SandboxIntent, expand: list[str]) -> Answer:
+    body = shapes.expand(tx, shapes.intent_json(intent), expand)
+    error = shapes.last_error(intent)
+    if error is None:
+        return Answer(200, body)
+    return Answer(402, error_body("card_error", error.pop("message"), **error, payment_intent=body))
+
+
+def succeed(provider: Provider, tx: Tx, intent: SandboxIntent, method: SandboxMethod) -> None:
+    """Take the money. The caller holds the intent's lock or has just made it."""
+    intent.status, intent.method_id, intent.failure_code = IntentStatus.SUCCEEDED, method.id, None
+    intent.charge_id = new_ref("ch")
+    tx.flush()
+    emit(provider, tx, "payment_intent.succeeded", shapes.intent_json(intent))
+
+
+def fail(provider: Provider, tx: Tx, intent: SandboxIntent, method: SandboxMethod, code: str) -> None:
+    """Note a decline; a checkout's intent may be tried again with another card."""
+    intent.status, intent.method_id = IntentStatus.REQUIRES_PAYMENT_METHOD, method.id
+    intent.failure_code = code
+    tx.flush()
+    emit(provider, tx, "payment_intent.payment_failed", shapes.intent_json(intent))
+
+
+def retrieve(provider: Provider, ref: str, expand: list[str]) -> Json:
+    require_up(provider)
+    with provider.database.transaction() as tx:
+        intent = tx.get(SandboxIntent, ref)
+        if intent is None:
+            raise missing("payment_intent", ref)
+        return shapes.expand(tx, shapes.intent_json(intent), expand)
+
+
+def search(provider: Provider, wanted: tuple[str, str], expand: list[str]) -> list[Json]:
+    """The intents with one metadata value, youngest first."""
+    require_up(provider)
+    key, value = wanted
+    query = select(SandboxIntent).where(col(SandboxIntent.extra)[key].astext == value)
+    with provider.database.transaction() as tx:
+        rows = tx.execute(query.order_by(col(SandboxIntent.created_at).desc())).scalars()
+        return [shapes.expand(tx, shapes.intent_json(row), list(expand)) for row in rows]
+
+
+def state(provider: Provider, ref: str) -> Json:
+    """An intent with what happened to it afterwards."""
+    with provider.database.transaction() as tx:
+        intent = tx.get_one(SandboxIntent, ref)
+        return shapes.intent_json(intent) | {
+            "amount_refunded": intent.refunded_minor,
+            "dispute": shapes.dispute_json(intent) if intent.dispute_id else None,
+        }
+
+
+def retrieve_charge(provider: Provider, ref: str) -> Json:
+    with provider.database.transaction() as tx:
+        return shapes.charge_json(_paid(tx, ref))
+
+
+def create_customer(provider: Provider, params: CustomerParams, key: str | None) -> Answer:
+    def perform(tx: Tx) -> Answer:
+        customer = add_customer(provider, tx, params.email, dict(params.metadata))
+        return Answer(200, shapes.customer_json(customer))
+
+    return once(provider, "POST /v1/customers", key, params.model_dump(), perform)
+
+
+def add_customer(provider: Provider, tx: Tx, email: str, metadata: dict[str, str]) -> SandboxCustomer:
+    customer = SandboxCustomer(id=new_ref("cus"), email=email, extra=metadata, created_at=provider.now())
+    tx.add(customer)
+    tx.flush()
+    return customer
+
+
+def retrieve_customer(provider: Provider, ref: str) -> Json:
+    with provider.database.transaction() as tx:
+        customer = tx.get(SandboxCustomer, ref)
+        if customer is None:
+            raise missing("customer", ref)
+        return shapes.customer_json(customer)
+
+
+def retrieve_method(provider: Provider, ref: str, expand: list[str]) -> Json:
+    with provider.database.transaction() as tx:
+        method = tx.get(SandboxMethod, ref)
+        if method is None:
+            raise missing("PaymentMethod", ref)
+        return shapes.expand(tx, shapes.method_json(method), expand)
+
+
+def refund(provider: Provider, params: RefundParams, key: str | None) -> Answer:
+    """Give back a part or the rest of a payment, never more than was taken."""
+
+    def perform(tx: Tx) -> Answer:
+        ref = params.payment_intent or params.charge
+        if ref is None:
+            raise invalid("Say which payment_intent or charge to refund.", code="parameter_missing", param="charge")
+        row = _give_back(provider, tx, _paid(tx, ref, param="charge"), params)
+        return Answer(200, row)
+
+    return once(provider, "POST /v1/refunds", key, params.model_dump(), perform)
+
+
+def _give_back(provider: Provider, tx: Tx, intent: SandboxIntent, params: RefundParams) -> Json:
+    left = intent.amount_minor - intent.refunded_minor
+    amount = params.amount or left
+    if left == 0:
+        raise invalid("The charge has already been refunded.", code="charge_already_refunded")
+    if amount > left:
+        raise invalid(f"Only {left} is left to refund.", code="amount_too_large", param="amount")
+    row = SandboxRefund(
+        id=new_ref("re"),
+        intent_id=intent.id,
+        amount_minor=amount,
+        reason=params.reason,
+        extra=dict(params.metadata),
+        created_at=provider.now(),
+    )
+    intent.refunded_minor += amount
+    tx.add(row)
+    tx.flush()
+    emit(provider, tx, "charge.refunded", shapes.charge_json(intent))
+    return shapes.refund_json(row, intent)
+
+
+def retrieve_refund(provider: Provider, ref: str) -> Json:
+    with provider.database.transaction() as tx:
+        row = tx.get(SandboxRefund, ref)
+        if row is None:
+            raise missing("refund", ref)
+        return shapes.refund_json(row, tx.get_one(SandboxIntent, row.intent_id))
+
+
+def dispute(provider: Provider, ref: str, step: Literal["opened", "won", "lost"]) -> Json:
+    """The card's owner disputes a payment, or the quarrel ends. Raises Refused where that is not the next step."""
+    with provider.database.transaction() as tx:
+        intent = _paid(tx, ref)
+        if step == "opened":
+            if intent.dispute_id is not None:
+                raise Refused(400, "invalid_request_error", "This payment is disputed already.")
+            intent.dispute_id, intent.dispute_status = new_ref("dp"), DisputeStatus.NEEDS_RESPONSE
+        elif intent.dispute_status is not DisputeStatus.NEEDS_RESPONSE:
+            raise Refused(400, "invalid_request_error", "This payment has no open dispute.")
+        else:
+            intent.dispute_status = DisputeStatus(step)
+        tx.flush()
+        body = shapes.dispute_json(intent)
+        emit(provider, tx, "charge.dispute.created" if step == "opened" else "charge.dispute.closed", body)
+    return body
+
+
+def _paid(tx: Tx, ref: str, *, param: str | None = None) -> SandboxIntent:
+    """A succeeded payment by its intent or charge, locked. Raises Refused."""
+    query = select(SandboxIntent).where(or_(col(SandboxIntent.id) == ref, col(SandboxIntent.charge_id) == ref))
+    intent = tx.execute(query.with_for_update()).scalar_one_or_none()
+    if intent is None:
+        raise missing("charge", ref, param=param)
+    if intent.status is not IntentStatus.SUCCEEDED:
+        raise invalid("This payment has not succeeded.", code="payment_intent_unexpected_state", param=param)
+    return intent

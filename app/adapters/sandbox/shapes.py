@@ -1,0 +1,146 @@
+"""The provider's rows as Stripe's objects, and the expansion of ids inside them."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.adapters.sandbox.answers import Json, invalid
+from app.adapters.sandbox.cards import DECLINES
+from app.adapters.sandbox.models import (
+    IntentStatus,
+    SandboxCheckout,
+    SandboxCustomer,
+    SandboxIntent,
+    SandboxMethod,
+    SandboxRefund,
+    SessionStatus,
+)
+from app.core.db import Tx
+
+API_VERSION = "2026-10-28.endive"  # the version whose shapes these are
+
+
+def _stamp(at: datetime) -> int:
+    return int(at.timestamp())
+
+
+def session_json(row: SandboxCheckout, intent: SandboxIntent | None, url: str) -> Json:
+    """`url` is the pay page; as at Stripe it is null once the session is closed."""
+    return {
+        "id": row.id, "object": "checkout.session", "livemode": False, "mode": "payment", "ui_mode": "hosted_page",
+        "amount_subtotal": row.amount_minor, "amount_total": row.amount_minor, "currency": row.currency.lower(),
+        "client_reference_id": row.client_reference_id, "metadata": row.extra,
+        "customer": intent.customer_id if intent else None,
+        "customer_email": row.customer_email or None, "customer_details": {"email": row.customer_email or None},
+        "payment_intent": intent.id if intent else None, "payment_method_types": ["card"],
+        "payment_status": "paid" if row.status is SessionStatus.COMPLETE else "unpaid", "status": row.status.value,
+        "success_url": row.success_url, "cancel_url": row.cancel_url,
+        "url": url if row.status is SessionStatus.OPEN else None,
+        "created": _stamp(row.created_at), "expires_at": _stamp(row.expires_at),
+    }  # fmt: skip
+
+
+def intent_json(row: SandboxIntent) -> Json:
+    paid = row.status is IntentStatus.SUCCEEDED
+    holds_card = row.status in {IntentStatus.SUCCEEDED, IntentStatus.REQUIRES_ACTION}
+    return {
+        "id": row.id, "object": "payment_intent", "livemode": False, "amount": row.amount_minor,
+        "amount_received": row.amount_minor if paid else 0, "currency": row.currency.lower(),
+        "capture_method": "automatic", "customer": row.customer_id, "description": row.description or None,
+        "last_payment_error": last_error(row), "latest_charge": row.charge_id, "metadata": row.extra,
+        "payment_method": row.method_id if holds_card else None, "payment_method_types": ["card"],
+        "setup_future_usage": "off_session" if row.keeps_card else None, "status": row.status.value,
+        "created": _stamp(row.created_at),
+    }  # fmt: skip
+
+
+def last_error(row: SandboxIntent) -> Json | None:
+    if row.failure_code is None:
+        return None
+    decline = DECLINES[row.failure_code]
+    body: Json = {"type": "card_error", "code": decline.code, "message": decline.message}
+    return body | ({"decline_code": decline.decline_code} if decline.decline_code else {})
+
+
+def charge_json(row: SandboxIntent) -> Json:
+    return {
+        "id": row.charge_id, "object": "charge", "livemode": False, "amount": row.amount_minor,
+        "amount_captured": row.amount_minor, "amount_refunded": row.refunded_minor, "captured": True, "paid": True,
+        "currency": row.currency.lower(), "customer": row.customer_id, "disputed": row.dispute_id is not None,
+        "metadata": row.extra, "payment_intent": row.id, "payment_method": row.method_id,
+        "refunded": row.refunded_minor == row.amount_minor, "status": "succeeded", "created": _stamp(row.created_at),
+    }  # fmt: skip
+
+
+def dispute_json(row: SandboxIntent) -> Json:
+    return {
+        "id": row.dispute_id, "object": "dispute", "livemode": False, "amount": row.amount_minor,
+        "currency": row.currency.lower(), "charge": row.charge_id, "payment_intent": row.id, "metadata": {},
+        "reason": "general", "status": row.dispute_status.value if row.dispute_status else None,
+        "created": _stamp(row.created_at),
+    }  # fmt: skip
+
+
+def refund_json(row: SandboxRefund, intent: SandboxIntent) -> Json:
+    return {
+        "id": row.id, "object": "refund", "amount": row.amount_minor, "currency": intent.currency.lower(),
+        "charge": intent.charge_id, "payment_intent": intent.id, "metadata": row.extra, "reason": row.reason,
+        "status": "succeeded", "created": _stamp(row.created_at),
+    }  # fmt: skip
+
+
+def method_json(row: SandboxMethod) -> Json:
+    return {
+        "id": row.id, "object": "payment_method", "livemode": False, "type": "card", "customer": row.customer_id,
+        "card": {
+            "brand": row.brand, "display_brand": row.brand, "last4": row.last4, "exp_month": row.exp_month,
+            "exp_year": row.exp_year, "funding": "credit", "country": "US",
+        },
+        "metadata": {}, "created": _stamp(row.created_at),
+    }  # fmt: skip
+
+
+def customer_json(row: SandboxCustomer) -> Json:
+    return {
+        "id": row.id, "object": "customer", "livemode": False, "email": row.email or None, "metadata": row.extra,
+        "created": _stamp(row.created_at),
+    }  # fmt: skip
+
+
+def list_json(url: str, data: list[Json], *, has_more: bool) -> Json:
+    return {"object": "list", "url": url, "data": data, "has_more": has_more}
+
+
+def expand(tx: Tx, body: Json, paths: list[str]) -> Json:
+    """Replace the ids at `paths` (such as `payment_intent.payment_method`) by what they name."""
+    for path in sorted(paths):  # parents first
+        here: object = body
+        *parents, last = path.split(".")
+        for key in parents:
+            here = here.get(key) if isinstance(here, dict) else None
+        if here is None:
+            continue  # nothing there yet: a session that nobody has tried to pay
+        if not isinstance(here, dict) or last not in here:
+            raise invalid(f"This property cannot be expanded ({path[:60]}).", param="expand")
+        if isinstance(here[last], str):
+            here[last] = _named(tx, here[last]) or here[last]
+    return body
+
+
+def _named(tx: Tx, ref: str) -> Json | None:
+    match ref.partition("_")[0]:
+        case "pi":
+            intent = tx.get(SandboxIntent, ref)
+            return intent_json(intent) if intent else None
+        case "pm":
+            method = tx.get(SandboxMethod, ref)
+            return method_json(method) if method else None
+        case "cus":
+            customer = tx.get(SandboxCustomer, ref)
+            return customer_json(customer) if customer else None
+        case "ch":
+            paid = tx.execute(select(SandboxIntent).where(col(SandboxIntent.charge_id) == ref)).scalar_one_or_none()
+            return charge_json(paid) if paid else None
+        case _:
+            return None
