@@ -4,9 +4,8 @@ The sandbox is an outside party, so its pages stand alone: they need no frame, a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import ClassVar, Literal
 
 
@@ -36,7 +35,7 @@ class PayView:
     lines: tuple[tuple[str, str], ...] = ()
     card: str = "4242 4242 4242 4242"
     error: str = ""
-    errors: Mapping[str, str] = MappingProxyType({})
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
