@@ -22,11 +22,12 @@ from app.flows import completion
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
-from app.orders.errors import NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
+from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
 from app.orders.models import Order, OrderState, Preview, Route
 from app.payments import service as payments
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import CheckoutRequest, Outcome, PaymentReport, SavedMethod
+from app.subscriptions import service as subscriptions
 
 log = get_logger()
 
@@ -112,6 +113,11 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     if preview.expires_at <= now:
         raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
     require_complete(preview)
+    if preview.subscription_id is not None and placing.term_starts_on is not None:
+        # Two people with two previews of one term take turns here, and the second is told.
+        subscriptions.lock(tx, preview.subscription_id)
+        if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
+            raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
     request = previews.request_of(preview)
     offer = previews.compute(tx, request, request.tax_ids, now)
     if not offer.equals(preview):

@@ -32,6 +32,7 @@ from app.flows.ports import Ports
 from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
 from app.orders import service as orders
+from app.orders.errors import AlreadyRenewed
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import service as payments
 from app.payments.models import AttemptState
@@ -54,10 +55,6 @@ _LINK_LIVES_AFTER_END: Final = timedelta(days=120)
 
 class RenewalNotOpen(DomainError):
     slug, title = "renewal-not-open", "This term cannot be renewed yet"
-
-
-class AlreadyRenewed(DomainError):
-    slug, title = "already-renewed", "This term is renewed already"
 
 
 class LinkUsed(DomainError):
@@ -125,19 +122,8 @@ def _require_open(tx: Tx, subscription: Subscription, now: datetime) -> None:
         raise RenewalNotOpen("The subscription was canceled; start a new one.")
     if today < opens_on:
         raise RenewalNotOpen(f"Renewal opens on {opens_on}, {days} days before the term ends.", opens_on=str(opens_on))
-    if _renewal_under_way(tx, subscription, next_start(subscription, today)) is not None:
+    if orders.renewal_of_term(tx, subscription.id, next_start(subscription, today)) is not None:
         raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
-
-
-def _renewal_under_way(tx: Tx, subscription: Subscription, starts_on: date) -> Order | None:
-    return tx.execute(
-        select(Order).where(
-            col(Order.subscription_id) == subscription.id,
-            col(Order.kind) == OrderKind.RENEWAL,
-            col(Order.term_starts_on) == starts_on,
-            col(Order.state).not_in([OrderState.EXPIRED, OrderState.CANCELED]),
-        )
-    ).scalar_one_or_none()
 
 
 def _wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewRequest:
@@ -304,7 +290,7 @@ def renew_automatically(ports: Ports, *, subscription_id: str, ends_on: str) -> 
         subscription = subscriptions.get(tx, subscription_id)
         if subscription.ends_on.isoformat() != ends_on or subscription.state is not SubscriptionState.ACTIVE:
             return
-        under_way = _renewal_under_way(tx, subscription, subscription.ends_on)
+        under_way = orders.renewal_of_term(tx, subscription.id, subscription.ends_on)
         terms = agreements.terms_in_force(tx, ports.clock.now().date())
     if under_way is None:
         offer = review(ports, subscription_id)

@@ -1,7 +1,7 @@
 """What has come due in business time is found here and put to work (ADR 0015).
 
-In production a job calls `tick` every minute of real time. A sandbox advances its clock by walking: a day at
-a time, a tick at each stop, and the next step only when the jobs of this one are done, so that a year of
+In production a job calls `tick` every minute of real time. A sandbox advances its clock by walking: from one
+due instant to the next, a tick at each, and on only when the jobs of this one are done, so that a year of
 reminders, renewals and surveys happens in its order.
 """
 
@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core import jobs
-from app.flows import purchase, renewal
+from app.flows import purchase, reminders, renewal
 from app.flows.ports import Ports
+from app.orders import service as orders
+from app.subscriptions import service as subscriptions
 
-_STEP: Final = timedelta(days=1)
 LONGEST_WALK: Final = timedelta(days=3660)
 
 
@@ -27,14 +28,22 @@ def tick(ports: Ports) -> int:
     return purchase.expire_overdue(ports) + renewal.send_due_reminders(ports) + renewal.enqueue_due(ports)
 
 
+def next_due(ports: Ports, after: datetime) -> datetime | None:
+    """The first instant after `after` at which something is due, as things stand now."""
+    with ports.db.transaction() as tx:
+        found = (orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after))
+    return min((at for at in found if at is not None), default=None)
+
+
 def walk(ports: Ports, to: datetime, *, set_clock: Callable[[datetime], None], settle: Callable[[], None]) -> int:
-    """Move business time forward to `to`, tick by tick; `settle` returns when the queue is quiet.
+    """Move business time forward to `to`, stopping wherever something is due; `settle` waits for the queue.
 
     Returns the number of stops. A target in the past moves nothing.
     """
     stops = 0
     while (now := ports.clock.now()) < to:
-        set_clock(min(now + _STEP, to))
+        due = next_due(ports, now)
+        set_clock(to if due is None else min(due, to))
         stops += 1
         if tick(ports):
             settle()

@@ -27,5 +27,9 @@ class ConsumersNotServed(DomainError):
     title = "This vendor sells to businesses only"
 
 
+class AlreadyRenewed(DomainError):
+    slug, title = "already-renewed", "This term is renewed already"
+
+
 class OrderClosed(DomainError):
     slug, title = "order-closed", "This order can no longer be paid"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
@@ -145,3 +145,23 @@ def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[str]:
             .limit(limit)
         ).scalars()
     )
+
+
+def renewal_of_term(tx: Tx, subscription_id: str, starts_on: date) -> Order | None:
+    """The live order that buys the term beginning on `starts_on`: paid, or waiting to be."""
+    return tx.execute(
+        select(Order).where(
+            col(Order.subscription_id) == subscription_id,
+            col(Order.kind) == OrderKind.RENEWAL,
+            col(Order.term_starts_on) == starts_on,
+            col(Order.state).not_in([OrderState.EXPIRED, OrderState.CANCELED]),
+        )
+    ).scalar_one_or_none()
+
+
+def next_expiry(tx: Tx, after: datetime) -> datetime | None:
+    """When the next unpaid order runs out of time."""
+    query = select(func.min(col(Order.expires_at))).where(
+        col(Order.state) == OrderState.AWAITING_PAYMENT, col(Order.expires_at) > after
+    )
+    return tx.execute(query).scalar()

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from sqlalchemy import select
 from sqlmodel import col
 
+from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.errors import NotFound
 from app.core.ids import new_id
@@ -143,3 +144,21 @@ def ended_by(tx: Tx, state: SubscriptionState, day: date, limit: int = 500) -> l
         .with_for_update(skip_locked=True)
     )
     return list(tx.execute(query).scalars())
+
+
+def next_end(tx: Tx, after: datetime) -> datetime | None:
+    """The next instant at which a term or its grace ends."""
+    over = col(Subscription.ends_on)
+    nearest: list[datetime] = []
+    for states, grace in (
+        ((SubscriptionState.ACTIVE,), 0),
+        ((SubscriptionState.LAPSED, SubscriptionState.PAST_DUE), 1),
+    ):
+        day = over + grace * col(Subscription.grace_days)
+        # A local day begins up to 14 hours before and 12 hours after the same day in UTC.
+        query = select(day, col(Subscription.time_zone)).where(
+            col(Subscription.state).in_(states), day >= after.date() - timedelta(days=1)
+        )
+        rows = tx.execute(query.order_by(day).limit(500)).all()
+        nearest += [at for at in (start_of(each, zone) for each, zone in rows) if at > after]
+    return min(nearest, default=None)

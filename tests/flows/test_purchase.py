@@ -255,6 +255,6 @@ def test_license_files_of_many_orders_are_all_active_and_distinct(world: World) 
         files = (
             tx.execute(select(col(License.file_id)).where(col(License.state) == LicenseState.ACTIVE)).scalars().all()
         )
-        numbers = sorted(tx.execute(select(col(Invoice.sequence))).scalars())
+        numbers = list(tx.execute(select(col(Invoice.sequence)).order_by(col(Invoice.sequence))).scalars())
     assert len(set(files)) == wanted
     assert numbers == list(range(1, wanted + 1))
