@@ -1,4 +1,4 @@
-"""What every payment provider keeps, asked of both: the sandbox directly, and the real SDK against the sandbox's API."""
+"""What every payment provider keeps: the sandbox directly, and the real SDK against the sandbox's API."""
 
 import json
 from collections.abc import Iterator
@@ -409,6 +409,14 @@ def _shifted(rig: Rig, raw: bytes, by: timedelta) -> str:
     return sign(raw, webhook_secret(rig.world.ports.secrets), transport_now() + by)
 
 
+def believed(adapter: Adapter, raw: bytes, header: str) -> bool:
+    try:
+        adapter.verify_event(raw, header)
+    except ForgedEvent:
+        return False
+    return True
+
+
 def test_an_event_is_refused_unless_its_signature_holds(rig: Rig) -> None:
     arrived = delivered(rig)
     now: datetime = transport_now()
@@ -430,10 +438,7 @@ def test_an_event_is_refused_unless_its_signature_holds(rig: Rig) -> None:
         "not UTF-8": (b"\xff", _shifted(rig, b"\xff", timedelta())),
         "not an event": (b"[]", _shifted(rig, b"[]", timedelta())),
     }
-    for why, (raw, header) in forged.items():
-        with pytest.raises(ForgedEvent):
-            rig.adapter.verify_event(raw, header)
-            pytest.fail(f"accepted although: {why}")
+    assert [why for why, (raw, header) in forged.items() if believed(rig.adapter, raw, header)] == []
 
 
 def test_an_event_within_five_minutes_either_way_is_accepted(rig: Rig) -> None:

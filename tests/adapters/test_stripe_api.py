@@ -1,4 +1,4 @@
-"""The sandbox's Stripe-shaped API where the adapters do not lead: keys, refusals, races; and what only Stripe's does."""
+"""The sandbox's Stripe-shaped API where the adapters do not lead, and what only the Stripe adapter does."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -147,6 +147,8 @@ def decode(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             raise invalid("A parameter contains a zero byte.")
         head, *inner = name.replace("]", "").split("[")
         keys = [head, *inner]
+        if not head:
+            raise invalid("A parameter has no name.")
         if count >= _MOST_FIELDS or len(keys) > _DEEPEST:
             raise invalid("The request has too many parameters or nests them too deeply.")
         _place(root, keys, value)
