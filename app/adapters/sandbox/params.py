@@ -19,6 +19,13 @@ def _web_address(value: str) -> str:
     return value
 
 
+def _true(value: bool) -> bool:
+    if not value:
+        raise ValueError("The sandbox takes only true here")
+    return value
+
+
+Always = Annotated[bool, AfterValidator(_true)]
 Url = Annotated[str, Field(max_length=5000), AfterValidator(_web_address)]
 Currency = Annotated[str, Field(pattern="^[a-z]{3}$")]
 Metadata = Annotated[dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=500)]],
@@ -79,8 +86,8 @@ class IntentParams(Params):
     currency: Currency
     customer: str
     payment_method: str
-    confirm: Literal[True]
-    off_session: Literal[True]
+    confirm: Always
+    off_session: Always
     payment_method_types: list[Literal["card"]] = ["card"]
     description: Annotated[str, Field(max_length=1000)] = ""
     metadata: Metadata = {}
@@ -140,6 +147,8 @@ def decode(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             raise invalid("A parameter contains a zero byte.")
         head, *inner = name.replace("]", "").split("[")
         keys = [head, *inner]
+        if not head:
+            raise invalid("A parameter has no name.")
         if count >= _MOST_FIELDS or len(keys) > _DEEPEST:
             raise invalid("The request has too many parameters or nests them too deeply.")
         _place(root, keys, value)

@@ -27,7 +27,7 @@ from app.core.ids import new_secret
 
 # Stripe keeps a key for at least this long and may forget it afterwards; we forget on the dot.
 KEYS_LIVE: Final = timedelta(hours=24)
-_WAIT_FOR_KEY: Final = "5s"
+_WAIT_FOR_KEY: Final = "3s"
 
 
 def new_ref(prefix: str) -> str:
@@ -55,7 +55,7 @@ def once(provider: Provider, call: str, key: str | None, params: Any, perform: C
 
     The first call with a key decides; later ones get its answer, and those that come while it runs wait for it.
     A declined card is an answer and is kept; a refused request leaves nothing and frees the key. Raises Refused
-    (400) if the key was used with other parameters, (409) if the first call takes longer than 5 s, and whatever
+    (400) if the key was used with other parameters, (409) if the first call takes longer than 3 s, and whatever
     fault is switched on.
     """
     fault = require_up(provider)
