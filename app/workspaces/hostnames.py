@@ -14,23 +14,23 @@ _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 
 # Names by which people and programs look for the vendor itself (RFC 2142 mailboxes, automatic configuration, consoles).
 RESERVED: Final = frozenset(
-    "abuse account accounts admin administrator api app apps assets auth autoconfig autodiscover beta billing blog "
-    "broadcasthost cdn cloud community console dashboard demo dev dns docs download downloads email example files forum "
-    "ftp git help hostmaster id imap info internal invalid isatap license licenses localdomain localhost login logout "
-    "mail mailer-daemon media metrics mx news noc noreply no-reply ns ns1 ns2 oauth payment payments ping pop portal "
-    "postmaster press preview private prod production proxy public root sales sandbox secure security shop signin signup "
-    "smtp sso staff staging static stats status store support system test testing trust usenet vpn webmail webmaster wiki "
-    "wpad www www1 www2".split()
+    "abuse account accounts admin administrator api app apps assets auth autoconfig autodiscover beta billing "
+    "blog broadcasthost cdn cloud community console dashboard demo dev dns docs download downloads email example "
+    "files forum ftp git help hostmaster id imap info internal invalid isatap license licenses localdomain "
+    "localhost login logout mail mailer-daemon media metrics mx news noc noreply no-reply ns ns1 ns2 oauth "
+    "payment payments ping pop portal postmaster press preview private prod production proxy public root sales "
+    "sandbox secure security shop signin signup smtp sso staff staging static stats status store support system "
+    "test testing trust usenet vpn webmail webmaster wiki wpad www www1 www2".split()
 )
 
 # Legal forms at the end of a company's name say nothing that its people would type.
 _LEGAL_FORMS: Final = frozenset(
-    "ab ag aps as asa bv co company corp corporation gmbh inc incorporated kft kg kk limited llc llp lp ltd ltda mbh nv "
-    "oy oyj plc pte pty pvt sa sarl sas sl spa srl ug".split()
+    "ab ag aps as asa bv co company corp corporation gmbh inc incorporated kft kg kk limited llc llp lp ltd ltda "
+    "mbh nv oy oyj plc pte pty pvt sa sarl sas sl spa srl ug".split()
 )
 # What Unicode does not take apart into a base letter and a mark.
 _SPELLED: Final = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th",
-                                 "ı": "i", "&": " and ", "'": "", "’": "", ".": ""})  # fmt: skip
+                                 "\u0131": "i", "&": " and ", "'": "", "\u2019": "", ".": ""})  # fmt: skip
 _FALLBACK: Final = "workspace"
 
 

@@ -5,5 +5,5 @@ from typing import Protocol
 
 class Provisioners(Protocol):
     def ring(self) -> None:
-        """Say that work waits to be claimed. A ring that is lost costs time, never work. Never raises."""
+        """Say that work waits to be claimed. A ring that is lost costs time, never work."""
         ...

@@ -1,6 +1,5 @@
 """What can be asked of a workspace. Each function that changes one locks it first."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -41,14 +40,14 @@ SIZES: Final = policy.declare(
 
 def request(
     tx: Tx, *, account_id: str, subscription_id: str, hostname: str, sku: str, seats: int, region: str,
-    admin_email: str, license_file_text: str | None, now: datetime, strict: bool = False,
+    admin_email: str, license_file_text: str | None, now: datetime, strict: bool = False, numbered: bool = True,
 ) -> Workspace:  # fmt: skip
     """The workspace of a subscription, made if there is none, with the task that creates it.
 
-    `hostname` is a wish (`hostnames.from_company` makes one): where it is taken, a number is put behind it. Asking
-    again for the same subscription changes nothing. Two who ask for one name at once get different ones, because the
-    second waits for the first one's insert.
-    With `strict`, a taken name raises HostnameTaken and a second workspace WorkspaceExists.
+    `hostname` is a wish (`hostnames.from_company` makes one): where it is taken, a number is put behind it, or without
+    `numbered` HostnameTaken is raised. Two who ask for one name at once get different ones, because the second waits
+    for the first one's insert. Asking again for the same subscription changes nothing; with `strict` it raises
+    WorkspaceExists.
     Raises Invalid for a hostname that cannot be used at all.
     """
     label = hostnames.require_usable(hostname)
@@ -59,7 +58,7 @@ def request(
         "admin_email": admin_email, "license_file": license_file_text, "generation": 1, "applied_generation": 0,
         "progress": 0, "message": "", "url": "", "created_at": now, "updated_at": now,
     }  # fmt: skip
-    for candidate in hostnames.alternatives(label, _taken(tx, label, strict=strict)):
+    for candidate in hostnames.alternatives(label, _taken(tx, label) if numbered else frozenset()):
         made = tx.execute(
             insert(Workspace)
             .values(id=new_id("wsp"), hostname=candidate, **values)
@@ -72,15 +71,13 @@ def request(
             if strict:
                 raise WorkspaceExists("A subscription has one workspace; this one is it.", workspace_id=existing.id)
             return existing
-        if strict:
+        if not numbered:
             raise HostnameTaken(f"{label} is taken or was; choose another name.", param="hostname")
     raise AssertionError("there is always another number")
 
 
-def _taken(tx: Tx, label: str, *, strict: bool) -> frozenset[str]:
+def _taken(tx: Tx, label: str) -> frozenset[str]:
     """Names like `label` that are known to be gone, to save trying each; the insert decides."""
-    if strict:
-        return frozenset()
     name = col(Workspace.hostname)
     return frozenset(tx.execute(select(name).where(or_(name == label, name.startswith(f"{label}-")))).scalars())
 
@@ -156,9 +153,7 @@ def push_change(
     if size is not None and size not in (sizes := policy.get(tx, SIZES, now)):
         raise Invalid(f"Choose one of {', '.join(sizes)}.", param="size")
     wanted = {"seats": seats, "sku": sku, "license_file": license_file_text, "size": size, "version": version}
-    changed = {
-        name: value for name, value in wanted.items() if value is not None and value != getattr(workspace, name)
-    }
+    changed = {name: value for name, value in wanted.items() if value is not None and value != getattr(workspace, name)}
     if not changed or workspace.state is WorkspaceState.DELETED:
         return
     for name, value in changed.items():
@@ -193,7 +188,7 @@ def _last_done(tx: Tx, workspace_id: str) -> TaskKind | None:
     """The last task that put it to sleep, woke it or made it."""
     kinds = (TaskKind.CREATE, TaskKind.WAKE, TaskKind.HIBERNATE)
     return tx.execute(
-        select(ProvisioningTask.kind)
+        select(col(ProvisioningTask.kind))
         .where(
             col(ProvisioningTask.workspace_id) == workspace_id,
             col(ProvisioningTask.state) == TaskState.DONE,
@@ -226,7 +221,7 @@ def begin_due_deletions(tx: Tx, now: datetime, *, limit: int = 200) -> int:
         .where(
             col(Workspace.state) == WorkspaceState.DELETE_PENDING,
             col(Workspace.delete_at) <= now,
-            ~select(ProvisioningTask.id)
+            ~select(col(ProvisioningTask.id))
             .where(
                 col(ProvisioningTask.workspace_id) == col(Workspace.id),
                 col(ProvisioningTask.state).in_((TaskState.QUEUED, TaskState.CLAIMED)),
@@ -243,7 +238,7 @@ def begin_due_deletions(tx: Tx, now: datetime, *, limit: int = 200) -> int:
 def next_deletion_at(tx: Tx) -> datetime | None:
     """When the next pending deletion is due, for a clock that walks from one due instant to the next."""
     pending = col(Workspace.state) == WorkspaceState.DELETE_PENDING
-    return tx.execute(select(func.min(Workspace.delete_at)).where(pending)).scalar()
+    return tx.execute(select(func.min(col(Workspace.delete_at))).where(pending)).scalar()
 
 
 def _record(tx: Tx, workspace: Workspace, action: str, actor: str, now: datetime, details: dict[str, str]) -> None:

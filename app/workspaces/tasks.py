@@ -222,7 +222,7 @@ def _held(
 ) -> tuple[ProvisioningTask, Workspace]:
     """Task and workspace, locked, if `worker` still holds this claim; `repeats` is the end it may report again."""
     workspace_id = tx.execute(
-        select(ProvisioningTask.workspace_id).where(col(ProvisioningTask.id) == task_id)
+        select(col(ProvisioningTask.workspace_id)).where(col(ProvisioningTask.id) == task_id)
     ).scalar_one_or_none()
     if workspace_id is None:
         raise NotFound("There is no such task.")

@@ -1,0 +1,136 @@
+"""From a subscription to a workspace that somebody can open.
+
+A purchase of a cloud plan calls `workspaces.service.request` in its own transaction; the task it leaves is claimed by
+an outside provisioner over HTTP; when that is done the customer is told.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.accounts import service as accounts
+from app.accounts.models import LegalEntity
+from app.catalog.models import Family, Plan
+from app.core import jobs, policy
+from app.core.db import Tx
+from app.core.errors import Invalid, NotFound
+from app.documents.mail_shapes import MailName, Vendor, WorkspaceReady
+from app.documents.render_mail import render_mail
+from app.flows.ports import Ports
+from app.licenses.models import License, LicenseState
+from app.subscriptions import service as subscriptions
+from app.subscriptions.models import Subscription, SubscriptionState
+from app.workspaces import hostnames, reconciling, tasks
+from app.workspaces import service as workspaces
+from app.workspaces.errors import NoWorkspaceIncluded
+from app.workspaces.models import Desired, ProvisioningTask, TaskKind, Workspace, WorkspaceState
+
+_ALIVE = frozenset({SubscriptionState.TRIALING, SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE})
+
+
+def open_for_subscription(
+    tx: Tx, *, subscription_id: str, account_id: str | None, hostname: str | None, region: str | None,
+    admin_email: str | None, now: datetime,
+) -> Workspace:  # fmt: skip
+    """The workspace that a subscription does not have yet.
+
+    `account_id` is whose key asks: an account gets the workspace its cloud plan includes; the vendor (None) may give
+    one to any living subscription. Plan, seats and license are the subscription's own, never the caller's word.
+    Raises NotFound, NoWorkspaceIncluded, WorkspaceExists, HostnameTaken, and Invalid for a hostname or region.
+    """
+    subscription = subscriptions.lock(tx, subscription_id)
+    if account_id not in {None, subscription.account_id}:
+        raise NotFound("There is no such subscription.", param="subscription_id")
+    plan = tx.get_one(Plan, subscription.plan_id)
+    if account_id is not None and plan.family is not Family.CLOUD:
+        raise NoWorkspaceIncluded(f"{plan.name} is installed by yourselves; choose a cloud plan.")
+    if subscription.state not in _ALIVE:
+        raise NoWorkspaceIncluded(f"The subscription is {subscription.state}; renew it first.")
+    regions = policy.get(tx, workspaces.REGIONS, now)
+    if region is not None and region not in regions:
+        raise Invalid(f"Choose one of {', '.join(regions)}.", param="region")
+    wish = hostname or hostnames.from_company(accounts.get(tx, subscription.account_id).name)
+    return workspaces.request(
+        tx, account_id=subscription.account_id, subscription_id=subscription.id, hostname=wish, sku=plan.sku,
+        seats=_seats(tx, subscription), region=region or regions[0],
+        admin_email=admin_email or subscription.contact_email, license_file_text=_license_file(tx, subscription.id),
+        now=now, strict=True, numbered=hostname is None,
+    )  # fmt: skip
+
+
+def _seats(tx: Tx, subscription: Subscription) -> int:
+    lines = subscriptions.lines(tx, subscription.id)
+    return next(line.quantity for line in lines if line.plan_id == subscription.plan_id)
+
+
+def _license_file(tx: Tx, subscription_id: str) -> str | None:
+    return tx.execute(
+        select(col(License.file_text))
+        .where(col(License.subscription_id) == subscription_id, col(License.state) == LicenseState.ACTIVE)
+        .order_by(col(License.id).desc())
+        .limit(1)
+    ).scalar()
+
+
+def complete(
+    tx: Tx, task_id: str, *, worker: str, fence: int, url: str | None, version: str | None, now: datetime,
+    real_now: datetime,
+) -> ProvisioningTask:  # fmt: skip
+    """A provisioner is done; the person who waits for a new workspace is written to. Refusals as `tasks.complete`."""
+    task, first = tasks.complete(
+        tx, task_id, worker=worker, fence=fence, url=url, version=version, now=now, real_now=real_now
+    )
+    if first and task.kind is TaskKind.CREATE:
+        jobs.defer(tx, tell_ready, workspace_id=task.workspace_id)
+    return task
+
+
+@jobs.job(reconciling.RING, retry=jobs.Retry(attempts=5))
+def ring(ports: Ports, task_id: str) -> None:  # noqa: ARG001 -- names the work in the queue; whoever comes takes the oldest
+    """Tell the provisioners that work waits. They also come by themselves, so nothing hangs on it."""
+    ports.provisioners.ring()
+
+
+@jobs.job("provisioning.tell_ready")
+def tell_ready(ports: Ports, workspace_id: str) -> None:
+    """One mail to the workspace's administrator; a repeat has the same message id."""
+    with ports.db.transaction() as tx:
+        workspace = workspaces.get(tx, workspace_id, None)
+        if workspace.desired is not Desired.RUNNING or workspace.state is WorkspaceState.DELETED:
+            return
+        account = accounts.get(tx, workspace.account_id)
+        subscription = subscriptions.get(tx, workspace.subscription_id)
+        seller = tx.get_one(LegalEntity, subscription.legal_entity_id)
+    mail = render_mail(
+        MailName.WORKSPACE_READY,
+        WorkspaceReady(
+            vendor=Vendor(ports.vendor_name, _letterhead(seller), seller.email, test_mode=ports.test_mode),
+            person_name=subscription.contact_name if subscription.contact_email == workspace.admin_email else "",
+            workspace_name=workspace.hostname,
+            workspace_url=workspace.url,
+            region=workspace.region,
+            version=workspace.running_version or workspace.version,
+            manage_url=ports.link(f"/account/workspaces/{workspace.id}"),
+        ),
+        account.locale,
+    )
+    ports.mailer.send(
+        to=workspace.admin_email, subject=mail.subject, text=mail.text, html=mail.html,
+        message_id=f"workspace-ready.{workspace.id}", headers={"Auto-Submitted": "auto-generated"},
+    )  # fmt: skip
+
+
+def _letterhead(seller: LegalEntity) -> tuple[str, ...]:
+    """Name and address of the company that writes, as its law wants them in a mail."""
+    town = " ".join(part for part in (seller.postcode, seller.city, seller.region, seller.country) if part)
+    return tuple(line for line in (seller.name, seller.line1, seller.line2, town) if line)
+
+
+@jobs.job("provisioning.delete_due")
+def delete_due(ports: Ports) -> None:
+    """Hand the deletions whose day has come to the provisioners, a few at a time. For `tick` to defer."""
+    while True:
+        with ports.db.transaction() as tx:
+            if not workspaces.begin_due_deletions(tx, ports.clock.now()):
+                return
