@@ -1,7 +1,7 @@
 """From a subscription to a workspace that somebody can open.
 
-A purchase of a cloud plan calls `workspaces.service.request` in its own transaction; the task it leaves is claimed by
-an outside provisioner over HTTP; when that is done the customer is told.
+The completion of an order for a cloud plan calls `provide` in its own transaction; the task it leaves is claimed by an
+outside provisioner over HTTP; when that is done the customer is told.
 """
 
 from datetime import datetime
@@ -27,6 +27,26 @@ from app.workspaces.errors import NoWorkspaceIncluded
 from app.workspaces.models import Desired, ProvisioningTask, TaskKind, Workspace, WorkspaceState
 
 _ALIVE = frozenset({SubscriptionState.TRIALING, SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE})
+
+
+def provide(tx: Tx, subscription: Subscription, license_: License, *, region: str | None, now: datetime) -> Workspace:
+    """A workspace for a new subscription; for one that has its workspace, the new license, seats and plan reach it.
+
+    For purchases, renewals and changes alike (R-PRV-3); repeating it changes nothing. `license_` is the one in force.
+    """
+    workspace = workspaces.of_subscription(tx, subscription.id)
+    if workspace is not None:
+        workspaces.push_change(
+            tx, workspaces.for_change(tx, workspace.id, None), seats=license_.seats, sku=license_.sku,
+            license_file_text=license_.file_text, now=now,
+        )  # fmt: skip
+        return workspace
+    return workspaces.request(
+        tx, account_id=subscription.account_id, subscription_id=subscription.id,
+        hostname=hostnames.from_company(accounts.get(tx, subscription.account_id).name), sku=license_.sku,
+        seats=license_.seats, region=region or policy.get(tx, workspaces.REGIONS, now)[0],
+        admin_email=subscription.contact_email, license_file_text=license_.file_text, now=now,
+    )  # fmt: skip
 
 
 def open_for_subscription(

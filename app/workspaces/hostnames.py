@@ -23,9 +23,9 @@ RESERVED: Final = frozenset(
     "test testing trust usenet vpn webmail webmaster wiki wpad www www1 www2".split()
 )
 
-# Legal forms at the end of a company's name say nothing that its people would type.
+# Legal forms at the end of a company's name say nothing that its people would type; "and" is what joins two of them.
 _LEGAL_FORMS: Final = frozenset(
-    "ab ag aps as asa bv co company corp corporation gmbh inc incorporated kft kg kk limited llc llp lp ltd ltda "
+    "ab ag and aps as asa bv co company corp corporation gmbh inc incorporated kft kg kk limited llc llp lp ltd ltda "
     "mbh nv oy oyj plc pte pty pvt sa sarl sas sl spa srl ug".split()
 )
 # What Unicode does not take apart into a base letter and a mark.
