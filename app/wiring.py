@@ -84,9 +84,7 @@ def _payments(settings: Settings, database: Database, secrets: Secrets) -> Payme
 def _provisioners(settings: Settings, database: Database, secrets: Secrets) -> Provisioners:
     if not settings.sandbox or settings.provisioner == "external":
         return PollingProvisioners()
-    # A person who watches should see the work happen; a test should not wait for it.
-    step_seconds = 0.0 if settings.env == "test" else 0.3
-    return SandboxProvisioners(database, secrets, base_url=settings.base_url.rstrip("/"), step_seconds=step_seconds)
+    return SandboxProvisioners(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
 
 
 def _mailer(settings: Settings, database: Database) -> Mailer:

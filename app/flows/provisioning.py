@@ -15,8 +15,8 @@ from app.catalog.models import Family, Plan
 from app.core import jobs, policy
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
-from app.documents.mail_shapes import MailName, Vendor, WorkspaceReady
-from app.documents.render_mail import render_mail
+from app.documents.mail_shapes import MailName, WorkspaceReady
+from app.flows import notify
 from app.flows.ports import Ports
 from app.licenses.models import License, LicenseState
 from app.subscriptions import service as subscriptions
@@ -112,7 +112,7 @@ def ring(ports: Ports, task_id: str) -> None:  # noqa: ARG001 -- names the work 
     ports.provisioners.ring()
 
 
-@jobs.job("provisioning.tell_ready")
+@jobs.job("provisioning.tell_ready", retry=jobs.Retry(attempts=10, first=5))
 def tell_ready(ports: Ports, workspace_id: str) -> None:
     """One mail to the workspace's administrator; a repeat has the same message id."""
     with ports.db.transaction() as tx:
@@ -122,35 +122,25 @@ def tell_ready(ports: Ports, workspace_id: str) -> None:
         account = accounts.get(tx, workspace.account_id)
         subscription = subscriptions.get(tx, workspace.subscription_id)
         seller = tx.get_one(LegalEntity, subscription.legal_entity_id)
-    mail = render_mail(
-        MailName.WORKSPACE_READY,
-        WorkspaceReady(
-            vendor=Vendor(ports.vendor_name, _letterhead(seller), seller.email, test_mode=ports.test_mode),
-            person_name=subscription.contact_name if subscription.contact_email == workspace.admin_email else "",
-            workspace_name=workspace.hostname,
-            workspace_url=workspace.url,
-            region=workspace.region,
-            version=workspace.running_version or workspace.version,
-            manage_url=ports.link(f"/account/workspaces/{workspace.id}"),
-        ),
-        account.locale,
+    data = WorkspaceReady(
+        vendor=notify.vendor(ports, seller),
+        person_name=subscription.contact_name if subscription.contact_email == workspace.admin_email else "",
+        workspace_name=workspace.hostname,
+        workspace_url=workspace.url,
+        region=workspace.region,
+        version=workspace.running_version or workspace.version,
+        manage_url=ports.link(f"/account/workspaces/{workspace.id}"),
     )
-    ports.mailer.send(
-        to=workspace.admin_email, subject=mail.subject, text=mail.text, html=mail.html,
-        message_id=f"workspace-ready.{workspace.id}", headers={"Auto-Submitted": "auto-generated"},
-    )  # fmt: skip
+    notify.send(ports, MailName.WORKSPACE_READY, data, to=workspace.admin_email, locale=account.locale,
+                message_id=f"workspace-ready-{workspace.id}")  # fmt: skip
 
 
-def _letterhead(seller: LegalEntity) -> tuple[str, ...]:
-    """Name and address of the company that writes, as its law wants them in a mail."""
-    town = " ".join(part for part in (seller.postcode, seller.city, seller.region, seller.country) if part)
-    return tuple(line for line in (seller.name, seller.line1, seller.line2, town) if line)
-
-
-@jobs.job("provisioning.delete_due")
-def delete_due(ports: Ports) -> None:
-    """Hand the deletions whose day has come to the provisioners, a few at a time. For `tick` to defer."""
+def delete_due(ports: Ports) -> int:
+    """Hand the deletions whose day has come to the provisioners, some at a time; returns how many. For `tick`."""
+    begun = 0
     while True:
         with ports.db.transaction() as tx:
-            if not workspaces.begin_due_deletions(tx, ports.clock.now()):
-                return
+            found = workspaces.begin_due_deletions(tx, ports.clock.now())
+        begun += found
+        if not found:
+            return begun

@@ -32,7 +32,7 @@ def test_the_provisioner_of_the_guide_makes_a_workspace(world: World, make: Make
             now=transport_now(),
         )  # fmt: skip
     (tmp_path / "provisioner.py").write_text(_code(), "utf-8")
-    done = subprocess.run(  # noqa: S603 -- our own guide
+    done = subprocess.run(
         [sys.executable, "-W", "error", "-c", "import provisioner; provisioner.work_off()"],
         env={**os.environ, "BLP_URL": world.url, "BLP_PROVISIONER_KEY": key, "no_proxy": "*"},
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,

@@ -82,7 +82,7 @@ def test_a_workspace_is_made_changed_put_to_sleep_woken_and_deleted(world: World
     assert pending["delete_at"] is not None
     assert nothing_to_do(worker)
     set_to(world.db, world.ports.clock.now() + timedelta(days=15))
-    provisioning.delete_due.run(world.ports)
+    provisioning.delete_due(world.ports)
     task = claim(worker)
     assert (task["kind"], state()[0]) == ("delete", "deleting")
     complete(worker, task)
@@ -122,7 +122,7 @@ def test_the_sandbox_carries_changes_wishes_and_deletions_too(world: World, make
         world.work()
         assert client.get(path).json()["state"] == state
     set_to(world.db, world.ports.clock.now() + timedelta(days=15))
-    provisioning.delete_due.run(world.ports)
+    provisioning.delete_due(world.ports)
     world.work()
     assert client.get(path).json()["state"] == "deleted"
 
@@ -270,7 +270,7 @@ def test_a_deletion_that_is_due_but_not_begun_can_still_be_taken_back(world: Wor
     complete(worker, claim(worker))
     client.patch(path, json={"desired": "deleted"})
     set_to(world.db, world.ports.clock.now() + timedelta(days=15))
-    provisioning.delete_due.run(world.ports)
+    provisioning.delete_due(world.ports)
     assert client.post(f"{path}/cancel_deletion").json()["state"] == "stable"
     assert nothing_to_do(worker)
 
@@ -284,10 +284,10 @@ def test_a_deletion_is_not_carried_out_before_its_day(world: World, make: Make) 
         due_at = service.next_deletion_at(tx)
     assert due_at is not None
     set_to(world.db, due_at - timedelta(hours=1))
-    provisioning.delete_due.run(world.ports)
+    provisioning.delete_due(world.ports)
     assert nothing_to_do(worker)
     set_to(world.db, due_at)
-    provisioning.delete_due.run(world.ports)
+    provisioning.delete_due(world.ports)
     assert claim(worker)["kind"] == "delete"
 
 
@@ -338,7 +338,7 @@ def test_a_failed_deletion_can_be_retried(world: World, make: Make) -> None:
     complete(worker, claim(worker))
     client.patch(path, json={"desired": "deleted"})
     set_to(world.db, world.ports.clock.now() + timedelta(days=15))
-    provisioning.delete_due.run(world.ports)
+    provisioning.delete_due(world.ports)
     fail(worker, claim(worker), retryable=False)
     assert make.read(workspace_id).state == "deletion_failed"
     assert code(client.post(f"{path}/cancel_deletion")) == (409, "state_move_refused")
