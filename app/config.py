@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     smtp_starttls: bool = True
     mail_from: str = "billing@vendor.example"
     tax_ids: Literal["sandbox", "none"] = "sandbox"
+    # Where nothing else is the sandbox's (production), provisioners are always external.
+    provisioner: Literal["sandbox", "external"] = "sandbox"
     trusted_proxies: tuple[str, ...] = ()
     log_format: Literal["json", "console"] = "json"
     pool_size: int = 10

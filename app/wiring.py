@@ -9,11 +9,13 @@ from fastapi import FastAPI
 
 from app.adapters.http_out import GuardedHttpOut
 from app.adapters.no_tax_registry import NoTaxRegistry
+from app.adapters.polling_provisioners import PollingProvisioners
 from app.adapters.sandbox import refuse_in_production
 from app.adapters.sandbox import web as sandbox_web
 from app.adapters.sandbox.clock import sandbox_clock
 from app.adapters.sandbox.mail import SandboxMailer
 from app.adapters.sandbox.payments import SandboxPayments
+from app.adapters.sandbox.provisioner import SandboxProvisioners
 from app.adapters.sandbox.tax_registry import SandboxTaxRegistry
 from app.adapters.smtp import SmtpMailer
 from app.adapters.stripe.payments import StripePayments
@@ -24,6 +26,7 @@ from app.core.security import Secrets
 from app.flows.ports import Mailer, Ports
 from app.payments.provider import PaymentProvider
 from app.web import pages
+from app.workspaces.provider import Provisioners
 
 # Only for `dev` and `test`, where losing what was sealed costs nothing; `prod` refuses to start without its own.
 DEVELOPMENT_SECRET: Final = "development-only-secret-not-for-production"  # noqa: S105 -- config.py refuses it in prod
@@ -53,6 +56,7 @@ def wire(settings: Settings, database_url: str) -> Wired:
         mailer=_mailer(settings, database),
         tax_ids=SandboxTaxRegistry() if settings.tax_ids == "sandbox" else NoTaxRegistry(),
         http=GuardedHttpOut(allow_loopback=settings.sandbox),
+        provisioners=_provisioners(settings, database, secrets),
         base_url=settings.base_url.rstrip("/"),
         vendor_name=settings.vendor_name,
         test_mode=settings.sandbox,
@@ -75,6 +79,12 @@ def _payments(settings: Settings, database: Database, secrets: Secrets) -> Payme
             api_base=settings.stripe_api_base,
         )
     return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
+
+
+def _provisioners(settings: Settings, database: Database, secrets: Secrets) -> Provisioners:
+    if not settings.sandbox or settings.provisioner == "external":
+        return PollingProvisioners()
+    return SandboxProvisioners(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
 
 
 def _mailer(settings: Settings, database: Database) -> Mailer:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from app.adapters.sandbox import provisioner  # noqa: F401 -- the sandbox's own jobs; they rest where it is not wired
 from app.core import jobs
 from app.flows import schedule  # noqa: F401 -- importing the flows registers their jobs
 from app.flows.ports import Ports

@@ -10,6 +10,7 @@ from app.core.security import Secrets
 from app.payments.provider import PaymentProvider
 from app.tax.provider import TaxIdRegistry
 from app.webhooks.provider import HttpOut
+from app.workspaces.provider import Provisioners
 
 
 class Mailer(Protocol):
@@ -27,6 +28,7 @@ class Ports:
     mailer: Mailer
     tax_ids: TaxIdRegistry
     http: HttpOut
+    provisioners: Provisioners
     base_url: str  # without a trailing slash; every link begins with it
     vendor_name: str
     test_mode: bool  # documents and surveys of a sandbox are marked TEST

@@ -3,12 +3,15 @@
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
+from app.web.api import provisioning, workspaces
 from app.web.inbound import stripe
 
 
 def include(app: FastAPI) -> None:
     """Add every door to the app."""
     app.include_router(stripe.router)
+    app.include_router(workspaces.router)
+    app.include_router(provisioning.router)
 
 
 def problem_page(_request: Request, answer: JSONResponse) -> Response:

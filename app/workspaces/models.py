@@ -64,13 +64,23 @@ class TaskState(StrEnum):
     CLAIMED = "claimed"
     DONE = "done"
     FAILED = "failed"
+    CANCELED = "canceled"  # no longer wanted before anyone began it
 
 
 class Workspace(Table, table=True):
-    """What the customer wants (`desired`) and what there is (`state`)."""
+    """What the customer wants (`desired` and the configuration) and what there is (`state`).
+
+    `generation` counts the changes of the configuration, `applied_generation` is the one that runs: while it lags
+    behind, an update is due. A deleted workspace keeps its hostname, so that nobody else can pose under it.
+    """
 
     __tablename__ = "workspace"
-    __table_args__ = (CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_percent"),)
+    __table_args__ = (
+        CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_percent"),
+        CheckConstraint("seats > 0", name="seats_positive"),
+        CheckConstraint("applied_generation BETWEEN 0 AND generation", name="applies_what_was_wanted"),
+        CheckConstraint("state <> 'delete_pending' OR delete_at IS NOT NULL", name="deletion_is_dated"),
+    )
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
@@ -81,7 +91,14 @@ class Workspace(Table, table=True):
     sku: str
     seats: int
     region: str
+    size: str = "standard"
+    version: str = "stable"  # what is wanted: a release, or a channel that the provisioner resolves
+    running_version: str = ""  # what the provisioner says it installed
     admin_email: str = Field(sa_column_kwargs=personal("contact"))
+    license_file: str | None = Field(default=None, sa_column_kwargs=personal("contact"))
+    generation: int = 1
+    applied_generation: int = 0
+    delete_at: datetime | None = Field(default=None, sa_type=INSTANT)  # business time
     progress: int = 0
     message: str = ""
     url: str = ""
@@ -91,7 +108,10 @@ class Workspace(Table, table=True):
 
 
 class ProvisioningTask(Table, table=True):
-    """Work that a provisioner claims with a lease. `fence` grows with each claim, so a lost lease is refused."""
+    """Work that a provisioner claims with a lease. `fence` grows with each claim, so a lost lease is refused.
+
+    `lease_until` and `not_before` are real time; `created_at` and `finished_at` are business time.
+    """
 
     __tablename__ = "provisioning_task"
     __table_args__ = (
@@ -102,16 +122,21 @@ class ProvisioningTask(Table, table=True):
             "uq_provisioning_task_open", "workspace_id", unique=True,
             postgresql_where=text("state IN ('queued', 'claimed')"),
         ),
+        # Looking for work reads the open tasks only, oldest first, however many are done.
+        Index("ix_provisioning_task_waiting", "id", postgresql_where=text("state IN ('queued', 'claimed')")),
     )  # fmt: skip
 
     id: str = Field(primary_key=True)
-    workspace_id: str = Field(foreign_key="workspace.id")
+    workspace_id: str = Field(foreign_key="workspace.id", index=True)
     kind: TaskKind = Field(sa_type=text_enum(TaskKind, name="task_kind"))
     state: TaskState = Field(sa_type=text_enum(TaskState, name="task_state"), index=True)
     payload: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
+    generation: int  # of the configuration in `payload`
     fence: int = 0
-    claimed_by: str | None = None
+    claimed_by: str | None = None  # the API key that holds or held the lease
+    lease_seconds: int | None = None
     lease_until: datetime | None = Field(default=None, sa_type=INSTANT)
+    not_before: datetime | None = Field(default=None, sa_type=INSTANT)
     attempts: int = 0
     progress: int = 0
     message: str = ""

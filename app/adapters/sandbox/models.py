@@ -227,3 +227,14 @@ class SandboxHook(Table, table=True):
     headers: dict[str, str] = Field(sa_type=JSONB)
     body: str
     received_at: datetime = Field(sa_type=INSTANT)
+
+
+class SandboxProvisioner(Table, table=True):
+    """The sandbox provisioner's own API key, sealed: it comes in through the public door like any other."""
+
+    __tablename__ = "sandbox_provisioner"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: int = Field(default=1, primary_key=True)
+    key_sealed: str
+    created_at: datetime = Field(sa_type=INSTANT)
