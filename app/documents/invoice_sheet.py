@@ -110,7 +110,6 @@ def _facts(document: InvoiceDocument, _: Translator, locale: str) -> list[tuple[
         (_("Invoice"), credited.number if credited else None),
         (_("Invoice date"), format_date(credited.issued_on, locale) if credited else None),
         (_("Reason"), credited.reason if credited else None),
-        (_("Currency"), document.total.currency),
     ]
     return [(name, value) for name, value in rows if value]
 
@@ -138,12 +137,13 @@ def _line(line: InvoiceLineView, _: Translator, locale: str) -> dict[str, Any]:
 
 
 def _totals(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[str, Any]]:
-    paid = total([payment.amount for payment in document.payments], document.total.currency)
-    total_label = _("Total credited") if document.credits else _("Total")
+    currency = document.total.currency
+    paid = total([payment.amount for payment in document.payments], currency)
+    total_label = _("Total credited (%(currency)s)") if document.credits else _("Total (%(currency)s)")
     rows = [
         (_("Net"), document.subtotal, False),
         (_("Tax"), document.tax_total, False),
-        (total_label, document.total, True),
+        (total_label % {"currency": currency}, document.total, True),
     ]
     if paid:
         rows.append((_("Paid"), -paid, False))

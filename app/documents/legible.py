@@ -9,7 +9,7 @@ BOX: Final = "□"
 # Values that must reach the page or the click unchanged; shapes.py has checked that they are plain ASCII.
 EXEMPT: Final = frozenset({"url", "exact"})
 _BREAK: Final = "\u200b"  # zero width space: a place to break, nothing to see
-_LONGEST_WORD = 24  # characters a narrow column can hold
+_LONGEST_WORD = 20  # characters a narrow column can hold
 _PIECE = 4  # short, so that a broken word still fills its lines
 # Joiners are part of how some scripts are spelled; every other format character only hides or reorders text.
 _JOINERS = frozenset("\u200c\u200d")

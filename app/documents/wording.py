@@ -28,6 +28,7 @@ def missing_sentence(locale: str) -> str:
 
 def tax_id_line(tax_id: TaxId, _: Translator) -> str:
     """`VAT ID DE123456789`. A type we have no name for is called what it is: a tax ID."""
+    any_other = _("Tax ID")
     names = {
         "eu_vat": _("VAT ID"),
         "eu_oss_vat": _("VAT ID"),
@@ -46,7 +47,7 @@ def tax_id_line(tax_id: TaxId, _: Translator) -> str:
         "kr_brn": "BRN",
         "de_stn": _("Tax number"),
     }
-    return f"{names.get(tax_id.type) or _('Tax ID')} {tax_id.value}"
+    return f"{names.get(tax_id.type, any_other)} {tax_id.value}"
 
 
 def tax_name(name: str, _: Translator) -> str:
