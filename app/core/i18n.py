@@ -8,6 +8,7 @@ be stale. English is the language of the source, so it needs no catalog and is w
 import copy
 import gettext
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -77,7 +78,9 @@ def format_money(amount: Money, locale: str) -> str:
     The places are those of `app.core.money`, not CLDR's, so that a printed amount never hides a minor unit.
     """
     where, places = locale_of(locale), exponent(amount.currency)
-    return _apply(where.currency_formats["standard"], amount.major(), where, places, places, amount.currency)
+    shown = _apply(where.currency_formats["standard"], amount.major(), where, places, places, amount.currency)
+    # CLDR currencySpacing, which Babel leaves out: KWD 5.124, not KWD5.124.
+    return re.sub(r"([^\W\d_])(?=-?\d)", "\\1\u00a0", shown)
 
 
 def format_amount(amount: Money, locale: str) -> str:

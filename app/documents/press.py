@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from app.documents.legible import Substitution, mapped
+from app.documents.legible import Substitution, most_likely_undrawable
 from app.documents.shapes import Attachment
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ TEMPLATES: Final = Path(__file__).parent / "pdf"
 _UNDRAWABLE: Final = re.compile(r'the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
 _RUST_ESCAPE: Final = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
 _RUST_LETTERS: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
-_ROUNDS: Final = 12
 _NAMED_IN_NOTE: Final = 40  # code points; a name in another script has fewer
 
 
@@ -31,41 +30,39 @@ class Undrawable(RuntimeError):
 
 @dataclass(slots=True)
 class Press:
-    """A compiler and what it has learnt about its fonts; the lock is because a compiler serves one call at a time."""
+    """A compiler of one template; the lock is because it serves one call at a time."""
 
     compiler: "typst.Compiler"
     lock: Lock = field(default_factory=Lock)
-    undrawable: set[str] = field(default_factory=set)  # single characters only, so it is bounded by Unicode
 
     def print(self, sheet: dict[str, Any], attachments: tuple[Attachment, ...], at: datetime, missing: str) -> bytes:
-        """A PDF/A-3b whose bytes depend on the arguments alone.
+        """A PDF/A-3b whose bytes depend on the arguments alone: nothing is learnt from one document for the next.
 
-        `missing` is the sentence, with one `%s`, that is added to the notes of a sheet with boxes in it.
+        Which characters have no glyph is known only to typst, so a refused sheet is printed again with boxes in
+        their places; `missing` is the sentence, with one `%s`, that then goes to its notes.
         Raises Undrawable, or typst.TypstError where a template is broken.
         """
         import typst
 
         files = json.dumps([_attached(file) for file in attachments])
-        with self.lock:
-            undrawable = set(self.undrawable)
-            for _ in range(_ROUNDS):
-                data = json.dumps(_with_boxes(sheet, undrawable, missing))
-                try:
-                    return self._compile({"data": data, "attachments": files}, at)
-                except typst.TypstError as error:
-                    named = set(_named(error.diagnostic))
-                    if not named:
-                        raise
-                    self.undrawable |= {text for text in named if len(text) == 1}
-                    # A cluster that was replaced and is named again stood there in another spelling.
-                    again = {char for text in named & undrawable for char in text if not char.isascii()}
-                    undrawable |= named | again
-        raise Undrawable(f"still undrawable after {_ROUNDS} rounds: {sorted(named)!r}")
+        boxed: set[str] = set()
+        while True:
+            data = json.dumps(_with_boxes(sheet, boxed, missing))
+            try:
+                return self._compile({"data": data, "attachments": files}, at)
+            except typst.TypstError as error:
+                named = set("".join(_named(error.diagnostic)))
+                if not named:
+                    raise
+                if named <= boxed:
+                    raise Undrawable(f"replaced, and still refused: {sorted(named)!r}") from error
+                boxed |= most_likely_undrawable(named - boxed)
 
     def _compile(self, inputs: dict[str, str], at: datetime) -> bytes:
-        pdf = self.compiler.compile(
-            format="pdf", sys_inputs=inputs, pdf_standards=["a-3b"], timestamp=int(at.timestamp())
-        )
+        with self.lock:
+            pdf = self.compiler.compile(
+                format="pdf", sys_inputs=inputs, pdf_standards=["a-3b"], timestamp=int(at.timestamp())
+            )
         if not isinstance(pdf, bytes):
             raise TypeError("typst returned pages where one PDF was asked for")
         return pdf
@@ -76,10 +73,14 @@ def press(template: str, font_dir: Path | None) -> Press:
     """The press of `pdf/<template>.typ`; `font_dir` adds an operator's fonts to the ones inside typst."""
     import typst
 
-    fonts = typst.Fonts(
-        include_system_fonts=False, include_embedded_fonts=True, font_paths=[font_dir] if font_dir else []
+    return Press(
+        typst.Compiler(
+            TEMPLATES / f"{template}.typ",
+            root=TEMPLATES,
+            font_paths=[font_dir] if font_dir else [],
+            ignore_system_fonts=True,  # a server's own fonts would change the bytes
+        )
     )
-    return Press(typst.Compiler(TEMPLATES / f"{template}.typ", root=TEMPLATES, font_paths=fonts))
 
 
 def _attached(file: Attachment) -> dict[str, str]:
@@ -92,9 +93,9 @@ def _attached(file: Attachment) -> dict[str, str]:
     }
 
 
-def _with_boxes(sheet: dict[str, Any], undrawable: set[str], missing: str) -> dict[str, Any]:
-    boxes = Substitution(undrawable)
-    shown: dict[str, Any] = {key: mapped(value, boxes) for key, value in sheet.items()}
+def _with_boxes(sheet: dict[str, Any], boxed: set[str], missing: str) -> dict[str, Any]:
+    boxes = Substitution(boxed)
+    shown: dict[str, Any] = boxes.apply(sheet)
     if met := boxes.met():
         named = " ".join(met[:_NAMED_IN_NOTE]) + (" …" if len(met) > _NAMED_IN_NOTE else "")
         shown["notes"] = [*shown["notes"], {"title": "", "text": missing % named}]
