@@ -1,0 +1,199 @@
+"""What each mail needs to be told. Every address in a mail is given here, none is made by a template."""
+
+from dataclasses import dataclass, field, fields
+from datetime import date
+from enum import StrEnum
+
+from app.core.money import Money
+from app.documents.shapes import Span, require_link
+
+
+class MailName(StrEnum):
+    """The name of the two templates, `mail/<name>.txt` and `mail/<name>.html`."""
+
+    SIGN_IN = "sign_in"
+    PURCHASE_RECEIPT = "purchase_receipt"
+    RENEWAL_REMINDER = "renewal_reminder"
+    RENEWAL_RECEIPT = "renewal_receipt"
+    SURVEY_INVITATION = "survey_invitation"
+    SURVEY_REMINDER = "survey_reminder"
+    QUOTE_REQUEST_RECEIVED = "quote_request_received"
+    QUOTE_REQUEST_STAFF = "quote_request_staff"
+    WORKSPACE_READY = "workspace_ready"
+    ORDER_HELD = "order_held"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """`unsubscribe_url` belongs in List-Unsubscribe with List-Unsubscribe-Post (RFC 8058); None: no such header."""
+
+    subject: str
+    text: str
+    html: str
+    unsubscribe_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """Who writes. `legal_lines` are the legal entity's name, address and register, as its law wants them in a mail."""
+
+    name: str
+    legal_lines: tuple[str, ...]
+    support_email: str
+    test_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailData:
+    """What all mails share. Every field ending in `_url` or `_urls` must be an http(s) address, else ValueError."""
+
+    vendor: Vendor
+    person_name: str = ""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name.endswith("_url") and value is not None:
+                require_link(value)
+            if one.name.endswith("_urls"):
+                for url in value:
+                    require_link(url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn(MailData):
+    """`sign_in_url` opens a page with a button (GET changes nothing); `code` is six digits for another device."""
+
+    sign_in_url: str
+    code: str = field(repr=False)
+    valid_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    description: str
+    quantity: int
+    net: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseReceipt(MailData):
+    """`total` is with tax. Exactly one of `card_last4`, `due_on` or neither (paid otherwise) says how it is settled."""
+
+    items: tuple[Bought, ...]
+    total: Money
+    invoice_number: str
+    license_url: str
+    invoice_url: str
+    order_url: str
+    card_last4: str | None = None
+    due_on: date | None = None  # bought against a purchase order: still to be paid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalReminder(MailData):
+    """`days_left` counts to `ends_on`, negative after it (R-SUB-3); `works_until` is the last day of grace,
+    on which the license still works.
+
+    `card_last4` is set where the term renews by itself with a saved card; then nothing needs doing.
+    """
+
+    plan: str
+    seats: int
+    ends_on: date
+    works_until: date
+    days_left: int
+    renewal_url: str  # signed, single use, can be forwarded (R-SUB-4)
+    total: Money | None = None  # of the next term with tax; None where it is quoted by a person
+    card_last4: str | None = None
+
+    @property
+    def grace_is_over(self) -> bool:
+        return -self.days_left > (self.works_until - self.ends_on).days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalReceipt(MailData):
+    plan: str
+    seats: int
+    term: Span
+    total: Money
+    invoice_number: str
+    license_url: str
+    invoice_url: str
+    subscription_url: str
+
+
+class Occasion(StrEnum):
+    PURCHASE = "purchase"
+    RENEWAL = "renewal"
+    EXPANSION = "expansion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyInvitation(MailData):
+    """`score_urls` has eleven addresses, for 0 to 10; each opens the page with that score chosen (R-NPS-2)."""
+
+    occasion: Occasion
+    score_urls: tuple[str, ...]
+    opt_out_url: str
+    open_until: date
+
+    def __post_init__(self) -> None:
+        # super() without arguments loses its class in a dataclass with slots before Python 3.14
+        MailData.__post_init__(self)
+        if len(self.score_urls) != 11:
+            raise ValueError(f"a survey mail has eleven score links, not {len(self.score_urls)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyReminder(SurveyInvitation):
+    """The one reminder; the same links."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteRequestReceived(MailData):
+    items: tuple[Bought, ...]
+    reasons: tuple[str, ...]  # sentences the customer may read (R-THR-4)
+    answer_by: date
+    quote_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteRequestStaff(MailData):
+    """For sales: who asks, for what, and why it did not go through by itself (R-THR-4)."""
+
+    company: str
+    contact_name: str
+    contact_email: str
+    items: tuple[Bought, ...]
+    net: Money
+    reasons: tuple[Reason, ...]
+    answer_by: date
+    console_url: str
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceReady(MailData):
+    workspace_name: str
+    workspace_url: str
+    region: str
+    version: str
+    manage_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderHeld(MailData):
+    """The order waits for a person. Why is not said: a screening match is not the customer's to know or to argue."""
+
+    order_number: str
+    answer_by: date
+    order_url: str
+    card_was_charged: bool = False

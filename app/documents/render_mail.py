@@ -1,0 +1,111 @@
+"""The one way to a mail: facts in; subject, text and HTML out. Sending it is somebody else's work."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from app.core.errors import Invalid
+from app.core.i18n import format_date, format_money, translate, written_in
+from app.documents.legible import one_line, unprintable
+from app.documents.mail_shapes import (
+    Mail,
+    MailData,
+    MailName,
+    OrderHeld,
+    PurchaseReceipt,
+    QuoteRequestReceived,
+    QuoteRequestStaff,
+    RenewalReceipt,
+    RenewalReminder,
+    SignIn,
+    SurveyInvitation,
+    SurveyReminder,
+    WorkspaceReady,
+)
+
+TEMPLATES: Final = Path(__file__).parent / "mail"
+_SHAPES: Final[dict[MailName, type[MailData]]] = {
+    MailName.SIGN_IN: SignIn,
+    MailName.PURCHASE_RECEIPT: PurchaseReceipt,
+    MailName.RENEWAL_REMINDER: RenewalReminder,
+    MailName.RENEWAL_RECEIPT: RenewalReceipt,
+    MailName.SURVEY_INVITATION: SurveyInvitation,
+    MailName.SURVEY_REMINDER: SurveyReminder,
+    MailName.QUOTE_REQUEST_RECEIVED: QuoteRequestReceived,
+    MailName.QUOTE_REQUEST_STAFF: QuoteRequestStaff,
+    MailName.WORKSPACE_READY: WorkspaceReady,
+    MailName.ORDER_HELD: OrderHeld,
+}
+_LONGEST_NAME = 60
+
+
+class UnsafeSubject(Invalid):
+    """A value in the subject could end the header line and begin another."""
+
+    slug, title = "unsafe-subject", "This text cannot stand in the subject of a mail"
+
+
+def render_mail(name: MailName, data: MailData, locale: str) -> Mail:
+    """A mail in the language of `locale`, English where there is no translation.
+
+    Raises UnsafeSubject where a value that goes into the subject has line ends or control characters in it,
+    TypeError where `data` is not what `name` needs.
+    """
+    if type(data) is not _SHAPES[name]:
+        raise TypeError(f"{name} cannot be written from {type(data).__name__}")
+    tag = str(written_in(locale))
+    values: dict[str, Any] = {"d": data, "vendor": data.vendor, "greeted": _greetable(data.person_name)}
+    values["subject"] = _subject(_environment(tag).get_template(f"{name}.txt"), values)
+    text, html = (_body_environment(tag).get_template(f"{name}.{form}") for form in ("txt", "html"))
+    return Mail(
+        subject=values["subject"],
+        text=text.render(values).strip() + "\n",
+        html=html.render(values).strip() + "\n",
+        unsubscribe_url=data.opt_out_url if isinstance(data, SurveyInvitation) else None,
+    )
+
+
+def _subject(template: Template, values: dict[str, Any]) -> str:
+    subject = "".join(template.blocks["subject"](template.new_context(values))).strip()
+    if any(unprintable(char) or char in "\u2028\u2029" for char in subject):
+        raise UnsafeSubject(f"The subject {subject[:80]!r} has a line end or control character in it.", param="subject")
+    return subject
+
+
+def _greetable(name: str) -> str:
+    """The name to greet by, or none where it looks like a message: a stranger may have typed it to reach another."""
+    name = one_line(name).strip()
+    return "" if len(name) > _LONGEST_NAME or any(sign in name for sign in "/:@<>") or "www." in name.lower() else name
+
+
+@lru_cache(maxsize=32)
+def _environment(locale: str) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    words = translate(locale)
+    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds this method at run time
+        words.gettext, words.ngettext, newstyle=True
+    )
+    environment.globals["lang"] = words.language
+    environment.filters["money"] = lambda amount: format_money(amount, locale)
+    environment.filters["day"] = lambda day: format_date(day, locale, "long")
+    return environment
+
+
+@lru_cache(maxsize=32)
+def _body_environment(locale: str) -> Environment:
+    """No value can add a line to a body; in the subject it must not be mended but refused."""
+    return _environment(locale).overlay(finalize=_flat)
+
+
+def _flat(value: object) -> object:
+    return one_line(value) if type(value) is str else value  # markup has already been escaped

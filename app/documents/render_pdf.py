@@ -1,0 +1,33 @@
+"""The one way to a PDF: facts in, bytes out."""
+
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from app.core.i18n import written_in
+from app.documents.certificate_sheet import certificate_sheet
+from app.documents.invoice_sheet import invoice_sheet
+from app.documents.press import press
+from app.documents.shapes import Attachment, CertificateDocument, DocumentKind, InvoiceDocument
+from app.documents.wording import missing_sentence
+
+
+def render_pdf(
+    kind: DocumentKind, data: InvoiceDocument | CertificateDocument, locale: str, *, font_dir: Path | None = None
+) -> bytes:
+    """A PDF/A-3b in the language of `locale`, English where there is no translation (ADR 0010).
+
+    The same arguments give the same bytes. A character that no font has is printed as a box and named in the
+    notes; `font_dir` adds an operator's fonts (Chinese, Japanese, Korean, emoji) to the ones inside typst.
+    Raises TypeError where `data` is not what `kind` needs, InconsistentDocument for a credit note that does not
+    say what it credits.
+    """
+    tag = str(written_in(locale))
+    if kind is DocumentKind.CERTIFICATE and isinstance(data, CertificateDocument):
+        sheet = certificate_sheet(data, tag)
+        signed = Attachment("acceptance.json", data.signed_text, "application/json", "source", "What was signed")
+        return press("certificate", font_dir).print(sheet, (signed,), data.accepted_at, missing_sentence(tag))
+    if kind is not DocumentKind.CERTIFICATE and isinstance(data, InvoiceDocument):
+        issued_at = datetime.combine(data.issued_on, time(12), UTC)
+        sheet = invoice_sheet(kind, data, tag)
+        return press("invoice", font_dir).print(sheet, data.attachments, issued_at, missing_sentence(tag))
+    raise TypeError(f"{kind} cannot be drawn from {type(data).__name__}")

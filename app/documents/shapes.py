@@ -1,0 +1,263 @@
+"""What each PDF needs to be told. Amounts are Money and days are dates: this room formats, the caller decides.
+
+Nothing here is looked up: a document is drawn from frozen snapshots, so that drawing it again in ten years
+gives the same bytes (R-INV-1).
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from app.core.money import Money, total
+
+
+class DocumentKind(StrEnum):
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+    CERTIFICATE = "certificate"
+
+
+class PaymentMethod(StrEnum):
+    CARD = "card"
+    WIRE = "wire"
+    CHEQUE = "cheque"
+    DIRECT_DEBIT = "direct_debit"
+    CREDIT = "credit"  # customer credit from an earlier overpayment or credit note
+
+
+def require_link(url: str) -> None:
+    """Refuse what a reader's click must not start. Raises ValueError for anything but a plain http(s) address."""
+    if not re.fullmatch(r"https?://[!-~]+", url):
+        raise ValueError(f"{url[:80]!r} is not an http or https address")
+
+
+class InconsistentDocument(ValueError):
+    """The figures of a document contradict each other: a bug in the caller, never printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaxId:
+    """`type` as Stripe names them (`eu_vat`, `ch_vat`, `us_ein`, …); `value` as it is to be printed."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """`address` is lines in the postal order of its country, without the name, the country's own name last."""
+
+    name: str
+    address: tuple[str, ...]
+    country: str  # ISO 3166-1 alpha-2
+    tax_ids: tuple[TaxId, ...] = ()
+    contact: str | None = None  # "Attn." line: a person, a department
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open period of local dates (R-PRO-2); printed with its last day, which is the day before `end`."""
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise InconsistentDocument(f"a period cannot end on {self.end} when it starts on {self.start}")
+
+    @property
+    def last(self) -> date:
+        return self.end - timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceLineView:
+    """`net` is after `discount`, which is positive. `tax_rates` has every component's rate in percent; none: untaxed.
+
+    `unit_price` is left out where quantity times price is not how the line was made (graduated prices, proration);
+    `detail` then says how it was (R-PRO-4).
+    """
+
+    description: str
+    quantity: Decimal
+    net: Money
+    unit_price: Money | None = None
+    tax_rates: tuple[Decimal, ...] = ()
+    period: Span | None = None
+    detail: str | None = None
+    discount: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaxGroupView:
+    """One row of the tax summary: a jurisdiction's component at one rate (R-INV-3). `rate` is in percent."""
+
+    jurisdiction: str  # as people write it: "Germany", "New York", "Austin"
+    name: str  # "VAT", "Sales tax", "GST"
+    rate: Decimal
+    taxable: Money
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseCharge:
+    """Who owes the tax instead of the seller, and by what rule (Directive 2006/112/EC Art. 226(11a))."""
+
+    seller_tax_id: str
+    buyer_tax_id: str
+    legal_basis: str = "Art. 44, 196 Directive 2006/112/EC"
+
+
+@dataclass(frozen=True, slots=True)
+class TaxInStateCurrency:
+    """The tax again in the currency of the state that gets it (Art. 230; BT-6, BT-111; R-TAX-6)."""
+
+    amount: Money
+    rate: Decimal  # units of that currency for one unit of the document's
+    rate_date: date
+    source: str  # "ECB"
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentView:
+    paid_on: date
+    amount: Money
+    method: PaymentMethod
+    card_last4: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BankAccount:
+    """Where to send a wire; only the rows given are printed."""
+
+    holder: str
+    reference: str
+    bank: str | None = None
+    iban: str | None = None
+    bic: str | None = None
+    account_number: str | None = None
+    routing_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A text file inside the PDF (PDF/A-3). `relationship` as in PDF 2.0 §7.11.3, e.g. for EN 16931 XML."""
+
+    name: str
+    text: str
+    mime_type: str
+    relationship: Literal["source", "data", "alternative", "supplement"]
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditedInvoice:
+    """What a credit note corrects (BT-25, BT-26)."""
+
+    number: str
+    issued_on: date
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDocument:
+    """An invoice or a credit note as R-INV-5 wants it; a credit note's amounts are positive.
+
+    Raises InconsistentDocument where currencies differ, where lines do not sum to `subtotal`, or where taxes
+    and payments do not lead from it to `total` and `amount_due`.
+    """
+
+    number: str
+    issued_on: date
+    seller: Party
+    buyer: Party
+    lines: tuple[InvoiceLineView, ...]
+    tax_groups: tuple[TaxGroupView, ...]
+    subtotal: Money
+    tax_total: Money
+    total: Money
+    amount_due: Money
+    legal_footer: tuple[str, ...]  # register, court, directors, … as the seller's law wants them
+    due_on: date | None = None
+    supply: Span | None = None
+    po_number: str | None = None
+    order_number: str | None = None
+    payments: tuple[PaymentView, ...] = ()
+    reverse_charge: ReverseCharge | None = None
+    tax_notes: tuple[str, ...] = ()  # why something is exempt or untaxed, in the words of the determination
+    tax_in_state_currency: TaxInStateCurrency | None = None
+    bank: BankAccount | None = None
+    pay_url: str | None = None
+    message: str | None = None
+    credits: CreditedInvoice | None = None
+    is_tax_invoice: bool = False  # the heading AU, NZ, SG and IN ask for
+    voided_on: date | None = None
+    test_mode: bool = False
+    attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.pay_url is not None:
+            require_link(self.pay_url)
+        currency = self.total.currency
+        nets = total([line.net for line in self.lines], currency)
+        taxes = total([group.amount for group in self.tax_groups], currency)
+        paid = total([payment.amount for payment in self.payments], currency)
+        for name, given, found in (
+            ("subtotal", self.subtotal, nets),
+            ("tax_total", self.tax_total, taxes),
+            ("total", self.total, self.subtotal + self.tax_total),
+            ("amount_due", self.amount_due, Money.zero(currency) if self._owes_nothing() else self.total - paid),
+        ):
+            if given != found:
+                raise InconsistentDocument(f"{self.number}: {name} is {given}, but its parts make {found}")
+
+    def _owes_nothing(self) -> bool:
+        return self.credits is not None or self.voided_on is not None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateDocument:
+    """Who accepted which text, when and for what (R-ACC-1), with the signature that proves it.
+
+    `signed_text` is exactly what the Ed25519 `signature` covers; it travels inside the PDF as
+    `acceptance.json`, so that the paper can be checked without us.
+    """
+
+    number: str
+    accepted_at: datetime  # UTC
+    vendor: Party
+    terms_id: str
+    terms_title: str
+    terms_version: str
+    terms_sha256: str  # hex
+    order_number: str
+    order_sha256: str  # hex, of the canonical order snapshot
+    person_name: str
+    person_email: str
+    company: str
+    authority: str  # the statement that was ticked
+    ip: str
+    user_agent: str
+    kid: str
+    signature: str  # base64
+    signed_text: str
+    verify_url: str
+    keys_url: str
+    legal_footer: tuple[str, ...]
+    test_mode: bool = False
+
+    def __post_init__(self) -> None:
+        require_link(self.verify_url)
+        require_link(self.keys_url)
+        if self.accepted_at.tzinfo is None:
+            raise InconsistentDocument(f"{self.number}: accepted_at needs its time zone")
+        if not re.fullmatch(r"[!-~]+", self.signature + self.kid):
+            raise InconsistentDocument(f"{self.number}: kid and signature are plain ASCII without spaces")
+        for name, digest in (("terms_sha256", self.terms_sha256), ("order_sha256", self.order_sha256)):
+            if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+                raise InconsistentDocument(f"{self.number}: {name} is not a SHA-256 in lower-case hex")

@@ -1,0 +1,112 @@
+"""Documents that are valid by default; a test says only what matters to it."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.core.money import Money, total
+from app.documents.shapes import (
+    CertificateDocument,
+    InvoiceDocument,
+    InvoiceLineView,
+    Party,
+    PaymentMethod,
+    PaymentView,
+    ReverseCharge,
+    Span,
+    TaxGroupView,
+    TaxId,
+)
+
+SELLER = Party(
+    name="Lindenhof Software Ltd.",
+    address=("4 Ely Place", "Dublin 2, D02 FR58", "Ireland"),
+    country="IE",
+    tax_ids=(TaxId("eu_vat", "IE 6388047V"),),
+    email="billing@lindenhof.example",
+)
+FOOTER = (
+    "Lindenhof Software Ltd., 4 Ely Place, Dublin 2, D02 FR58, Ireland",
+    "Registered in Ireland no. 588470 · Directors: A. Byrne, C. Okafor · lindenhof.example",
+)
+BUYER = Party(
+    name="Hafenwerk Logistik GmbH",
+    address=("Am Sandtorkai 37", "20457 Hamburg", "Germany"),
+    country="DE",
+    tax_ids=(TaxId("eu_vat", "DE 811907980"),),
+    contact="Accounts payable",
+)
+YEAR = Span(date(2026, 11, 22), date(2027, 11, 22))
+
+
+def line(net: str = "1200.00", currency: str = "EUR", **changes: Any) -> InvoiceLineView:
+    """Ten seats for a year."""
+    amount = Money.from_major(net, currency)
+    defaults = InvoiceLineView(
+        description="Enterprise, self-managed",
+        quantity=Decimal(10),
+        net=amount,
+        unit_price=amount.allocate([1] * 10)[0],
+        tax_rates=(Decimal(0),),
+        period=YEAR,
+    )
+    return replace(defaults, **changes)
+
+
+def invoice(**changes: Any) -> InvoiceDocument:
+    """A paid invoice from Ireland to Germany under reverse charge; sums follow from `lines` and `tax_groups`."""
+    lines = changes.setdefault("lines", (line(),))
+    currency = lines[0].net.currency
+    subtotal = total([one.net for one in lines], currency)
+    groups = changes.setdefault(
+        "tax_groups", (TaxGroupView("Germany", "VAT", Decimal(0), subtotal, Money.zero(currency)),)
+    )
+    tax = total([group.amount for group in groups], currency)
+    due = subtotal + tax
+    payments = changes.setdefault("payments", (PaymentView(date(2026, 11, 22), due, PaymentMethod.CARD, "4242"),))
+    paid = total([payment.amount for payment in payments], currency)
+    settled = changes.get("credits") is not None or changes.get("voided_on") is not None
+    defaults: dict[str, Any] = {
+        "number": "INV-2026-00042",
+        "issued_on": date(2026, 11, 22),
+        "seller": SELLER,
+        "buyer": BUYER,
+        "subtotal": subtotal,
+        "tax_total": tax,
+        "total": due,
+        "amount_due": Money.zero(currency) if settled else due - paid,
+        "legal_footer": FOOTER,
+        "supply": YEAR,
+        "po_number": "PO-4500019284",
+        "order_number": "ord_01kafz7q8n",
+        "reverse_charge": ReverseCharge("IE 6388047V", "DE 811907980"),
+    }
+    return InvoiceDocument(**(defaults | changes))
+
+
+def certificate(**changes: Any) -> CertificateDocument:
+    defaults: dict[str, Any] = {
+        "number": "ACC-2026-00017",
+        "accepted_at": datetime(2026, 11, 22, 4, 47, 41, tzinfo=UTC),
+        "vendor": SELLER,
+        "terms_id": "trm_subscription",
+        "terms_title": "Subscription agreement",
+        "terms_version": "3.2",
+        "terms_sha256": "5f3a9c" + "0b" * 29,
+        "order_number": "ord_01kafz7q8n",
+        "order_sha256": "c41d07" + "e8" * 29,
+        "person_name": "Miriam Öztürk",
+        "person_email": "m.oeztuerk@hafenwerk.example",
+        "company": "Hafenwerk Logistik GmbH",
+        "authority": "I may bind this company to an agreement.",
+        "ip": "2001:db8:4c::17",
+        "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0",
+        "kid": "certificates-2026-1",
+        "signature": "Zm9vYmFyYmF6" * 7 + "Zg==",
+        "signed_text": '{"acceptance":"acn_01kafz","terms":"trm_subscription"}',
+        "verify_url": "https://licenses.lindenhof.example/verify",
+        "keys_url": "https://licenses.lindenhof.example/v1/licenses/keys",
+        "legal_footer": FOOTER,
+    }
+    return CertificateDocument(**(defaults | changes))
