@@ -1,0 +1,1 @@
+"""HTML doors for the vendor's staff."""

@@ -1,0 +1,127 @@
+"""View models of the pages reached without an account page: signing in, links from mails, verifying a file.
+
+Conventions: see `app.web.portal.views`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import ClassVar, Literal
+
+from app.web.views import Fact, Form, Link, MoneyRow, SurveyForm
+
+# --- Signing in --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInView:
+    """`/sign-in`. Inputs: email, next. The answer looks the same whether the address is known or not."""
+
+    template: ClassVar[str] = "portal/sign_in.html"
+    section: ClassVar[str] = "account"
+    form: Form = field(default_factory=Form)
+    next: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInCheckView:
+    """After the mail was sent. Inputs: code, challenge (hidden), next (hidden)."""
+
+    template: ClassVar[str] = "portal/sign_in_check.html"
+    section: ClassVar[str] = "account"
+    email: str
+    challenge: str
+    minutes: int
+    form: Form = field(default_factory=Form)
+    next: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignInLinkView:
+    """Where the mailed link lands: GET shows, POST signs in. State `used` and `expired` offer a new link."""
+
+    template: ClassVar[str] = "portal/sign_in_link.html"
+    section: ClassVar[str] = "account"
+    state: Literal["ready", "used", "expired"]
+    token: str = ""
+    email: str = ""
+
+
+# --- Links from mails --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenewalRow:
+    """One compared property: what it is now and what it becomes."""
+
+    label: str
+    old: str
+    new: str
+    changed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenewView:
+    """`/renew/{token}`. State: ready, used, expired, early (not open yet), foreign, quote (too large), gone.
+
+    One button posts `preview_id` (and `accept` if `terms` changed) to `action`. `opens_on` belongs to `early`.
+    """
+
+    template: ClassVar[str] = "portal/renew.html"
+    section: ClassVar[str] = ""
+    state: Literal["ready", "used", "expired", "early", "foreign", "quote", "gone"]
+    action: str = ""
+    preview_id: str = ""
+    plan: str = ""
+    company: str = ""
+    compared: tuple[RenewalRow, ...] = ()
+    rows: tuple[MoneyRow, ...] = ()
+    total: str = ""
+    treatment: str = ""
+    button: str = ""
+    payment: str = ""
+    opens_on: date | None = None
+    form: Form = field(default_factory=Form)
+    terms: Link | None = None
+    terms_version: str = ""
+    authority: str = ""
+    change_href: str = ""
+    stop_href: str = ""
+    order_href: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurveyView:
+    """`/survey/{token}?score=`. State: open, answered (may be changed while `survey` is given), expired, opted_out."""
+
+    template: ClassVar[str] = "portal/survey.html"
+    section: ClassVar[str] = ""
+    state: Literal["open", "answered", "expired", "opted_out"]
+    about: str = ""
+    survey: SurveyForm | None = None
+    opt_out_href: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing a check found; `remedy` says what to do about it."""
+
+    state: Literal["valid", "expiring", "invalid"]
+    title: str
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyView:
+    """`/verify`. Inputs: file (upload), text. `verdict` is empty before the first check."""
+
+    template: ClassVar[str] = "portal/verify.html"
+    section: ClassVar[str] = "verify"
+    form: Form = field(default_factory=Form)
+    verdict: Literal["", "valid", "expiring", "invalid"] = ""
+    headline: str = ""
+    code: str = ""
+    findings: tuple[Finding, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    checked_at: datetime | None = None

@@ -1,0 +1,102 @@
+// Enhancement only: every page works without this module.
+//
+//   <form data-live-preview="/url" data-live-target="#id">   posts itself on change, swaps the answer into the target
+//   <div data-poll="/url" data-poll-seconds="2">             replaces itself with the answer until that no longer polls
+//   <button data-copy="#id" data-copied="Copied">            copies the text of an element
+//
+// A fragment may carry [data-announce="..."] (read to screen readers) and [data-reload] (load the page anew).
+
+const status = document.getElementById("live-status");
+
+function announce(text) {
+  if (status && text && status.textContent !== text) status.textContent = text;
+}
+
+function fragmentOf(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
+function swap(target, html) {
+  const focused = target.contains(document.activeElement) ? document.activeElement.id : "";
+  target.replaceChildren(fragmentOf(html));
+  if (focused) document.getElementById(focused)?.focus();
+  announce(target.querySelector("[data-announce]")?.dataset.announce);
+}
+
+function livePreview(form) {
+  const target = document.querySelector(form.dataset.liveTarget);
+  let request = new AbortController();
+  form.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = true; });
+
+  const priced = (element) => Boolean(element?.name) && !element.closest("[data-not-priced]");
+
+  form.addEventListener("change", async (event) => {
+    if (!priced(event.target)) return;
+    request.abort();
+    request = new AbortController();
+    target.setAttribute("aria-busy", "true");
+    target.querySelectorAll("button").forEach((button) => { button.disabled = true; });
+    try {
+      const answer = await fetch(form.dataset.livePreview, {
+        method: "POST",
+        body: new FormData(form),
+        headers: { Accept: "text/html" },
+        credentials: "same-origin",
+        signal: request.signal,
+      });
+      if (!answer.ok) throw new Error(`preview answered ${answer.status}`);
+      swap(target, await answer.text());
+      target.removeAttribute("aria-busy");
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      // The figures on screen may be old now: the button stays off and the plain way is offered again.
+      target.removeAttribute("aria-busy");
+      form.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = false; });
+      announce(form.dataset.liveFailed);
+    }
+  });
+}
+
+function poll(element) {
+  const wait = 1000 * Number(element.dataset.pollSeconds || 2);
+  setTimeout(async () => {
+    let next = element;
+    try {
+      const answer = await fetch(element.dataset.poll, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+      if (answer.ok) {
+        const fragment = fragmentOf(await answer.text());
+        if (fragment.querySelector("[data-reload]")) {
+          location.reload();
+          return;
+        }
+        const fresh = fragment.firstElementChild;
+        element.replaceWith(fresh);
+        announce(fresh.dataset.announce);
+        next = fresh.dataset.poll ? fresh : null;
+      }
+    } catch {
+      // Offline for a moment: ask again at the next beat.
+    }
+    if (next) poll(next);
+  }, wait);
+}
+
+function copyButton(button) {
+  if (!navigator.clipboard) return;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const source = document.querySelector(button.dataset.copy);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
+    const label = button.textContent;
+    button.textContent = button.dataset.copied;
+    announce(button.dataset.copied);
+    setTimeout(() => { button.textContent = label; }, 2000);
+  });
+}
+
+document.querySelectorAll("form[data-live-preview]").forEach(livePreview);
+document.querySelectorAll("[data-poll]").forEach(poll);
+document.querySelectorAll("button[data-copy]").forEach(copyButton);
+document.querySelector("[data-error-summary]")?.focus();

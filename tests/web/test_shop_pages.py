@@ -1,0 +1,232 @@
+"""Every state of the shop's pages renders, and says what its reader needs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+
+from app.web.portal import views as v
+from app.web.views import Choice, ErrorView, Fact, Flash, Form, Link, MoneyRow, Option, Page, Reason, Shell, Step, SurveyForm
+
+Show = Callable[[str, Page, Shell], str]
+STRANGER = Shell(vendor="Northwind Chat", csrf_token="t0ken", support_email="help@northwind.example")
+NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
+
+
+def plan(sku: str, name: str, **changes: object) -> v.PlanCard:
+    card = v.PlanCard(
+        sku=sku, name=name, tagline="Channels, calls and playbooks for one team.", price="10.00 USD",
+        price_unit="per seat and month, billed yearly", equation="50 seats × 10.00 × 12 months", total="6,000.00 USD",
+        total_unit="a year", route="quote", automatic_up_to=41, href=f"/checkout?sku={sku}&seats=50",
+        features=("Unlimited history", "Group calls with screen sharing", "Single sign-on", "Support in one business day"),
+    )  # fmt: skip
+    return replace(card, **changes)  # type: ignore[arg-type]  -- keyword changes of a sample
+
+
+PRICING = v.PricingView(
+    plans=(
+        plan("starter", "Professional", price="4.00 USD", total="2,400.00 USD", equation="50 seats × 4.00 × 12 months",
+             route="automatic", automatic_up_to=104, recommended=True),
+        plan("enterprise", "Enterprise", tagline="Compliance, scale and control for the whole company.",
+             features=("Everything in Professional", "Compliance export", "High availability", "Custom roles")),
+        plan("advanced", "Enterprise Advanced", tagline="For defence, energy and others with an air gap.", price="",
+             price_unit="priced with you", total="", equation="Depends on deployment and support.", route="sales",
+             automatic_up_to=None, note="Sold by people only; expect an answer the same day.",
+             features=("Everything in Enterprise", "Zero trust controls", "Air-gapped operation", "Named engineer")),
+    ),
+    deliveries=(Choice(label="Self-managed", href="/?delivery=self", current=True), Choice(label="Cloud", href="/?delivery=cloud")),
+    intervals=(Choice(label="Yearly", href="/?interval=year", current=True), Choice(label="Monthly", href="/?interval=month")),
+    currencies=(Choice(label="USD", href="/?currency=USD", current=True), Choice(label="EUR", href="/?currency=EUR"),
+                Choice(label="GBP", href="/?currency=GBP")),
+    form=Form(values={"seats": "50"}),
+    kept=(Option(value="delivery", label="self"), Option(value="currency", label="USD")),
+    min_seats=11,
+    threshold="5,000.00 USD",
+    quote_turnaround="one business day",
+)  # fmt: skip
+
+ROWS = (
+    MoneyRow(label="Professional", note="50 seats × 4.00 × 12 months", amount="2,400.00 EUR"),
+    MoneyRow(label="Premium support", note="50 seats × 1.00 × 12 months", amount="600.00 EUR"),
+    MoneyRow(label="Coupon WELCOME10", note="10 % off the first year", amount="−300.00 EUR", kind="discount"),
+    MoneyRow(label="Net", amount="2,700.00 EUR", kind="subtotal"),
+    MoneyRow(label="VAT Germany", note="19 % of 2,700.00", amount="513.00 EUR", kind="tax"),
+)
+PREVIEW = v.PreviewView(
+    preview_id="prv_01kafz",
+    rows=ROWS,
+    total="3,213.00 EUR",
+    treatment="German VAT is charged: seller and buyer are both in Germany.",
+    route_sentence="Runs automatically: your license is ready seconds after payment.",
+    renewal="Ends on 21 November 2027. You decide about renewing; nothing is charged by itself.",
+    expires_at=NOW,
+    button="Pay 3,213.00 EUR",
+)
+QUOTE_REASONS = (
+    Reason(code="threshold", sentence="The net total is not below the automatic limit of 5,000.00 EUR.", figure="5,400.00 EUR"),
+    Reason(code="rolling", sentence="With your orders of the last 365 days it uses more than the limit.", figure="134 %"),
+)
+QUOTE_PREVIEW = replace(
+    PREVIEW, route="quote", route_sentence="A person sends you a quote within one business day.", reasons=QUOTE_REASONS,
+    button="Request a quote",
+)  # fmt: skip
+CHECKOUT = v.CheckoutView(
+    form=Form(values={"sku": "starter", "currency": "EUR", "seats": "50", "term": "12", "payment": "card", "country": "DE"}),
+    preview=PREVIEW,
+    preview_href="/checkout/preview",
+    plan="Professional",
+    delivery="Self-managed: you run it on your own servers, with a license file.",
+    pricing_href="/?seats=50",
+    min_seats=11,
+    term_options=(Option(value="12", label="1 year, prepaid"), Option(value="24", label="2 years, prepaid"),
+                  Option(value="36", label="3 years, prepaid")),
+    addons=(v.AddOn(sku="premium", name="Premium support, answers within four hours", price="+1.00 EUR a seat and month", checked=True),),
+    countries=(Option(value="CA", label="Canada"), Option(value="DE", label="Germany"), Option(value="US", label="United States")),
+    us_states=(Option(value="US-NY", label="New York"), Option(value="US-TX", label="Texas")),
+    ca_provinces=(Option(value="CA-ON", label="Ontario"), Option(value="CA-QC", label="Quebec")),
+    payments=(Option(value="card", label="By card, now"), Option(value="invoice", label="On invoice, 30 days, against your purchase order")),
+    payment_hint="The card is entered on our payment provider's page; its number never reaches us.",
+    terms=Link(label="Software License Agreement", href="/terms/license/3"),
+    terms_version="3",
+    authority="I am entitled to bind the company named above.",
+)  # fmt: skip
+
+STEPS = (
+    Step(label="Terms accepted", state="done", detail="By Ada Byron for Analytical Engines GmbH", at="09:38:02"),
+    Step(label="Paid", state="done", detail="Visa ending in 4242", at="09:38:41"),
+    Step(label="Invoice NW-2026-00042", state="done", at="09:38:42"),
+    Step(label="License signed", state="done", at="09:38:43"),
+)
+LICENSE = v.LicenseReady(
+    filename="analytical-engines-2026.mattermost-license", download_href="/account/licenses/lic_1/file",
+    text="eyJpZCI6IjV3Y3R" * 30, seats=50, until=date(2027, 11, 21),
+    guides=(
+        v.InstallGuide(title="In the System Console", steps=("Open System Console, Edition and License.", "Upload the file.", "Look for your company's name.")),
+        v.InstallGuide(title="On the command line", steps=("Copy the file to the server.", "Run the command."), command="mmctl license upload analytical-engines-2026.mattermost-license"),
+        v.InstallGuide(title="On a server without internet", steps=("Carry the file over on a medium you trust.", "Upload it as above: nothing is asked of the network.")),
+    ),
+)  # fmt: skip
+SURVEY = SurveyForm(
+    action="/orders/ord_1/survey", invitation_id="srv_1",
+    question="Based on this purchase, how likely are you to recommend buying from Northwind Chat to a colleague?",
+)  # fmt: skip
+ORDER = v.OrderView(
+    order_id="ord_01kafzq5w3j8m2n4p6r8s0t2v4", state="paid", plan="Professional, 50 seats, 1 year", email="ada@engines.example",
+    rows=ROWS, total="3,213.00 EUR", progress=v.ProgressView(steps=STEPS), license=LICENSE,
+    documents=(Link(label="Invoice NW-2026-00042 (PDF)", href="/i/1.pdf"), Link(label="Acceptance certificate (PDF)", href="/c/1.pdf")),
+    facts=(Fact(name="Paid with", value="Visa ending in 4242"), Fact(name="Terms", value="Software License Agreement 3", href="/terms/license/3")),
+    survey=SURVEY,
+)  # fmt: skip
+RUNNING = v.ProgressView(
+    steps=(*STEPS[:3], Step(label="Signing the license", state="now"), Step(label="Workspace", state="todo", detail="Starts when the license is there")),
+    percent=60, sentence="Signing the license.", poll_href="/orders/ord_1/progress",
+)  # fmt: skip
+UNPAID = v.ProgressView(steps=(STEPS[0], Step(label="Payment", state="now"), Step(label="License", state="todo")))
+BARE = replace(ORDER, license=None, documents=(), facts=(), survey=None, progress=UNPAID)
+QUOTE = v.QuoteView(
+    number="Q-2026-00017-r2", state="viewed", company="Analytical Engines GmbH", prepared_by="Grace Hopper, Northwind Chat",
+    message="As discussed, with the second year at today's price.", rows=ROWS, total="14,213.00 EUR",
+    treatment="German VAT is charged.", valid_until=date(2026, 12, 22), accept_by_click=True,
+    signature_note="Orders of 25,000.00 EUR and more are signed on paper. Download the PDF, sign it, and mail it to us.",
+    pdf_href="/q/t/pdf", form=Form(), accept_href="/q/t/accept", decline_href="/q/t/decline", button="Accept for 14,213.00 EUR",
+    terms=Link(label="Software License Agreement", href="/terms/license/3"), terms_version="3",
+    authority="I am entitled to bind the company named above.", preview_id="prv_2",
+)  # fmt: skip
+
+PAGES: dict[str, Page] = {
+    "pricing": PRICING,
+    "pricing-wrong-seats": replace(PRICING, form=Form(values={"seats": "3"}, errors={"seats": "This plan begins at 11 seats."})),
+    "checkout": CHECKOUT,
+    "checkout-empty": replace(CHECKOUT, preview=v.PreviewView(missing="Choose a country to see the tax and the total.")),
+    "checkout-quote": replace(CHECKOUT, preview=QUOTE_PREVIEW),
+    "checkout-changed": replace(CHECKOUT, preview=replace(PREVIEW, notice="changed")),
+    "checkout-expired": replace(CHECKOUT, preview=replace(PREVIEW, notice="expired")),
+    "checkout-errors": replace(
+        CHECKOUT,
+        form=Form(
+            values={"seats": "50", "term": "12", "payment": "card", "country": "US", "email": "ada@"},
+            errors={"email": "An e-mail address looks like name@company.example.", "tax_id": "DE123 is not a German VAT number: nine digits follow DE.",
+                    "region": "Sales tax depends on the state.", "accept": "Without the terms there is no license.", "payment": "Choose how to pay."},
+        ),
+    ),
+    "order-paid": ORDER,
+    "order-bridge": replace(ORDER, state="open_invoice", invoice_due=date(2026, 12, 22), license=replace(LICENSE, bridge_until=date(2027, 1, 1))),
+    "order-cloud": replace(ORDER, license=None, workspace=Link(label="engines.northwind.example", href="https://engines.northwind.example"), survey=None, survey_thanks=True),
+    "order-processing": replace(BARE, state="processing", progress=RUNNING),
+    "order-awaiting": replace(BARE, state="awaiting_payment", pay_href="/orders/1/pay"),
+    "order-review": replace(BARE, state="review", review_by=date(2026, 11, 25)),
+    "order-failed": replace(BARE, state="payment_failed", failure="The bank declined the card.", pay_href="/orders/1/pay"),
+    "order-expired": replace(BARE, state="expired", restart_href="/checkout"),
+    "order-canceled": replace(BARE, state="canceled"),
+    "quote-requested": v.QuoteRequestedView(
+        reference="quo_01kafz", email="ada@engines.example", answer_by=date(2026, 11, 24), plan="Enterprise, 50 seats, 1 year", rows=ROWS,
+        total="7,140.00 EUR", reasons=QUOTE_REASONS, automatic_href="/checkout?seats=41",
+        automatic_sentence="Up to 41 seats would run automatically; the rest can be added later."),
+    "quote": QUOTE,
+    "quote-signature": replace(QUOTE, accept_by_click=False),
+    **{f"quote-{state}": replace(QUOTE, state=state, order_href="/orders/1" if state == "accepted" else "", newer_href="/q/u" if state == "superseded" else "")
+       for state in ("accepted", "declined", "expired", "superseded", "withdrawn")},
+    "terms": v.TermsView(
+        title="Software License Agreement", version="3", effective=date(2026, 7, 1), sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        paragraphs=(("", "This agreement is between you and the seller."), ("1. License", "You may run the software for the seats you bought."),
+                    ("2. Term", "It ends on the last day shown on your order.")), raw_href="/terms/license/3.txt", current_href="/terms/license/4"),
+    "error-404": ErrorView(status=404, title="There is no such thing here", detail="Or it is not yours to see: the two look alike on purpose.", code="not_found", request_id="req_8f2k"),
+    "error-500": ErrorView(status=500, title="That was our fault", detail="Nothing was charged. The failure has been written down and a person will look at it.", request_id="req_8f2k"),
+    "error-refused": ErrorView(status=409, title="This renewal was done already", detail="Ada Byron renewed it on 20 November 2026.", code="already_renewed",
+                               way_out=Link(label="See the subscription", href="/account/subscriptions/1")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_state_of_the_shop_keeps_the_rules_of_a_page(show: Show, name: str) -> None:
+    assert show(name, PAGES[name], STRANGER)
+
+
+def test_a_new_buyer_fills_at_most_nine_fields(show: Show) -> None:
+    html = show("checkout-count", CHECKOUT, STRANGER)
+    empty_and_required = [
+        piece for piece in html.replace("<select", "<input").split("<input")[1:]
+        if " required" in piece.split(">")[0] and 'value=""' in piece.split(">")[0]
+    ]  # fmt: skip
+    assert 0 < len(empty_and_required) <= 9
+
+
+def test_the_button_says_what_it_costs(show: Show) -> None:
+    assert "Pay 3,213.00 EUR</button>" in show("checkout-again", CHECKOUT, STRANGER)
+
+
+def test_the_live_fragment_is_what_the_page_holds(show: Show) -> None:
+    fragment = show("preview-fragment", PREVIEW, STRANGER)
+    whole = show("checkout-whole", CHECKOUT, STRANGER)
+    assert "<html" not in fragment
+    assert fragment.strip() in whole
+
+
+def test_an_error_is_named_on_top_and_tied_to_its_input(show: Show) -> None:
+    html = show("checkout-tied", PAGES["checkout-errors"], STRANGER)
+    assert '<a href="#f-email">An e-mail address looks like' in html
+    assert 'aria-invalid="true" aria-describedby="f-email-error f-email-hint"' in html
+
+
+def test_what_a_customer_types_is_never_markup(show: Show) -> None:
+    evil = replace(CHECKOUT, form=Form(values={"company": "<script>alert(1)</script>"}, errors={"company": "<b>no</b>"}))
+    html = show("checkout-evil", evil, replace(STRANGER, flashes=(Flash(text="<i>hi</i>"),)))
+    assert "<script>alert" not in html
+    assert "<b>no</b>" not in html
+    assert "<i>hi</i>" not in html
+
+
+def test_a_held_order_says_by_when_it_is_decided(show: Show) -> None:
+    assert "25 November 2026" in show("order-review-again", PAGES["order-review"], STRANGER)
+
+
+def test_no_score_is_preselected_on_the_confirmation_page(show: Show) -> None:
+    html = show("order-survey", ORDER, STRANGER)
+    assert html.count('name="score"') == 11
+    assert not [piece for piece in html.split('name="score"')[1:] if " checked" in piece.split(">")[0]]
+
+
+def test_the_sandbox_is_marked_on_every_page(show: Show) -> None:
+    assert "TEST. This is a sandbox" in show("pricing-sandbox", PRICING, replace(STRANGER, sandbox=True))
+    assert "TEST. This is a sandbox" not in show("pricing-real", PRICING, STRANGER)
