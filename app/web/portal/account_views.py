@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from app.web.portal.views import InstallGuide, PreviewView, ProgressView
 from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Step
 
+
 @dataclass(frozen=True, kw_only=True)
 class Todo:
     """Something the reader should see to; the first of a page is its primary action."""
