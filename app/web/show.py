@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse, JSONResponse
 
 from app.accounts.sessions import SignedInCustomer, SignedInStaff
 from app.web import cookies, csrf, pages
+from app.web.auth import Person
 from app.web.console.views import ConsoleShell
 from app.web.deps import ports_of
 from app.web.views import ErrorView, Flash, Page, Shell
@@ -20,7 +21,7 @@ def _environment() -> Environment:
 
 
 def portal(
-    request: Request, page: Page, *, who: SignedInCustomer | None = None, account: str = "", status: int = 200,
+    request: Request, page: Page, *, who: SignedInCustomer | Person | None = None, account: str = "", status: int = 200,
     flashes: tuple[Flash, ...] = (),
 ) -> HTMLResponse:  # fmt: skip
     """A customer's page; `who` is signed in, `account` the name of the organization they act for."""

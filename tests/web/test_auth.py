@@ -190,6 +190,25 @@ def test_dangerous_actions_ask_for_the_second_factor_again_after_an_hour(world: 
     assert browser.get("/console/probe/console:read").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example/", "//evil.example", "/\\evil.example", "/account//evil.example", "javascript:alert(1)",
+        "/account/../console", "/console", "/sign-out", "/account\r\nSet-Cookie: a=b", "/accountant", "account", "",
+        "/account/%0d%0a\t", "/account#x", "/account?x=<script>",
+    ],
+)  # fmt: skip
+def test_a_sign_in_leads_only_to_pages_on_the_list(elsewhere: str) -> None:
+    """S35."""
+    assert auth.onward(elsewhere, Audience.CUSTOMER) == "/account"
+
+
+@pytest.mark.parametrize("here", ["/account", "/account/invoices?page=2&q=a%20b", "/checkout?sku=x", "/orders/ord_1"])
+def test_a_sign_in_leads_back_to_a_page_on_the_list(here: str) -> None:
+    """S35."""
+    assert auth.onward(here, Audience.CUSTOMER) == here
+
+
 # --- Forms (S13) -------------------------------------------------------------------------------------------------
 
 
@@ -215,21 +234,20 @@ def test_a_form_of_ours_is_taken_before_anybody_has_signed_in(browser: httpx.Cli
     assert send(browser, token, sec_fetch_site="same-origin", origin="null").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"origin": "https://evil.example"},
-        {"sec_fetch_site": "cross-site"},
-        {"sec_fetch_site": "same-site"},
-        {"sec_fetch_site": "cross-site", "origin": "null"},
-        {"sec_fetch_site": "same-origin", "origin": "https://evil.example"},
-    ],
+FROM_ELSEWHERE = (
+    {"origin": "https://evil.example"},
+    {"sec_fetch_site": "cross-site"},
+    {"sec_fetch_site": "same-site"},
+    {"sec_fetch_site": "cross-site", "origin": "null"},
+    {"sec_fetch_site": "same-origin", "origin": "https://evil.example"},
 )
-def test_a_form_from_elsewhere_is_refused_even_with_the_right_token(
-    browser: httpx.Client, headers: dict[str, str]
-) -> None:
-    answer = send(browser, token_for(browser), **headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, "form_refused")
+
+
+def test_a_form_from_elsewhere_is_refused_even_with_the_right_token(browser: httpx.Client) -> None:
+    token = token_for(browser)
+    for headers in FROM_ELSEWHERE:
+        answer = send(browser, token, **headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "form_refused"), headers
 
 
 def test_a_missing_altered_or_foreign_token_is_refused(browser: httpx.Client) -> None:

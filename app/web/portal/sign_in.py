@@ -63,7 +63,7 @@ def _choices(request: Request, tx: Tx, who: auth.Person, form: FormView, status:
         Option(value=each.account_id, label=each.account_name) for each in members.of_person(tx, who.email)
     )
     page = ChooseAccountView(accounts=accounts, current=who.account_id or "", form=form)
-    return show.portal(request, page, status=status)
+    return show.portal(request, page, who=who, status=status)
 
 
 @router.post(auth.CHOOSE_ACCOUNT)
