@@ -129,7 +129,10 @@ class Member(Table, table=True):
     """A person of an account, with a role."""
 
     __tablename__ = "member"
-    __table_args__ = (Index("uq_member_account_email", "account_id", text("lower(email)"), unique=True),)
+    __table_args__ = (
+        Index("uq_member_account_email", "account_id", text("lower(email)"), unique=True),
+        Index("ix_member_lower_email", text("lower(email)")),  # whom an address may act for
+    )
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
@@ -206,6 +209,7 @@ class ApiKey(Table, table=True):
     expires_at: datetime = Field(sa_type=INSTANT)
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     last_used_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    last_used_ip: str | None = Field(default=None, sa_column_kwargs=personal("network"))
 
     def allows(self, scope: str) -> bool:
         return scope in self.scopes or f"{scope.split(':', maxsplit=1)[0]}:*" in self.scopes or "*" in self.scopes

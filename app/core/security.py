@@ -9,7 +9,7 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
@@ -102,3 +102,13 @@ def allow(tx: Tx, key: str, *, limit: int, seconds: int, now: datetime) -> bool:
         ).returning(col(RateWindow.count))
     ).scalar_one()
     return count <= limit
+
+
+def forget_windows(tx: Tx, prefix: str, *, seconds: int, now: datetime) -> None:
+    """Drop the counts of past windows of `seconds` under keys that begin with `prefix`."""
+    tx.execute(
+        delete(RateWindow).where(
+            col(RateWindow.key).startswith(prefix, autoescape=True),
+            col(RateWindow.window) < int(now.timestamp()) // seconds,
+        )
+    )

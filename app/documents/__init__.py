@@ -1,1 +1,1 @@
-"""Renders documents and mails; knows no database."""
+"""Turns facts into paper and mail: given everything as arguments, it knows no database and no clock."""

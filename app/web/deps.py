@@ -3,16 +3,20 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
 from app.accounts import api_keys
+from app.accounts.errors import TooManyTries
 from app.accounts.models import ApiKey
 from app.core.clock import transport_now
 from app.core.errors import DomainError
+from app.core.security import allow
 from app.flows.ports import Ports
+
+_WRONG_KEYS: Final = (30, 300)  # tries, seconds
 
 
 class NotSignedIn(DomainError):
@@ -54,12 +58,20 @@ def _bearer(request: Request) -> str:
 
 
 def api_key(request: Request, ports: Wired) -> ApiKey:
-    """The key that signs this request, looked up in a unit of work of its own."""
+    """The key that signs this request, looked up in a unit of work of its own.
+
+    Wrong keys are counted per address like wrong codes (S11); a right one never waits for that.
+    """
+    now = transport_now()
     with ports.db.session() as tx:
-        key = api_keys.authenticate(tx, ports.secrets, _bearer(request), transport_now())
-        if key is None:
-            raise NotSignedIn("This API key is unknown, revoked or expired.")
-        return key
+        key = api_keys.authenticate(tx, ports.secrets, _bearer(request), now, ip=client_ip(request))
+        if key is not None:
+            return key
+        address = ports.secrets.fingerprint("rate", f"ip/{client_ip(request)}")
+        within = allow(tx, f"api-key/{_WRONG_KEYS[1]}/{address}", limit=_WRONG_KEYS[0], seconds=_WRONG_KEYS[1], now=now)
+    if not within:
+        raise TooManyTries(retry_after=_WRONG_KEYS[1] - int(now.timestamp()) % _WRONG_KEYS[1])
+    raise NotSignedIn("This API key is unknown, revoked or expired.")
 
 
 def requires(scope: str) -> Callable[[ApiKey], ApiKey]:

@@ -5,6 +5,10 @@ from starlette.responses import JSONResponse, Response
 
 from app.web.api import provisioning, workspaces
 from app.web.inbound import stripe
+from app.web import auth, show
+from app.web.api import api_keys
+from app.web.console import sign_in as console_sign_in
+from app.web.portal import sign_in as portal_sign_in
 
 
 def include(app: FastAPI) -> None:
@@ -12,7 +16,11 @@ def include(app: FastAPI) -> None:
     app.include_router(stripe.router)
     app.include_router(workspaces.router)
     app.include_router(provisioning.router)
+    auth.install(app)
+    app.include_router(api_keys.router)
+    app.include_router(portal_sign_in.router)
+    app.include_router(console_sign_in.router)
 
 
-def problem_page(_request: Request, answer: JSONResponse) -> Response:
-    return answer
+def problem_page(request: Request, answer: JSONResponse) -> Response:
+    return show.problem(request, answer)
