@@ -3,11 +3,11 @@
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
-from app.web.api import provisioning, workspaces
-from app.web.inbound import stripe
 from app.web import auth, show
-from app.web.api import api_keys
+from app.web.api import api_keys, provisioning, workspaces
 from app.web.console import sign_in as console_sign_in
+from app.web.inbound import stripe
+from app.web.portal import checkout, orders, pricing, quotes, static
 from app.web.portal import sign_in as portal_sign_in
 
 
@@ -18,7 +18,9 @@ def include(app: FastAPI) -> None:
     app.include_router(provisioning.router)
     auth.install(app)
     app.include_router(api_keys.router)
-    app.include_router(portal_sign_in.router)
+    for page in (static, pricing, checkout, orders, quotes, portal_sign_in):
+        app.include_router(page.router)
+    app.mount("/static", static.files(), name="static")
     app.include_router(console_sign_in.router)
 
 
