@@ -261,6 +261,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sandbox_mail_to"), "sandbox_mail", ["to"], unique=False)
     op.create_table(
+        "sandbox_provisioner",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key_sealed", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_sandbox_provisioner_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sandbox_provisioner")),
+    )
+    op.create_table(
         "sandbox_switches",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("target_url", sa.String(), nullable=True),
@@ -452,6 +460,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_ip", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_api_key_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
         sa.UniqueConstraint("secret_hash", name=op.f("uq_api_key_secret_hash")),
@@ -513,6 +522,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_member_account_id"), "member", ["account_id"], unique=False)
     op.create_index(op.f("ix_member_email"), "member", ["email"], unique=False)
+    op.create_index("ix_member_lower_email", "member", [sa.literal_column("lower(email)")], unique=False)
     op.create_index("uq_member_account_email", "member", ["account_id", sa.literal_column("lower(email)")], unique=True)
     op.create_table(
         "payment_method",
@@ -1470,14 +1480,28 @@ def upgrade() -> None:
         sa.Column("sku", sa.String(), nullable=False),
         sa.Column("seats", sa.Integer(), nullable=False),
         sa.Column("region", sa.String(), nullable=False),
+        sa.Column("size", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("running_version", sa.String(), nullable=False),
         sa.Column("admin_email", sa.String(), nullable=False),
+        sa.Column("license_file", sa.String(), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("applied_generation", sa.Integer(), nullable=False),
+        sa.Column("delete_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("progress", sa.Integer(), nullable=False),
         sa.Column("message", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
         sa.Column("failure_reason", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state <> 'delete_pending' OR delete_at IS NOT NULL", name=op.f("ck_workspace_deletion_is_dated")
+        ),
+        sa.CheckConstraint(
+            "applied_generation BETWEEN 0 AND generation", name=op.f("ck_workspace_applies_what_was_wanted")
+        ),
         sa.CheckConstraint("progress BETWEEN 0 AND 100", name=op.f("ck_workspace_progress_is_percent")),
+        sa.CheckConstraint("seats > 0", name=op.f("ck_workspace_seats_positive")),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_workspace_account_id")),
         sa.ForeignKeyConstraint(["subscription_id"], ["subscription.id"], name=op.f("fk_workspace_subscription_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workspace")),
@@ -1568,6 +1592,7 @@ def upgrade() -> None:
                 "claimed",
                 "done",
                 "failed",
+                "canceled",
                 name="task_state",
                 native_enum=False,
                 create_constraint=True,
@@ -1576,9 +1601,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("claimed_by", sa.String(), nullable=True),
+        sa.Column("lease_seconds", sa.Integer(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("progress", sa.Integer(), nullable=False),
         sa.Column("message", sa.String(), nullable=False),
@@ -1593,6 +1621,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provisioning_task")),
     )
     op.create_index(op.f("ix_provisioning_task_state"), "provisioning_task", ["state"], unique=False)
+    op.create_index(
+        "ix_provisioning_task_waiting",
+        "provisioning_task",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('queued', 'claimed')"),
+    )
+    op.create_index(op.f("ix_provisioning_task_workspace_id"), "provisioning_task", ["workspace_id"], unique=False)
     op.create_index(
         "uq_provisioning_task_open",
         "provisioning_task",

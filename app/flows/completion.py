@@ -19,7 +19,7 @@ from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.money import Money
 from app.entitlements import service as entitlements
-from app.flows import reminders
+from app.flows import provisioning, reminders
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
@@ -166,8 +166,9 @@ def _invite_to_survey(scene: _Scene) -> None:
 
 
 def _provision(scene: _Scene, subscription: Subscription, license_: License) -> None:
-    if scene.plan.family is not Family.CLOUD:
-        return
+    """A cloud plan gets its workspace, and a renewed one its new license."""
+    if scene.plan.family is Family.CLOUD:
+        provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
 
 
 def _invoice(scene: _Scene, subscription: Subscription, period: Period) -> Invoice:

@@ -4,8 +4,12 @@ import asyncio
 
 from app.core import idempotency, jobs
 from app.core.clock import transport_now
-from app.flows import notify, provisioning, tick  # noqa: F401 -- importing them registers their jobs
-from app.flows import sign_in  # noqa: F401 -- registers its jobs
+from app.flows import (  # noqa: F401 -- importing them registers their jobs
+    notify,
+    provisioning,
+    sign_in,
+    tick,
+)
 from app.flows.ports import Ports
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core import jobs
-from app.flows import purchase, reminders, renewal
+from app.flows import provisioning, purchase, reminders, renewal
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.subscriptions import service as subscriptions
@@ -25,7 +25,8 @@ def tick_now(ports: Ports) -> None:
 
 def tick(ports: Ports) -> int:
     """Find what is due and defer it; returns how much was found. Safe to call at any time and from many places."""
-    return purchase.expire_overdue(ports) + renewal.send_due_reminders(ports) + renewal.enqueue_due(ports)
+    found = purchase.expire_overdue(ports) + renewal.send_due_reminders(ports) + renewal.enqueue_due(ports)
+    return found + provisioning.delete_due(ports)
 
 
 def next_due(ports: Ports, after: datetime) -> datetime | None:

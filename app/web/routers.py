@@ -3,11 +3,10 @@
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
-from app.web.api import provisioning, workspaces
-from app.web.inbound import stripe
 from app.web import auth, show
-from app.web.api import api_keys
+from app.web.api import api_keys, provisioning, workspaces
 from app.web.console import sign_in as console_sign_in
+from app.web.inbound import stripe
 from app.web.portal import sign_in as portal_sign_in
 
 
