@@ -97,9 +97,8 @@ class GuardedHttpOut:
     ) -> int:
         """The status of the answer. Its body is read to be polite, up to the limits, and thrown away."""
         url = httpcore.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
-        sent: dict[bytes | str, bytes | str] = {
-            **headers, "Host": target.host_header, "Content-Length": str(len(body)), "Connection": "close",
-        }  # fmt: skip
+        own = {"Host": target.host_header, "Content-Length": str(len(body)), "Connection": "close"}
+        sent: list[tuple[bytes | str, bytes | str]] = [*headers.items(), *own.items()]
         network = PinnedNetwork(addresses, deadline, _MOST_BYTES)
         with (
             httpcore.ConnectionPool(
