@@ -4,7 +4,7 @@ import asyncio
 
 from app.core import idempotency, jobs
 from app.core.clock import transport_now
-from app.flows import notify, tick  # noqa: F401 -- importing them registers their jobs
+from app.flows import deliver, notify, survey, tick  # noqa: F401 -- importing them registers their jobs
 from app.flows.ports import Ports
 
 

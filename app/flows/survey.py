@@ -5,48 +5,43 @@ other, so that two purchases of the same day cannot both be mailed.
 """
 
 from datetime import datetime, timedelta
-from http import HTTPStatus
-from urllib.parse import urlsplit
 
-from sqlalchemy import select
-from sqlmodel import col
-
+from app.accounts import service as accounts
 from app.accounts.models import LegalEntity
 from app.core import events, jobs
 from app.core.clock import local_date
 from app.core.db import Tx
-from app.core.errors import DomainError
-from app.documents.mail_shapes import Mail, MailName, Occasion, SurveyInvitation, SurveyReminder, Vendor
-from app.documents.render_mail import render_mail
+from app.documents.mail_shapes import MailName, Occasion, SurveyInvitation, SurveyReminder
+from app.flows import notify
 from app.flows.ports import Ports
 from app.orders.models import Order
 from app.surveys import mailing, service
 from app.surveys import models as surveys
 from app.surveys.mailing import Step
 
+_MAILS = {
+    Step.INVITATION: (MailName.SURVEY_INVITATION, SurveyInvitation),
+    Step.REMINDER: (MailName.SURVEY_REMINDER, SurveyReminder),
+}
 
-class SenderUnknown(DomainError):
-    """A mail must say which company writes, and no legal entity is known yet."""
 
-    status, slug, title = HTTPStatus.CONFLICT, "sender-unknown", "No legal entity can sign this mail"
-
-
-def enqueue_due(tx: Tx, now: datetime) -> int:
+def enqueue_due(ports: Ports) -> int:
     """Put every survey mail that is due on the queue; returns how many. Safe to repeat and from two workers."""
-    due = mailing.due(tx, now)
-    for invitation_id, whom in due:
-        lock, once = f"survey-person:{whom}", f"survey-mail:{invitation_id}"
-        jobs.defer(tx, send_mail, lock=lock, once=once, invitation_id=invitation_id)
+    with ports.db.transaction() as tx:
+        due = mailing.due(tx, ports.clock.now())
+        for invitation_id, whom in due:
+            lock, once = f"survey-person:{whom}", f"survey-mail:{invitation_id}"
+            jobs.defer(tx, send_mail, lock=lock, once=once, invitation_id=invitation_id)
     return len(due)
 
 
 def next_due(tx: Tx, after: datetime) -> datetime | None:
-    """The next instant at which `enqueue_due` will find something new: where a walk of the clock has to stop."""
+    """The next instant at which `enqueue_due` will find something new: where a walk of the clock may stop."""
     return mailing.next_due(tx, after)
 
 
 @jobs.job("survey.mail", retry=jobs.Retry(attempts=8, first=60, factor=3))
-def send_mail(ports: Ports, invitation_id: str) -> None:
+def send_mail(ports: Ports, *, invitation_id: str) -> None:
     """Send the mail that is due for this invitation, if it still is.
 
     Its message id is made of invitation and step: sent again after a crash, it is the same mail.
@@ -57,17 +52,10 @@ def send_mail(ports: Ports, invitation_id: str) -> None:
         if decided is None:
             return
         invitation, step = decided
-        mail = _written(tx, ports, invitation, step)
-    to, token = invitation.person_email or "", service.token_of(ports.secrets, invitation)
-    host = urlsplit(ports.base_url).hostname or "localhost"
-    ports.mailer.send(
-        to=to, subject=mail.subject, text=mail.text, html=mail.html,
-        message_id=f"<{invitation.id}.{step}@{host}>",
-        headers={
-            # One click in the mail program; opening the address shows a page and changes nothing (RFC 8058).
-            "List-Unsubscribe": f"<{ports.link(f'/v1/surveys/links/{token}/opt_out')}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        },
+        data = _data(tx, ports, invitation, step)
+    notify.send(
+        ports, _MAILS[step][0], data, to=invitation.person_email or "", locale=invitation.locale,
+        message_id=f"survey-{step}-{invitation.id}",
     )  # fmt: skip
     with ports.db.transaction() as tx:
         mailing.record(tx, invitation_id, step, now)
@@ -77,41 +65,25 @@ def send_mail(ports: Ports, invitation_id: str) -> None:
         )  # fmt: skip
 
 
-def _written(tx: Tx, ports: Ports, invitation: surveys.SurveyInvitation, step: Step) -> Mail:
+def _data(tx: Tx, ports: Ports, invitation: surveys.SurveyInvitation, step: Step) -> SurveyInvitation:
     seller = _seller(tx, invitation)
     token = service.token_of(ports.secrets, invitation)
-    shape, name = (
-        (SurveyReminder, MailName.SURVEY_REMINDER)
-        if step is Step.REMINDER
-        else (SurveyInvitation, MailName.SURVEY_INVITATION)
-    )
-    data = shape(
-        vendor=Vendor(ports.vendor_name, _legal_lines(seller), seller.email, test_mode=ports.test_mode),
+    return _MAILS[step][1](
+        vendor=notify.vendor(ports, seller),
         person_name=invitation.person_name,
         occasion=Occasion(invitation.kind.value),
         score_urls=tuple(ports.link(f"/survey/{token}?score={score}") for score in range(11)),
-        opt_out_url=ports.link(f"/survey/{token}?opt_out=1"),
+        # A mail program posts here on one click; opening it leads to the page and changes nothing (RFC 8058).
+        opt_out_url=ports.link(f"/v1/surveys/links/{token}/opt_out"),
         # The last whole day: the link dies in the course of the next one.
         open_until=local_date(invitation.expires_at, seller.time_zone) - timedelta(days=1),
     )
-    return render_mail(name, data, invitation.locale)
 
 
 def _seller(tx: Tx, invitation: surveys.SurveyInvitation) -> LegalEntity:
-    """The company on the invoice; for a purchase in another system, the first that is known."""
+    """The company on the invoice; for a purchase in another system, the one that sells here."""
     order = tx.get(Order, invitation.order_id) if invitation.order_id else None
-    if order is not None:
-        return tx.get_one(LegalEntity, order.legal_entity_id)
-    first = tx.execute(select(LegalEntity).order_by(col(LegalEntity.code)).limit(1)).scalar_one_or_none()
-    if first is None:
-        raise SenderUnknown("Apply a catalog with a legal entity; the mail is tried again.")
-    return first
-
-
-def _legal_lines(seller: LegalEntity) -> tuple[str, ...]:
-    town = f"{seller.postcode} {seller.city}"
-    lines = (seller.name, seller.line1, seller.line2, town, " ".join(filter(None, (seller.region, seller.country))))
-    return tuple(filter(None, lines))
+    return tx.get_one(LegalEntity, order.legal_entity_id) if order else accounts.seller(tx)
 
 
 @jobs.job("survey.forget_old", every="29 3 * * *", retry=jobs.Retry(attempts=3))

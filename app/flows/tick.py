@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core import jobs
-from app.flows import purchase, renewal
+from app.flows import purchase, renewal, survey
 from app.flows.ports import Ports
 
 _STEP: Final = timedelta(days=1)
@@ -24,7 +24,12 @@ def tick_now(ports: Ports) -> None:
 
 def tick(ports: Ports) -> int:
     """Find what is due and defer it; returns how much was found. Safe to call at any time and from many places."""
-    return purchase.expire_overdue(ports) + renewal.send_due_reminders(ports) + renewal.enqueue_due(ports)
+    return (
+        purchase.expire_overdue(ports)
+        + renewal.send_due_reminders(ports)
+        + renewal.enqueue_due(ports)
+        + survey.enqueue_due(ports)
+    )
 
 
 def walk(ports: Ports, to: datetime, *, set_clock: Callable[[datetime], None], settle: Callable[[], None]) -> int:

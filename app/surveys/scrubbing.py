@@ -26,12 +26,3 @@ def scrub(text: str) -> str:
 def _site_or_nothing(link: str) -> str:
     site = _SITE.match(link)
     return site[1] if site else "[link]"
-
-
-def shortened(text: str, most: int) -> str:
-    """At most `most` characters, cut at a word where one is near, with an ellipsis."""
-    if len(text) <= most:
-        return text
-    cut = text[: most - 1]
-    word = cut.rpartition(" ")[0]
-    return (word if len(word) > most // 2 else cut).rstrip() + "…"

@@ -317,7 +317,9 @@ def nps(
         scanner_fetches=found.openings.scanner_fetches, wordings=list(found.wordings),
         previous=ScoreOut.of(found.before), change=found.change.value,
         segments=[
-            SegmentOut.of(each.standing, value=each.value, invited=each.invited, response_rate=_float(each.response_rate))
+            SegmentOut.of(
+                each.standing, value=each.value, invited=each.invited, response_rate=_float(each.response_rate)
+            )
             for each in found.segments
         ],
         hidden_segments=found.hidden_segments, hidden_answers=found.hidden_answers,
