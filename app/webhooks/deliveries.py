@@ -199,7 +199,7 @@ def replay_range(
         .limit(MOST_AT_ONCE + 1)
     ).all()
     batch = rows[:MOST_AT_ONCE]
-    more = int(batch[-1][0]) if len(rows) > MOST_AT_ONCE else None
+    more = int(batch[-1][0] or 0) if len(rows) > MOST_AT_ONCE else None
     return _begin_again(tx, endpoint, [row[1] for row in batch], now), more
 
 
@@ -287,4 +287,4 @@ def published(
     )
     if account_id is not None:
         query = query.where(col(EventPosition.account_id) == account_id)
-    return [(row[0], row[1]) for row in tx.execute(query)]
+    return [(row[0] or 0, row[1]) for row in tx.execute(query)]

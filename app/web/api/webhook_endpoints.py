@@ -1,7 +1,7 @@
 """Webhook endpoints: where events are sent, signed, tried again and sent again (Standard Webhooks, R-PRV-4)."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -76,7 +76,7 @@ class EndpointOut(BaseModel):
     previous_secret_until: datetime | None
 
     @classmethod
-    def of(cls, secrets: Secrets, row: WebhookEndpoint, **more: str | None) -> Self:
+    def of(cls, secrets: Secrets, row: WebhookEndpoint, **more: Any) -> Self:
         facts = row.model_dump(include=set(cls.model_fields) - {"url"})
         return cls(**facts, url=service.shown_url(secrets, row), **more)
 
