@@ -30,6 +30,7 @@ Line = StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")
 # A segment groups answers and says nothing about a person, so an address in it is a mistake.
 SegmentKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 SegmentText = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\x00-\x1f\x7f@]*$")]
+_EARLIEST, _LATEST = date(2000, 1, 1), date(2200, 1, 1)
 _LONGEST_SPAN = timedelta(days=3700)
 
 
@@ -292,8 +293,8 @@ def nps(
     tx: Tx,
     now: Now,
     key: Reader,
-    since: Annotated[date | None, Query(alias="from")] = None,
-    until: Annotated[date | None, Query(alias="to")] = None,
+    since: Annotated[date | None, Query(alias="from", ge=_EARLIEST, le=_LATEST)] = None,
+    until: Annotated[date | None, Query(alias="to", ge=_EARLIEST, le=_LATEST)] = None,
     segment: Annotated[SegmentKey | None, Query()] = None,
 ) -> NpsOut:
     """The score of the answers given from `from` until before `to`; by default of the last 90 days.
@@ -305,8 +306,8 @@ def nps(
         raise NotAllowed("The score is the vendor's own figure; use a key of the vendor.")
     last = until or now.date() + timedelta(days=1)
     first = since or last - timedelta(days=90)
-    if not timedelta(0) < last - first <= _LONGEST_SPAN or first.year < 2000:
-        raise Invalid("`from` must be before `to`, from 2000 on, and at most ten years earlier.", param="from")
+    if not timedelta(0) < last - first <= _LONGEST_SPAN:
+        raise Invalid("`from` must be before `to`, and at most ten years earlier.", param="from")
     found = reports.figures(
         tx, since=_midnight(first), until=_midnight(last), segment=segment, include_test=ports.test_mode
     )

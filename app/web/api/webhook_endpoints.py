@@ -238,13 +238,8 @@ def list_deliveries(
         query = query.where(col(WebhookDelivery.state) == state)
     after = ids.require_form("whd", starting_after) if starting_after is not None else None
     page = paging.page(tx, query, col(WebhookDelivery.id), limit=limit, starting_after=after)
-    types = dict(
-        tx.execute(
-            select(col(Event.id), col(Event.type)).where(col(Event.id).in_([each.event_id for each in page.data]))
-        )
-        .tuples()
-        .all()
-    )
+    events = select(col(Event.id), col(Event.type)).where(col(Event.id).in_([each.event_id for each in page.data]))
+    types = {row[0]: row[1] for row in tx.execute(events)}
     shown = set(DeliveryOut.model_fields) - {"event_type"}
     return DeliveryList(
         data=[DeliveryOut(**each.model_dump(include=shown), event_type=types[each.event_id]) for each in page.data],
