@@ -10,6 +10,7 @@ from app.flows import (  # noqa: F401 -- importing them registers their jobs
     sign_in,
     tick,
 )
+from app.flows import deliver, notify, survey, tick  # noqa: F401 -- importing them registers their jobs
 from app.flows.ports import Ports
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from app.core import jobs
 from app.flows import provisioning, purchase, reminders, renewal
+from app.flows import purchase, renewal, survey
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.subscriptions import service as subscriptions
@@ -34,6 +35,12 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
     with ports.db.transaction() as tx:
         found = (orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after))
     return min((at for at in found if at is not None), default=None)
+    return (
+        purchase.expire_overdue(ports)
+        + renewal.send_due_reminders(ports)
+        + renewal.enqueue_due(ports)
+        + survey.enqueue_due(ports)
+    )
 
 
 def walk(ports: Ports, to: datetime, *, set_clock: Callable[[datetime], None], settle: Callable[[], None]) -> int:

@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 from app.web import auth, show
 from app.web.api import api_keys, provisioning, workspaces
 from app.web.console import sign_in as console_sign_in
+from app.web.api import events, surveys, webhook_endpoints
 from app.web.inbound import stripe
 from app.web.portal import sign_in as portal_sign_in
 
@@ -19,6 +20,9 @@ def include(app: FastAPI) -> None:
     app.include_router(api_keys.router)
     app.include_router(portal_sign_in.router)
     app.include_router(console_sign_in.router)
+    app.include_router(surveys.router)
+    app.include_router(webhook_endpoints.router)
+    app.include_router(events.router)
 
 
 def problem_page(request: Request, answer: JSONResponse) -> Response:
