@@ -406,24 +406,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", "version", name=op.f("uq_terms_version_key_version")),
     )
     op.create_table(
-        "webhook_endpoint",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "standard", "mattermost", name="endpoint_kind", native_enum=False, create_constraint=True, length=32
-            ),
-            nullable=False,
-        ),
-        sa.Column("url_sealed", sa.String(), nullable=False),
-        sa.Column("secret_sealed", sa.String(), nullable=False),
-        sa.Column("event_types", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("description", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
-    )
-    op.create_table(
         "account_tax_id",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("account_id", sa.String(), nullable=False),
@@ -466,6 +448,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("secret_hash", name=op.f("uq_api_key_secret_hash")),
     )
     op.create_index(op.f("ix_api_key_account_id"), "api_key", ["account_id"], unique=False)
+    op.create_table(
+        "event_position",
+        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_event_position_event_id")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_event_position")),
+        sa.UniqueConstraint("event_id", name=op.f("uq_event_position_event_id")),
+    )
+    op.create_index(op.f("ix_event_position_account_id"), "event_position", ["account_id"], unique=False)
     op.create_table(
         "invoice_counter",
         sa.Column("legal_entity_id", sa.String(), nullable=False),
@@ -689,35 +682,36 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_web_session_email"), "web_session", ["email"], unique=False)
     op.create_table(
-        "webhook_delivery",
+        "webhook_endpoint",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("endpoint_id", sa.String(), nullable=False),
-        sa.Column("event_id", sa.String(), nullable=False),
         sa.Column(
-            "state",
+            "kind",
             sa.Enum(
-                "pending",
-                "delivered",
-                "dead",
-                name="delivery_state",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
+                "standard", "mattermost", name="endpoint_kind", native_enum=False, create_constraint=True, length=32
             ),
             nullable=False,
         ),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("last_status", sa.Integer(), nullable=True),
-        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("account_id", sa.String(), nullable=True),
+        sa.Column("url_sealed", sa.String(), nullable=False),
+        sa.Column("secret_sealed", sa.String(), nullable=True),
+        sa.Column("previous_secret_sealed", sa.String(), nullable=True),
+        sa.Column("previous_secret_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("event_types", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoint.id"], name=op.f("fk_webhook_delivery_endpoint_id")),
-        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_webhook_delivery_event_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
-        sa.UniqueConstraint("endpoint_id", "event_id", name=op.f("uq_webhook_delivery_endpoint_id_event_id")),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_reason", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'standard') = (secret_sealed IS NOT NULL)", name=op.f("ck_webhook_endpoint_signed_if_standard")
+        ),
+        sa.CheckConstraint(
+            "(previous_secret_sealed IS NULL) = (previous_secret_until IS NULL)",
+            name=op.f("ck_webhook_endpoint_previous_secret_ends"),
+        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_webhook_endpoint_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
     )
-    op.create_index(op.f("ix_webhook_delivery_event_id"), "webhook_delivery", ["event_id"], unique=False)
-    op.create_index(op.f("ix_webhook_delivery_state"), "webhook_delivery", ["state"], unique=False)
+    op.create_index(op.f("ix_webhook_endpoint_account_id"), "webhook_endpoint", ["account_id"], unique=False)
     op.create_table(
         "order",
         sa.Column("id", sa.String(), nullable=False),
@@ -899,6 +893,40 @@ def upgrade() -> None:
         sa.UniqueConstraint("charge_id", name=op.f("uq_sandbox_intent_charge_id")),
         sa.UniqueConstraint("dispute_id", name=op.f("uq_sandbox_intent_dispute_id")),
     )
+    op.create_table(
+        "webhook_delivery",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("endpoint_id", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "delivered",
+                "dead",
+                name="delivery_state",
+                native_enum=False,
+                create_constraint=True,
+                length=32,
+            ),
+            nullable=False,
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'pending') = (next_attempt_at IS NOT NULL)", name=op.f("ck_webhook_delivery_pending_has_next")
+        ),
+        sa.ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoint.id"], name=op.f("fk_webhook_delivery_endpoint_id")),
+        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_webhook_delivery_event_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
+        sa.UniqueConstraint("endpoint_id", "event_id", name=op.f("uq_webhook_delivery_endpoint_id_event_id")),
+    )
+    op.create_index(op.f("ix_webhook_delivery_event_id"), "webhook_delivery", ["event_id"], unique=False)
+    op.create_index(op.f("ix_webhook_delivery_state"), "webhook_delivery", ["state"], unique=False)
     op.create_table(
         "acceptance",
         sa.Column("id", sa.String(), nullable=False),

@@ -4,9 +4,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
 from app.web import auth, show
-from app.web.api import api_keys, provisioning, workspaces
+from app.web.api import api_keys, events, provisioning, surveys, webhook_endpoints, workspaces
 from app.web.console import sign_in as console_sign_in
-from app.web.api import events, surveys, webhook_endpoints
 from app.web.inbound import stripe
 from app.web.portal import sign_in as portal_sign_in
 
