@@ -63,9 +63,9 @@ def test_the_first_sign_in_sets_up_the_second_factor(world: World) -> None:
     with world.db.transaction() as tx:
         told = tx.execute(
             select(AuditEntry).where(col(AuditEntry.chain) == "system").order_by(col(AuditEntry.sequence))
-        )
-        actions = [entry.action for entry in told.scalars()]
-    assert actions[-3:] == ["staff.added", "staff.second_factor_enrolled", "session.began"]
+        ).scalars()
+        actions = [entry.action for entry in told if entry.action.startswith(("staff.", "session."))]
+    assert actions == ["staff.added", "staff.second_factor_enrolled", "session.began"]
 
 
 def test_a_later_sign_in_asks_for_the_second_factor_and_offers_no_new_one(world: World) -> None:
