@@ -43,7 +43,7 @@ def buyer(**changes: object) -> BuyerDetails:
     return BuyerDetails(**(given | changes))  # type: ignore[arg-type]  # keyword arguments as a table
 
 
-def offer(world: World, *, sku: str = "professional", seats: int = 25, interval: str = "year", currency: str = "EUR",
+def offer(world: World, seats: int = 25, *, sku: str = "professional", interval: str = "year", currency: str = "EUR",
           vat: str | None = "DE136695976", **who: str) -> Preview:  # fmt: skip
     """A stored preview for a purchase."""
     return previews.price(

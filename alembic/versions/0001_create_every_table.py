@@ -261,6 +261,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sandbox_mail_to"), "sandbox_mail", ["to"], unique=False)
     op.create_table(
+        "sandbox_provisioner",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key_sealed", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_sandbox_provisioner_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sandbox_provisioner")),
+    )
+    op.create_table(
         "sandbox_switches",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("target_url", sa.String(), nullable=True),
@@ -398,24 +406,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", "version", name=op.f("uq_terms_version_key_version")),
     )
     op.create_table(
-        "webhook_endpoint",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "standard", "mattermost", name="endpoint_kind", native_enum=False, create_constraint=True, length=32
-            ),
-            nullable=False,
-        ),
-        sa.Column("url_sealed", sa.String(), nullable=False),
-        sa.Column("secret_sealed", sa.String(), nullable=False),
-        sa.Column("event_types", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column("description", sa.String(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
-    )
-    op.create_table(
         "account_tax_id",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("account_id", sa.String(), nullable=False),
@@ -452,11 +442,23 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_ip", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_api_key_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
         sa.UniqueConstraint("secret_hash", name=op.f("uq_api_key_secret_hash")),
     )
     op.create_index(op.f("ix_api_key_account_id"), "api_key", ["account_id"], unique=False)
+    op.create_table(
+        "event_position",
+        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=True),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_event_position_event_id")),
+        sa.PrimaryKeyConstraint("position", name=op.f("pk_event_position")),
+        sa.UniqueConstraint("event_id", name=op.f("uq_event_position_event_id")),
+    )
+    op.create_index(op.f("ix_event_position_account_id"), "event_position", ["account_id"], unique=False)
     op.create_table(
         "invoice_counter",
         sa.Column("legal_entity_id", sa.String(), nullable=False),
@@ -513,6 +515,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_member_account_id"), "member", ["account_id"], unique=False)
     op.create_index(op.f("ix_member_email"), "member", ["email"], unique=False)
+    op.create_index("ix_member_lower_email", "member", [sa.literal_column("lower(email)")], unique=False)
     op.create_index("uq_member_account_email", "member", ["account_id", sa.literal_column("lower(email)")], unique=True)
     op.create_table(
         "payment_method",
@@ -679,35 +682,36 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_web_session_email"), "web_session", ["email"], unique=False)
     op.create_table(
-        "webhook_delivery",
+        "webhook_endpoint",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("endpoint_id", sa.String(), nullable=False),
-        sa.Column("event_id", sa.String(), nullable=False),
         sa.Column(
-            "state",
+            "kind",
             sa.Enum(
-                "pending",
-                "delivered",
-                "dead",
-                name="delivery_state",
-                native_enum=False,
-                create_constraint=True,
-                length=32,
+                "standard", "mattermost", name="endpoint_kind", native_enum=False, create_constraint=True, length=32
             ),
             nullable=False,
         ),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("last_status", sa.Integer(), nullable=True),
-        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("account_id", sa.String(), nullable=True),
+        sa.Column("url_sealed", sa.String(), nullable=False),
+        sa.Column("secret_sealed", sa.String(), nullable=True),
+        sa.Column("previous_secret_sealed", sa.String(), nullable=True),
+        sa.Column("previous_secret_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("event_types", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoint.id"], name=op.f("fk_webhook_delivery_endpoint_id")),
-        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_webhook_delivery_event_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
-        sa.UniqueConstraint("endpoint_id", "event_id", name=op.f("uq_webhook_delivery_endpoint_id_event_id")),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("disabled_reason", sa.String(), nullable=True),
+        sa.CheckConstraint(
+            "(kind = 'standard') = (secret_sealed IS NOT NULL)", name=op.f("ck_webhook_endpoint_signed_if_standard")
+        ),
+        sa.CheckConstraint(
+            "(previous_secret_sealed IS NULL) = (previous_secret_until IS NULL)",
+            name=op.f("ck_webhook_endpoint_previous_secret_ends"),
+        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_webhook_endpoint_account_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
     )
-    op.create_index(op.f("ix_webhook_delivery_event_id"), "webhook_delivery", ["event_id"], unique=False)
-    op.create_index(op.f("ix_webhook_delivery_state"), "webhook_delivery", ["state"], unique=False)
+    op.create_index(op.f("ix_webhook_endpoint_account_id"), "webhook_endpoint", ["account_id"], unique=False)
     op.create_table(
         "order",
         sa.Column("id", sa.String(), nullable=False),
@@ -889,6 +893,40 @@ def upgrade() -> None:
         sa.UniqueConstraint("charge_id", name=op.f("uq_sandbox_intent_charge_id")),
         sa.UniqueConstraint("dispute_id", name=op.f("uq_sandbox_intent_dispute_id")),
     )
+    op.create_table(
+        "webhook_delivery",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("endpoint_id", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "delivered",
+                "dead",
+                name="delivery_state",
+                native_enum=False,
+                create_constraint=True,
+                length=32,
+            ),
+            nullable=False,
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("last_status", sa.Integer(), nullable=True),
+        sa.Column("last_error", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'pending') = (next_attempt_at IS NOT NULL)", name=op.f("ck_webhook_delivery_pending_has_next")
+        ),
+        sa.ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoint.id"], name=op.f("fk_webhook_delivery_endpoint_id")),
+        sa.ForeignKeyConstraint(["event_id"], ["event.id"], name=op.f("fk_webhook_delivery_event_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
+        sa.UniqueConstraint("endpoint_id", "event_id", name=op.f("uq_webhook_delivery_endpoint_id_event_id")),
+    )
+    op.create_index(op.f("ix_webhook_delivery_event_id"), "webhook_delivery", ["event_id"], unique=False)
+    op.create_index(op.f("ix_webhook_delivery_state"), "webhook_delivery", ["state"], unique=False)
     op.create_table(
         "acceptance",
         sa.Column("id", sa.String(), nullable=False),
@@ -1470,14 +1508,28 @@ def upgrade() -> None:
         sa.Column("sku", sa.String(), nullable=False),
         sa.Column("seats", sa.Integer(), nullable=False),
         sa.Column("region", sa.String(), nullable=False),
+        sa.Column("size", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("running_version", sa.String(), nullable=False),
         sa.Column("admin_email", sa.String(), nullable=False),
+        sa.Column("license_file", sa.String(), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("applied_generation", sa.Integer(), nullable=False),
+        sa.Column("delete_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("progress", sa.Integer(), nullable=False),
         sa.Column("message", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
         sa.Column("failure_reason", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "state <> 'delete_pending' OR delete_at IS NOT NULL", name=op.f("ck_workspace_deletion_is_dated")
+        ),
+        sa.CheckConstraint(
+            "applied_generation BETWEEN 0 AND generation", name=op.f("ck_workspace_applies_what_was_wanted")
+        ),
         sa.CheckConstraint("progress BETWEEN 0 AND 100", name=op.f("ck_workspace_progress_is_percent")),
+        sa.CheckConstraint("seats > 0", name=op.f("ck_workspace_seats_positive")),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_workspace_account_id")),
         sa.ForeignKeyConstraint(["subscription_id"], ["subscription.id"], name=op.f("fk_workspace_subscription_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workspace")),
@@ -1568,6 +1620,7 @@ def upgrade() -> None:
                 "claimed",
                 "done",
                 "failed",
+                "canceled",
                 name="task_state",
                 native_enum=False,
                 create_constraint=True,
@@ -1576,9 +1629,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("claimed_by", sa.String(), nullable=True),
+        sa.Column("lease_seconds", sa.Integer(), nullable=True),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("progress", sa.Integer(), nullable=False),
         sa.Column("message", sa.String(), nullable=False),
@@ -1593,6 +1649,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_provisioning_task")),
     )
     op.create_index(op.f("ix_provisioning_task_state"), "provisioning_task", ["state"], unique=False)
+    op.create_index(
+        "ix_provisioning_task_waiting",
+        "provisioning_task",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('queued', 'claimed')"),
+    )
+    op.create_index(op.f("ix_provisioning_task_workspace_id"), "provisioning_task", ["workspace_id"], unique=False)
     op.create_index(
         "uq_provisioning_task_open",
         "provisioning_task",

@@ -60,21 +60,12 @@ def of_account(tx: Tx, account_id: str) -> Sequence[Member]:
     )
 
 
-def begin_ownership(tx: Tx, account_id: str, *, email: str, name: str, now: datetime) -> Member:
-    """The buyer who opens an account owns it. Raises AlreadyMember if the person is in it."""
-    return _add(tx, account_id, email=email, name=name, role=Role.OWNER, actor="account.opened", now=now)
-
-
 def invite(tx: Tx, account_id: str, *, email: str, name: str, role: Role, by: By, now: datetime) -> Member:
     """Let a person act for an account; they sign in with their address. A removed person may come back.
 
     Raises AlreadyMember; OwnersOnly where `by` may not grant that role (S7); Invalid for an unusable address.
     """
     _require_rank(by, role)
-    return _add(tx, account_id, email=email, name=name, role=role, actor=by.actor, now=now)
-
-
-def _add(tx: Tx, account_id: str, *, email: str, name: str, role: Role, actor: str, now: datetime) -> Member:
     address = normal_email(email)
     statement = insert(Member).values(
         id=new_id("mem"), account_id=account_id, email=address, name=name.strip(), role=role, created_at=now
@@ -89,7 +80,7 @@ def _add(tx: Tx, account_id: str, *, email: str, name: str, role: Role, actor: s
     ).scalar_one_or_none()
     if id_ is None:
         raise AlreadyMember("Change the role of this person instead.", param="email")
-    audit.record(tx, account_id, actor=actor, action="member.added", subject=id_, now=now, details={"role": role})
+    audit.record(tx, account_id, actor=by.actor, action="member.added", subject=id_, now=now, details={"role": role})
     return tx.get_one(Member, id_, populate_existing=True)
 
 

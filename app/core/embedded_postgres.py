@@ -210,12 +210,16 @@ def running(checkout: Path, *, database: str = "blp") -> Iterator[Cluster]:
             stop(process)
 
 
-def recreate_database(cluster: Cluster, name: str) -> None:
-    """An empty database of this name; whatever it held is gone, and whoever used it is disconnected."""
+def drop_database(cluster: Cluster, name: str) -> None:
+    """Remove a database if it is there; whoever uses it is disconnected."""
+    drop = psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(psycopg.sql.Identifier(name))
     with psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(
-            psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(psycopg.sql.Identifier(name))
-        )
+        connection.execute(drop)
+
+
+def recreate_database(cluster: Cluster, name: str) -> None:
+    """An empty database of this name; whatever it held is gone."""
+    drop_database(cluster, name)
     create_database(cluster, name)
 
 

@@ -121,6 +121,7 @@ def defer(
         return
     try:
         with tx.begin_nested():  # the refused insert must not end the caller's transaction
+            tx.connection()  # the savepoint is only set when the session is used, and the queue goes past it
             deferrer.defer(**arguments)
     except procrastinate.exceptions.AlreadyEnqueued:
         log.debug("job.already_waiting", job=name, key=once)

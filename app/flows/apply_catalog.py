@@ -24,6 +24,7 @@ from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.ids import new_id
 from app.core.money import Money
+from app.flows import schedule  # noqa: F401 -- every flow, because each declares its policies
 
 _PLAN_FIELDS = (
     "name", "kind", "family", "tagline", "position", "sales_only", "tax_code", "license_sku", "min_seats", "max_seats",

@@ -19,7 +19,7 @@ from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.money import Money
 from app.entitlements import service as entitlements
-from app.flows import reminders
+from app.flows import provisioning, reminders
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
@@ -38,6 +38,8 @@ from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from app.subscriptions.periods import MONTHS, Period, term
 from app.subscriptions.service import LineBought
+from app.surveys import service as surveys
+from app.surveys.models import SurveyKind
 from app.tax import service as tax
 from app.tax.determination import Determination
 
@@ -162,12 +164,30 @@ def _license(scene: _Scene, subscription: Subscription, period: Period) -> Licen
 
 
 def _invite_to_survey(scene: _Scene) -> None:
-    """Always recorded (R-NPS-1)."""
+    """Always recorded, asked or suppressed with a reason (R-NPS-1)."""
+    order, buyer = scene.order, scene.preview.inputs["buyer"]
+    seats = scene.lines[0].quantity
+    surveys.invite(
+        scene.tx, scene.ports.secrets, kind=SurveyKind(str(order.kind)), order_id=order.id,
+        account_id=order.account_id, email=order.buyer_email, person_name=order.buyer_name,
+        segment={
+            "plan": scene.plan.sku, "country": buyer["country"], "route": str(order.route),
+            "seats": _seats_band(seats), "interval": scene.preview.inputs["interval"],
+        },
+        locale=buyer["locale"], country=buyer["country"], test=order.test, now=scene.now,
+    )  # fmt: skip
+
+
+def _seats_band(seats: int) -> str:
+    return next(
+        band for most, band in ((25, "1-25"), (100, "26-100"), (500, "101-500"), (10**9, "over 500")) if seats <= most
+    )
 
 
 def _provision(scene: _Scene, subscription: Subscription, license_: License) -> None:
-    if scene.plan.family is not Family.CLOUD:
-        return
+    """A cloud plan gets its workspace, and a renewed one its new license."""
+    if scene.plan.family is Family.CLOUD:
+        provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
 
 
 def _invoice(scene: _Scene, subscription: Subscription, period: Period) -> Invoice:

@@ -23,7 +23,6 @@ from app.documents.mail_shapes import (
 from app.documents.render_mail import render_mail
 from app.documents.shapes import Span
 from app.flows.ports import Ports
-from app.flows.purchase import ORDER_TOKEN
 from app.invoices import service as invoices
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, Preview
@@ -76,7 +75,7 @@ def order_completed(ports: Ports, *, order_id: str) -> None:
 
 
 def _page(ports: Ports, order: Order) -> str:
-    return ports.link(f"/orders/{ports.secrets.sign_token(ORDER_TOKEN, order.id)}")
+    return ports.link(f"/orders/{ports.secrets.sign_token(orders.TOKEN, order.id)}")
 
 
 def _receipt(tx: Tx, ports: Ports, order: Order) -> PurchaseReceipt:

@@ -39,7 +39,7 @@ PAYMENT_HOURS: Final = policy.declare(
 # A provider's page lives in real time and may not outlive the order by much.
 _CHECKOUT_LIVES: Final = timedelta(hours=23)
 _ASK_AFTER: Final = timedelta(minutes=10)
-ORDER_TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key
+ORDER_TOKEN: Final = orders.TOKEN
 _REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
                     ("city", "city"), ("postcode", "postcode"))  # fmt: skip
 

@@ -4,8 +4,14 @@ import asyncio
 
 from app.core import idempotency, jobs
 from app.core.clock import transport_now
-from app.flows import notify, provisioning, tick  # noqa: F401 -- importing them registers their jobs
-from app.flows import sign_in  # noqa: F401 -- registers its jobs
+from app.flows import (  # noqa: F401 -- importing the flows registers their jobs and declares their policies
+    deliver,
+    notify,
+    provisioning,
+    sign_in,
+    survey,
+    tick,
+)
 from app.flows.ports import Ports
 
 

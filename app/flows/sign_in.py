@@ -9,21 +9,21 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy import select
-from sqlmodel import col
 
 from app.accounts import members, sessions, sign_in, staff
+from app.accounts import service as accounts
 from app.accounts.addresses import normal_email
 from app.accounts.errors import TooManyTries
-from app.accounts.models import Audience, LegalEntity, SignInLink, WebSession
+from app.accounts.models import Audience, SignInLink, WebSession
 from app.accounts.sessions import Caller
 from app.accounts.sign_in import LIVES, Standing
 from app.core import audit, jobs
 from app.core.clock import transport_now
 from app.core.db import Tx
+from app.core.errors import Unavailable
 from app.core.security import allow, forget_windows
-from app.documents.mail_shapes import Mail, MailName, SignIn, Vendor
-from app.documents.render_mail import render_mail
+from app.documents.mail_shapes import MailName, SignIn, Vendor
+from app.flows import notify
 from app.flows.ports import Ports
 
 log = structlog.get_logger()
@@ -76,38 +76,27 @@ def send(ports: Ports, link_id: str) -> None:
         link = tx.get(SignInLink, link_id)
         if link is None or link.used_at is not None or link.expires_at <= transport_now():
             return  # too late to be of use
-        mail = _mail(tx, ports, link)
-    if mail is not None:
-        ports.mailer.send(
-            to=link.email, subject=mail.subject, text=mail.text, html=mail.html, message_id=f"sign-in-{link.id}",
-            headers={"Auto-Submitted": "auto-generated"},
-        )  # fmt: skip
-
-
-def _mail(tx: Tx, ports: Ports, link: SignInLink) -> Mail | None:
-    person = _person(tx, link.audience, link.email)
-    if person is None:
-        log.info("sign_in.nobody", audience=link.audience)
-        return None
-    token = sign_in.token_of(ports.secrets, link.id)
+        person = _person(tx, link.audience, link.email)
+        if person is None:
+            log.info("sign_in.nobody", audience=link.audience)
+            return
+        sender = _sender(tx, ports)
+    path = f"{_PATHS[link.audience]}/{sign_in.token_of(ports.secrets, link.id)}"
     data = SignIn(
-        vendor=_vendor(tx, ports), person_name=person.name, sign_in_url=ports.link(f"{_PATHS[link.audience]}/{token}"),
+        vendor=sender, person_name=person.name, sign_in_url=ports.link(path),
         code=sign_in.code_of(ports.secrets, link.id), valid_minutes=int(LIVES.total_seconds()) // 60,
     )  # fmt: skip
-    return render_mail(MailName.SIGN_IN, data, person.locale)
+    notify.send(
+        ports, MailName.SIGN_IN, data, to=link.email, locale=person.locale, message_id=f"sign-in-{link.id}"
+    )  # fmt: skip
 
 
-def _vendor(tx: Tx, ports: Ports) -> Vendor:
-    """Who writes; before a legal entity is entered, the vendor's name has to do."""
-    entity = tx.execute(select(LegalEntity).order_by(col(LegalEntity.id)).limit(1)).scalar_one_or_none()
-    if entity is None:
+def _sender(tx: Tx, ports: Ports) -> Vendor:
+    """The seller; staff come in before a catalog says who that is, and then the vendor's name has to do."""
+    try:
+        return notify.vendor(ports, accounts.seller(tx))
+    except Unavailable:
         return Vendor(name=ports.vendor_name, legal_lines=(), support_email="", test_mode=ports.test_mode)
-    return Vendor(
-        name=ports.vendor_name,
-        legal_lines=(entity.name, f"{entity.line1}, {entity.postcode} {entity.city}, {entity.country}"),
-        support_email=entity.email,
-        test_mode=ports.test_mode,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core import jobs
-from app.flows import purchase, reminders, renewal
+from app.flows import provisioning, purchase, reminders, renewal, survey
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.subscriptions import service as subscriptions
+from app.workspaces import service as workspaces
 
 LONGEST_WALK: Final = timedelta(days=3660)
 
@@ -25,14 +26,23 @@ def tick_now(ports: Ports) -> None:
 
 def tick(ports: Ports) -> int:
     """Find what is due and defer it; returns how much was found. Safe to call at any time and from many places."""
-    return purchase.expire_overdue(ports) + renewal.send_due_reminders(ports) + renewal.enqueue_due(ports)
+    return (
+        purchase.expire_overdue(ports)
+        + renewal.send_due_reminders(ports)
+        + renewal.enqueue_due(ports)
+        + survey.enqueue_due(ports)
+        + provisioning.delete_due(ports)
+    )
 
 
 def next_due(ports: Ports, after: datetime) -> datetime | None:
     """The first instant after `after` at which something is due, as things stand now."""
     with ports.db.transaction() as tx:
-        found = (orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after))
-    return min((at for at in found if at is not None), default=None)
+        found = (
+            orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after),
+            survey.next_due(tx, after), workspaces.next_deletion_at(tx),
+        )  # fmt: skip
+    return min((at for at in found if at is not None and at > after), default=None)
 
 
 def walk(ports: Ports, to: datetime, *, set_clock: Callable[[datetime], None], settle: Callable[[], None]) -> int:

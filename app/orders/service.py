@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlmodel import col
@@ -16,6 +16,8 @@ from app.core.money import Money, total
 from app.core.states import require_move
 from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
 from app.orders.routing import Routing
+
+TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key: whoever holds the link sees the order
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,8 +160,8 @@ def complete(
         return task, False
     if task.kind is TaskKind.CREATE and not url:
         raise Invalid("Say where the new workspace answers.", param="url")
-    task.state, task.lease_until, task.finished_at, task.progress = TaskState.DONE, None, now, 100
-    task.failure_reason = None
+    task.progress, task.failure_reason = 100, None
+    _close(task, TaskState.DONE, now)
     workspace.progress, workspace.message, workspace.failure_reason = 100, "", None
     workspace.url = url or workspace.url
     workspace.running_version = version or workspace.running_version
@@ -203,13 +203,20 @@ def fail(
 
 
 def _give_up(tx: Tx, task: ProvisioningTask, workspace: Workspace, reason: str, now: datetime) -> None:
-    task.state, task.lease_until, task.failure_reason, task.finished_at = TaskState.FAILED, None, reason, now
+    task.failure_reason = reason
+    _close(task, TaskState.FAILED, now)
     workspace.failure_reason, workspace.message = reason, ""
     move(tx, workspace, STEPS[task.kind].failed, "workspace.failed", now=now,
          task=task.id, kind=str(task.kind), reason=reason, attempts=task.attempts)  # fmt: skip
     # The same step at once would only fail again; another wish or configuration is worth a try.
     if workspace.desired is Desired.DELETED or workspace.generation > task.generation:
         reconcile(tx, workspace, now)
+
+
+def _close(task: ProvisioningTask, state: TaskState, now: datetime) -> None:
+    """A finished task keeps what was asked for, but not the license: the workspace has the newest."""
+    task.state, task.lease_until, task.finished_at = state, None, now
+    task.payload = {**task.payload, "license_file": None}
 
 
 def _extend(task: ProvisioningTask, real_now: datetime) -> ProvisioningTask:

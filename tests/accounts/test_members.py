@@ -133,7 +133,7 @@ def test_removal_and_another_role_end_the_sessions_for_that_account_alone(world:
 def test_every_change_of_people_is_in_the_account_s_chain(world: World) -> None:
     with world.db.transaction() as tx:
         account = make_account(tx)
-        members.begin_ownership(tx, account.id, email="first@engines.example", name="First", now=NOW)
+        make_member(tx, account=account)
         ada = make_member(tx, account=account, role=Role.VIEWER)
         members.change_role(tx, account.id, ada.id, Role.BUYER, by=OWNER, now=NOW)
         members.remove(tx, account.id, ada.id, by=OWNER, now=NOW)

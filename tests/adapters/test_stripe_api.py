@@ -9,8 +9,9 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
-from app.adapters.sandbox import SandboxInProduction, refuse_in_production
+from app.adapters.sandbox import SandboxInProduction, refuse_in_production, switches
 from app.adapters.sandbox.answers import Refused
 from app.adapters.sandbox.models import SandboxIdempotency
 from app.adapters.sandbox.params import decode
@@ -18,11 +19,13 @@ from app.adapters.sandbox.payments import SandboxPayments
 from app.adapters.sandbox.signature import sign, webhook_secret
 from app.adapters.stripe.amounts import from_stripe, to_stripe
 from app.adapters.stripe.payments import StripePayments
+from app.config import Settings
 from app.core.clock import FixedClock, transport_now
 from app.core.ids import new_id
 from app.core.money import Money
 from app.payments.errors import AmountMismatch, ForgedEvent, PaymentRefused, PaymentUnavailable
-from app.payments.provider import CheckoutRequest
+from app.payments.provider import CheckoutRequest, Outcome
+from app.wiring import wire
 from tests.paying import pay
 from tests.world import World
 
@@ -222,6 +225,26 @@ def test_a_provider_that_is_not_there_is_unavailable() -> None:
     nowhere = StripePayments(api_key="sk_test_x", webhook_secret="whsec_x", api_base="http://127.0.0.1:9")
     with pytest.raises(PaymentUnavailable):
         nowhere.report("cs_test_1")
+
+
+def test_an_installation_can_pay_through_the_sdk_and_believe_the_sandboxs_events(world: World) -> None:
+    settings = Settings(
+        env="test",
+        base_url=world.url,
+        payments="stripe",
+        stripe_secret_key=SecretStr("sk_test_any"),
+        stripe_webhook_secret=SecretStr("whsec_of_stripe"),
+        stripe_api_base=f"{world.url}/sandbox/stripe",
+        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its plugin does not say so
+    )
+    ports = wire(settings, world.db.engine.url.render_as_string(hide_password=False)).ports
+    switches.flip(world.db, target_url=f"{world.url}/sandbox/hooks/sdk")
+    pay(world.browser(), ports.payments.start_checkout(checkout_request(world)).url)
+    world.work()
+    arrived = world.browser().get("/sandbox/hooks/sdk").json()[-1]
+    event = ports.payments.verify_event(arrived["body"].encode(), arrived["headers"]["stripe-signature"])
+    assert ports.payments.report(str(event.payment_ref)).outcome is Outcome.SUCCEEDED
+    ports.db.dispose()
 
 
 # --- amounts

@@ -211,7 +211,7 @@ def test_at_the_threshold_the_order_goes_to_sales_and_nothing_can_be_paid(world:
 
 def test_an_unclear_tax_holds_the_order_until_somebody_looked(world: World) -> None:
     where = {"country": "US", "region": "NY", "postcode": "14201", "city": "Buffalo", "email": "ny@example.com"}
-    preview = shop.offer(world, currency="USD", vat=None, **where)
+    preview = shop.offer(world, currency="USD", vat=None, sku="professional", interval="year", seats=25, **where)
     assert preview.route is Route.REVIEW
     started = shop.order(world, preview)
     assert (started.state, started.payment_url) == (OrderState.HELD, None)

@@ -303,6 +303,17 @@ def test_only_keys_of_the_vendor_with_the_scope_may_do_the_work(world: World, ma
             assert code(client.post(f"{TASKS}/{new_id('tsk')}/{what}", json=sent)) == expected
 
 
+def test_a_finished_task_keeps_no_license(world: World, make: Make) -> None:
+    workspace_id = make.workspace()
+    worker = make.provisioner()
+    task = claim(worker)
+    complete(worker, task)
+    with world.db.transaction() as tx:
+        payload = tx.get_one(ProvisioningTask, task["id"]).payload
+    assert payload == task["payload"] | {"license_file": None}
+    assert make.read(workspace_id).license_file == "first license"
+
+
 def test_a_task_that_does_not_exist_is_not_found(make: Make) -> None:
     worker = make.provisioner()
     for task_id in (new_id("tsk"), "tsk_1", new_id("wsp"), "..%2f"):

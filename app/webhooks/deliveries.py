@@ -1,0 +1,290 @@
+"""Deliveries: which event goes where, how often it is tried, and what can be sent again (R-PRV-4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, delete, exists, false, func, or_, select, true
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from app.core import policy
+from app.core.db import Tx
+from app.core.events import Event
+from app.core.ids import new_id, require_form
+from app.core.jobs import Retry
+from app.core.security import Secrets
+from app.webhooks import chat, service, signing
+from app.webhooks.errors import DeliveryNotFound, EndpointDisabled
+from app.webhooks.models import DeliveryState, EndpointKind, EventPosition, WebhookDelivery, WebhookEndpoint
+from app.webhooks.provider import Reply
+
+# 5 s, 20 s, 80 s, 5 min, 21 min, 85 min, 5.7 h, then every 12 h: 14 tries over 79.6 hours.
+RETRY: Final = Retry(attempts=14, first=5, factor=4, cap=12 * 3600)
+KEPT_DAYS: Final = policy.declare(
+    policy.Policy(
+        "webhook_replay_days", 90, policy.whole_number(minimum=7), "Days for which events can be sent to webhooks again"
+    )
+)
+MOST_AT_ONCE: Final = 1000
+# How many of the newest events are searched for lost ones; all of them would be a walk over years.
+_LOOKED_BACK: Final = 100_000
+# One transaction at a time numbers events, so that the numbers become visible in their order.
+_NUMBERING: Final = "event_position"
+
+
+def fan_out(tx: Tx, event_id: str, now: datetime) -> Sequence[str]:
+    """Give the event its position and a delivery for each endpoint that wants it; returns the new deliveries' ids.
+
+    Run twice, it adds nothing. `now` is real time.
+    """
+    event = tx.get_one(Event, event_id)
+    rows = [_delivery(endpoint.id, event.id, now) for endpoint in _listening(tx, event)]
+    made: Sequence[str] = []
+    if rows:
+        statement = insert(WebhookDelivery).on_conflict_do_nothing(index_elements=["endpoint_id", "event_id"])
+        made = tx.execute(statement.returning(col(WebhookDelivery.id)), rows).scalars().all()
+    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(_NUMBERING, 0))))
+    tx.execute(
+        insert(EventPosition)
+        .values(event_id=event.id, account_id=event.account_id, published_at=now)
+        .on_conflict_do_nothing(index_elements=["event_id"])
+    )
+    return made
+
+
+def _delivery(endpoint_id: str, event_id: str, now: datetime) -> dict[str, object]:
+    return {
+        "id": new_id("whd"), "endpoint_id": endpoint_id, "event_id": event_id, "state": DeliveryState.PENDING,
+        "attempts": 0, "created_at": now, "next_attempt_at": now,
+    }  # fmt: skip
+
+
+def _listening(tx: Tx, event: Event) -> list[WebhookEndpoint]:
+    """An account's endpoint hears of that account only; the vendor's hear everything."""
+    owner = col(WebhookEndpoint.account_id)
+    enabled = tx.execute(
+        select(WebhookEndpoint)
+        .where(col(WebhookEndpoint.disabled_at).is_(None), or_(owner.is_(None), owner == event.account_id))
+        .with_for_update(key_share=True, read=True)  # none of them may be removed before we commit
+    ).scalars()
+    return [each for each in enabled if service.wants(each.event_types, event.type)]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Everything one try needs, so that it can leave without a transaction."""
+
+    url: str
+    body: bytes
+    headers: dict[str, str]
+
+
+def pack(tx: Tx, secrets: Secrets, delivery_id: str, attempt: int, *, base_url: str, now: datetime) -> Parcel | None:
+    """The parcel of try number `attempt` (from 0), or None if that try is over, or the endpoint is no longer there.
+
+    `now` is real time: it is what receivers compare with their own clock.
+    """
+    found = _waiting(tx, delivery_id, attempt)
+    if found is None:
+        return None
+    delivery, endpoint = found
+    if endpoint.disabled_at is not None:
+        _give_up(delivery, f"The endpoint is disabled: {endpoint.disabled_reason}.")
+        return None
+    event = tx.get_one(Event, delivery.event_id)
+    return wrap(secrets, endpoint, event.id, event, base_url=base_url, now=now)
+
+
+def wrap(
+    secrets: Secrets, endpoint: WebhookEndpoint, message_id: str, event: Event, *, base_url: str, now: datetime
+) -> Parcel:
+    url = service.url_of(secrets, endpoint)
+    if endpoint.kind is EndpointKind.MATTERMOST:
+        content = chat.payload(event.type, event.object_id, event.data, base_url=base_url)
+        return Parcel(url, content, {"content-type": "application/json", "user-agent": "BLP-Webhooks/1"})
+    content = signing.message(event)
+    signers = service.signing_secrets(secrets, endpoint, now)
+    return Parcel(url, content, signing.headers(signers, message_id, now, content))
+
+
+def settle(tx: Tx, delivery_id: str, attempt: int, reply: Reply, now: datetime) -> datetime | None:
+    """Record what became of a try; returns when to try again, or None. `now` is real time.
+
+    410 disables the endpoint; the last try makes the delivery a dead letter, which stays until it is replayed.
+    """
+    found = _waiting(tx, delivery_id, attempt)
+    if found is None:
+        return None
+    delivery, endpoint = found
+    delivery.attempts += 1
+    delivery.last_status, delivery.last_error = reply.status, reply.error
+    if reply.status is not None and HTTPStatus(200) <= reply.status < 300:
+        delivery.state, delivery.delivered_at, delivery.next_attempt_at = DeliveryState.DELIVERED, now, None
+        return None
+    if reply.status == HTTPStatus.GONE:
+        service.disable_gone(tx, endpoint, now)
+        _give_up(delivery, "It answered 410 Gone, so the endpoint was disabled.")
+        return None
+    wait = RETRY.wait_after(delivery.attempts)
+    if wait is None:
+        _give_up(delivery, reply.error or f"It answered {reply.status} at every try.")
+        return None
+    delivery.next_attempt_at = now + timedelta(seconds=wait)
+    return delivery.next_attempt_at
+
+
+def _waiting(tx: Tx, delivery_id: str, attempt: int) -> tuple[WebhookDelivery, WebhookEndpoint] | None:
+    """The delivery, locked, if exactly this try is the next one: a job that came twice or too late finds nothing."""
+    delivery = tx.get(WebhookDelivery, delivery_id, with_for_update=True, populate_existing=True)
+    if delivery is None or delivery.state is not DeliveryState.PENDING or delivery.attempts != attempt:
+        return None
+    return delivery, tx.get_one(WebhookEndpoint, delivery.endpoint_id)
+
+
+def _give_up(delivery: WebhookDelivery, why: str) -> None:
+    delivery.state, delivery.next_attempt_at, delivery.last_error = DeliveryState.DEAD, None, why
+
+
+# --- Sending again ----------------------------------------------------------------------------------------------
+
+
+def replay_one(tx: Tx, endpoint: WebhookEndpoint, event_id: str, now: datetime) -> Sequence[str]:
+    """Send one event to this endpoint again, whatever became of it before; returns the ids to deliver.
+
+    Raises DeliveryNotFound for an event that this endpoint may not see or that is too old, EndpointDisabled.
+    """
+    _require_enabled(endpoint)
+    found = tx.execute(
+        select(col(EventPosition.event_id)).where(
+            col(EventPosition.event_id) == require_form("evt", event_id), *_visible(tx, endpoint, now)
+        )
+    ).scalar_one_or_none()
+    if found is None:
+        raise DeliveryNotFound("There is no such event that can be sent here again.", param="event_id")
+    return _begin_again(tx, endpoint, [found], now)
+
+
+def replay_range(
+    tx: Tx, endpoint: WebhookEndpoint, *, since: datetime, until: datetime, after: int, include_delivered: bool,
+    now: datetime,
+) -> tuple[Sequence[str], int | None]:  # fmt: skip
+    """Send again what happened in `[since, until)` of business time and did not arrive, in the order it became visible.
+
+    At most 1,000 at a time: returns the ids to deliver, and the `after` of the next call or None at the end.
+    What is still being tried is left alone. Raises EndpointDisabled.
+    """
+    _require_enabled(endpoint)
+    sent = exists().where(
+        col(WebhookDelivery.endpoint_id) == endpoint.id,
+        col(WebhookDelivery.event_id) == col(Event.id),
+        col(WebhookDelivery.state).in_(
+            [DeliveryState.PENDING] if include_delivered else [DeliveryState.PENDING, DeliveryState.DELIVERED]
+        ),
+    )
+    rows = tx.execute(
+        select(col(EventPosition.position), col(Event.id))
+        .join(Event, col(Event.id) == col(EventPosition.event_id))
+        .where(
+            col(EventPosition.position) > after,
+            col(Event.occurred_at) >= since,
+            col(Event.occurred_at) < until,
+            _matching(endpoint.event_types),
+            *_visible(tx, endpoint, now),
+            ~sent,
+        )
+        .order_by(col(EventPosition.position))
+        .limit(MOST_AT_ONCE + 1)
+    ).all()
+    batch = rows[:MOST_AT_ONCE]
+    more = int(batch[-1][0] or 0) if len(rows) > MOST_AT_ONCE else None
+    return _begin_again(tx, endpoint, [row[1] for row in batch], now), more
+
+
+def _begin_again(tx: Tx, endpoint: WebhookEndpoint, event_ids: Sequence[str], now: datetime) -> Sequence[str]:
+    if not event_ids:
+        return []
+    statement = insert(WebhookDelivery)
+    again = statement.on_conflict_do_update(
+        index_elements=["endpoint_id", "event_id"],
+        set_={"state": DeliveryState.PENDING, "attempts": 0, "next_attempt_at": now, "delivered_at": None},
+    )
+    rows = [_delivery(endpoint.id, event_id, now) for event_id in event_ids]
+    return tx.execute(again.returning(col(WebhookDelivery.id)), rows).scalars().all()
+
+
+def _require_enabled(endpoint: WebhookEndpoint) -> None:
+    if endpoint.disabled_at is not None:
+        raise EndpointDisabled("Enable the endpoint first; then replay what it missed.")
+
+
+def _visible(tx: Tx, endpoint: WebhookEndpoint, now: datetime) -> list[ColumnElement[bool]]:
+    recent = col(EventPosition.published_at) >= now - timedelta(days=policy.get(tx, KEPT_DAYS, now))
+    if endpoint.account_id is None:
+        return [recent]
+    return [recent, col(EventPosition.account_id) == endpoint.account_id]
+
+
+def _matching(patterns: Sequence[str]) -> ColumnElement[bool]:
+    """The same as `service.wants`, for the database."""
+    kind = col(Event.type)
+    each = [
+        true() if one == "*" else kind.startswith(one[:-1], autoescape=True) if one.endswith(".*") else kind == one
+        for one in patterns
+    ]
+    return or_(false(), *each)
+
+
+# --- What must not be lost --------------------------------------------------------------------------------------
+
+
+def unnumbered(tx: Tx, *, limit: int = MOST_AT_ONCE) -> Sequence[str]:
+    """Events whose fan-out has not run: its job is late, or was lost. In the order of their recording."""
+    numbered = exists().where(col(EventPosition.event_id) == col(Event.id))
+    newest = select(func.coalesce(func.max(col(Event.sequence)), 0)).scalar_subquery()
+    query = (
+        select(col(Event.id))
+        .where(~numbered, col(Event.sequence) > newest - _LOOKED_BACK)
+        .order_by(col(Event.sequence))
+        .limit(limit)
+    )
+    return tx.execute(query).scalars().all()
+
+
+def overdue(tx: Tx, before: datetime, *, limit: int = MOST_AT_ONCE) -> Sequence[tuple[str, int]]:
+    """Deliveries whose next try should have begun before that moment of real time, with its number."""
+    rows = tx.execute(
+        select(col(WebhookDelivery.id), col(WebhookDelivery.attempts))
+        .where(and_(col(WebhookDelivery.state) == DeliveryState.PENDING, col(WebhookDelivery.next_attempt_at) < before))
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def forget_old(tx: Tx, now: datetime) -> int:
+    """Drop the log of deliveries that arrived and can no longer be replayed; returns how many. Dead letters stay."""
+    before = now - timedelta(days=policy.get(tx, KEPT_DAYS, now))
+    gone = tx.execute(
+        delete(WebhookDelivery)
+        .where(col(WebhookDelivery.state) == DeliveryState.DELIVERED, col(WebhookDelivery.delivered_at) < before)
+        .returning(col(WebhookDelivery.id))
+    )
+    return len(gone.all())
+
+
+def published(
+    tx: Tx, *, after: int, limit: int, account_id: str | None, event_types: Sequence[str] = ("*",)
+) -> Sequence[tuple[int, Event]]:
+    """Events in the order in which they became visible, from behind position `after`; an account's key sees its own."""
+    query = (
+        select(col(EventPosition.position), Event)
+        .join(Event, col(Event.id) == col(EventPosition.event_id))
+        .where(col(EventPosition.position) > after, _matching(event_types))
+        .order_by(col(EventPosition.position))
+        .limit(limit)
+    )
+    if account_id is not None:
+        query = query.where(col(EventPosition.account_id) == account_id)
+    return [(row[0] or 0, row[1]) for row in tx.execute(query)]
