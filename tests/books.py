@@ -59,17 +59,19 @@ def order(tx: Tx, account: Account, net: Money, tax: Money, now: datetime, *, tr
     determination = TaxDetermination(
         id=new_id("txd"), treatment=treatment, result={}, request={}, inputs_hash="", data_version="", determined_at=now
     )
-    figures = {"net_minor": net.minor, "tax_minor": tax.minor, "total_minor": (net + tax).minor}
+    total = net + tax
     preview = Preview(
         id=new_id("prv"), kind=OrderKind.PURCHASE, account_id=account.id, legal_entity_id=entity.id,
-        currency=net.currency, inputs={}, inputs_hash="", lines=[], tax_determination_id=determination.id,
-        route=Route.AUTOMATIC, reasons=[], created_at=now, expires_at=now + timedelta(days=1), **figures,
+        currency=net.currency, inputs={}, inputs_hash="", lines=[], net_minor=net.minor, tax_minor=tax.minor,
+        total_minor=total.minor, tax_determination_id=determination.id, route=Route.AUTOMATIC, reasons=[],
+        created_at=now, expires_at=now + timedelta(days=1),
     )  # fmt: skip
     placed = Order(
         id=new_id("ord"), kind=OrderKind.PURCHASE, preview_id=preview.id, account_id=account.id,
         legal_entity_id=entity.id, state=OrderState.COMPLETED, route=Route.AUTOMATIC, reasons=[],
-        currency=net.currency, tax_determination_id=determination.id, buyer_name="Pat Buyer",
-        buyer_email="pat@buyer.example", test=True, created_at=now, completed_at=now, **figures,
+        currency=net.currency, net_minor=net.minor, tax_minor=tax.minor, total_minor=total.minor,
+        tax_determination_id=determination.id, buyer_name="Pat Buyer", buyer_email="pat@buyer.example", test=True,
+        created_at=now, completed_at=now,
     )  # fmt: skip
     for row in (determination, preview, placed):
         tx.add(row)

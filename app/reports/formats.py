@@ -21,8 +21,8 @@ _CHUNK_BYTES: Final = 64 * 1024
 # S33: a spreadsheet runs a cell that begins with one of these, blanks before it notwithstanding. The signs stand here
 # with every character that compatibility normalization (NFKC) turns into one of them.
 _SIGNS: Final = (
-    "=+@" + "\uff1d\ufe66\u207c\u208c" + "\uff0b\ufe62\u207a\u208a\ufb29" + "\uff20\ufe6b" + "\uff0d\ufe63" + "-"
-)
+    "=\uff1d\ufe66\u207c\u208c\u2a75\u2a76" "+\uff0b\ufe62\u207a\u208a\ufb29" "@\uff20\ufe6b" "\uff0d\ufe63-"
+)  # fmt: skip
 _BLANKS: Final = (
     "\x01-\x20\x7f-\xa0\u00ad\u034f\u061c\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 )  # fmt: skip

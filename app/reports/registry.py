@@ -1,6 +1,6 @@
 """Every report by name, and what can be had of it: the file, its manifest, both at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -32,15 +32,15 @@ def find(name: str) -> Report:
     return report
 
 
-def run(db: Database, name: str, period: Period, as_of: AsOf, file_format: Format) -> Iterator[bytes]:
+def run(db: Database, name: str, period: Period, as_of: AsOf, file_format: Format) -> Generator[bytes, None, None]:
     """The file in pieces, all from one snapshot; asked again with the same knowledge it has the same bytes (R-FIN-3).
 
-    Raises NotFound at once for an unknown name. Close the iterator if you do not read it to its end.
+    Raises NotFound at once for an unknown name. Close it if you do not read it to its end.
     """
     return _stream(db, find(name), Scope(period, as_of), file_format)
 
 
-def _stream(db: Database, report: Report, scope: Scope, fmt: Format) -> Iterator[bytes]:
+def _stream(db: Database, report: Report, scope: Scope, fmt: Format) -> Generator[bytes, None, None]:
     with snapshot(db) as tx:
         yield from formats.stream(driver_connection(tx), report, scope, fmt)
 

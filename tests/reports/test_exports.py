@@ -3,9 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from hashlib import sha256
 
 import pytest
@@ -41,7 +41,7 @@ class Books:
 
 
 @pytest.fixture
-def small(world: World) -> Iterator[Books]:
+def small(world: World) -> Books:
     with world.db.transaction() as tx:
         at = datetime(2027, 1, 5, 12, tzinfo=UTC)
         berlin = books.draft(
@@ -129,16 +129,17 @@ def test_the_journal_lists_every_posting_and_balances(small: Books) -> None:
     assert {row["period"] for row in rows} == {"2027-01"}
     for each in ("EUR", "USD", "JPY"):
         of_currency = [row for row in rows if row["currency"] == each]
-        assert sum(float(row["debit"]) for row in of_currency) == sum(float(row["credit"]) for row in of_currency) > 0
+        debits, credits_ = (sum(Decimal(row[side]) for row in of_currency) for side in ("debit", "credit"))
+        assert debits == credits_ > 0
 
 
-@pytest.mark.parametrize("name", registry.names())
-@pytest.mark.parametrize("fmt", list(Format))
-def test_asking_twice_gives_the_same_bytes(small: Books, name: str, fmt: Format) -> None:
-    assert small.read(name, fmt) == small.read(name, fmt) != b""
-    assert registry.write(small.world.db, name, JANUARY, None, fmt) == registry.write(
-        small.world.db, name, JANUARY, None, fmt
-    )
+def test_asking_twice_gives_the_same_bytes(small: Books) -> None:
+    for name in registry.names():
+        for fmt in Format:
+            assert small.read(name, fmt) == small.read(name, fmt) != b""
+            manifest = registry.write(small.world.db, name, JANUARY, None, fmt)
+            assert manifest == registry.write(small.world.db, name, JANUARY, None, fmt)
+            assert manifest["sha256"] == sha256(small.read(name, fmt)).hexdigest()
 
 
 def test_bytes_do_not_depend_on_the_time_zone_or_date_style_of_the_session(small: Books) -> None:
@@ -217,7 +218,7 @@ def test_leaving_a_download_in_the_middle_gives_the_connection_back(small: Books
     for _ in range(small.world.settings.pool_size + 2):
         stream = registry.run(small.world.db, "invoice_register", JANUARY, None, Format.CSV)
         next(stream)
-        stream.close()  # type: ignore[attr-defined]  # a generator behind its Iterator
+        stream.close()
     assert small.read("invoice_register")
 
 
@@ -242,7 +243,10 @@ def test_a_period_cannot_end_before_it_begins() -> None:
     assert refused.value.param == "to"
 
 
-@pytest.mark.parametrize("wrong", ["", "20270131", "2027-02-30", "2027-W05-1", "31.01.2027", "\N{ARABIC-INDIC DIGIT TWO}027-01-31"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "20270131", "2027-02-30", "2027-W05-1", "31.01.2027", "\N{ARABIC-INDIC DIGIT TWO}027-01-31", "2027-1-31"],
+)
 def test_a_date_has_one_spelling(wrong: str) -> None:
     with pytest.raises(Invalid) as refused:
         read_day(wrong, "from")
