@@ -4,7 +4,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
 from app.web import auth, show
-from app.web.api import api_keys, events, provisioning, surveys, webhook_endpoints, workspaces
+from app.web.api import api_keys, events, provisioning, reports, surveys, webhook_endpoints, workspaces
 from app.web.console import sign_in as console_sign_in
 from app.web.inbound import stripe
 from app.web.portal import checkout, orders, pricing, quotes, static
@@ -25,6 +25,7 @@ def include(app: FastAPI) -> None:
     app.include_router(surveys.router)
     app.include_router(webhook_endpoints.router)
     app.include_router(events.router)
+    app.include_router(reports.router)
 
 
 def problem_page(request: Request, answer: JSONResponse) -> Response:
