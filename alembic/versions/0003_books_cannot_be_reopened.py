@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from alembic import op
 
-revision = "1190"
-down_revision = "1180"
+revision = "0003"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
