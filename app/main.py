@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.web import health, problems, routers
+from app.web.api.shapes import operation_id
 from app.web.fast import FastLane, Limits
 from app.web.fast_memory import Memory
 from app.web.middleware import Surround
@@ -30,7 +31,7 @@ def create_app(settings: Settings, wired: Wired) -> FastAPI:
 
     app = FastAPI(
         title="BLP", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url="/openapi.json", generate_unique_id_function=operation_id,
     )  # fmt: skip
     app.state.ports = wired.ports
     problems.install(app, routers.problem_page)

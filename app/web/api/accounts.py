@@ -15,12 +15,12 @@ from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
 from app.entitlements import service as entitlements
 from app.web.api.access import KEYED, key_with, sees, visible
-from app.web.api.shapes import Email, In, JsonRoute, Limit, Line, PageOut, cursor, operation_id
+from app.web.api.shapes import Email, In, JsonRoute, Limit, Line, PageOut, cursor
 from app.web.deps import Now, Tx
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/accounts", tags=["accounts"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/accounts", tags=["accounts"], route_class=JsonRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("accounts:read")]

@@ -19,12 +19,12 @@ from app.flows import papers
 from app.invoices import service
 from app.invoices.models import Invoice, InvoiceState
 from app.web.api.access import KEYED, find, key_with, visible
-from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, operation_id, percent
+from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/invoices", tags=["invoices"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/invoices", tags=["invoices"], route_class=JsonRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("invoices:read")]

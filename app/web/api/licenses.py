@@ -21,19 +21,19 @@ from app.licenses.linter import lint
 from app.licenses.models import License, LicenseState
 from app.web.api import validation
 from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, visible
-from app.web.api.shapes import In, JsonRoute, Limit, Note, PageOut, StrictRoute, cursor, operation_id
+from app.web.api.shapes import In, JsonRoute, Limit, Note, PageOut, StrictRoute, cursor
 from app.web.api.validation import MAX_BODY_BYTES, FindingOut, ValidateIn, ValidationOut
 from app.web.deps import Now, Tx, Wired
 from app.web.fast import BodyTooLarge, NotJson, TooManyRequests
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/licenses", tags=["licenses"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/licenses", tags=["licenses"], route_class=JsonRoute
 )  # fmt: skip
 
 # Checks keep nothing, so there is nothing to repeat.
 checks = APIRouter(
-    prefix="/v1/licenses", tags=["licenses"], route_class=StrictRoute, generate_unique_id_function=operation_id
+    prefix="/v1/licenses", tags=["licenses"], route_class=StrictRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("licenses:read")]

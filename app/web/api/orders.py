@@ -28,12 +28,12 @@ from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, visible
 from app.web.api.previews import named
-from app.web.api.shapes import ID, In, JsonRoute, Limit, Line, MoneyOut, PageOut, ReasonOut, cursor, operation_id
+from app.web.api.shapes import ID, In, JsonRoute, Limit, Line, MoneyOut, PageOut, ReasonOut, cursor
 from app.web.deps import Tx, Wired, client_ip
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/orders", tags=["orders"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/orders", tags=["orders"], route_class=JsonRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("orders:read")]

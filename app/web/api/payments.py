@@ -13,12 +13,12 @@ from app.core import paging
 from app.core.errors import NotFound
 from app.payments.models import Method, Payment
 from app.web.api.access import KEYED, find, key_with, visible
-from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, cursor, operation_id
+from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, cursor
 from app.web.deps import Tx
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/payments", tags=["payments"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/payments", tags=["payments"], route_class=JsonRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("invoices:read")]

@@ -12,12 +12,12 @@ from app.catalog.models import Family, Interval, Plan, PlanKind, Price
 from app.core import ids
 from app.core.clock import local_date
 from app.core.errors import NotFound, Unavailable
-from app.web.api.shapes import JsonRoute, MoneyOut, PageOut, operation_id
+from app.web.api.shapes import JsonRoute, MoneyOut, PageOut
 from app.web.deps import Now, Tx
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/plans", tags=["plans"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/plans", tags=["plans"], route_class=JsonRoute
 )  # fmt: skip
 
 

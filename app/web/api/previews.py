@@ -27,12 +27,12 @@ from app.tax.dataset import load
 from app.tax.determination import Determination, Treatment
 from app.tax.names import country_codes
 from app.web.api.access import KEYLESS, Anyone
-from app.web.api.shapes import Email, In, Line, MoneyOut, ReasonOut, StrictRoute, TaxPartOut, operation_id, percent
+from app.web.api.shapes import Email, In, Line, MoneyOut, ReasonOut, StrictRoute, TaxPartOut, percent
 from app.web.deps import Wired
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/previews", tags=["previews"], route_class=StrictRoute, generate_unique_id_function=operation_id
+    prefix="/v1/previews", tags=["previews"], route_class=StrictRoute
 )  # fmt: skip
 
 _BUYER_FIELDS = frozenset(BuyerDetails.__slots__)

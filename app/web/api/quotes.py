@@ -22,12 +22,12 @@ from app.quotes.models import Quote, QuoteState
 from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, vendor_with, visible
 from app.web.api.orders import PreviewId
 from app.web.api.previews import named
-from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, Note, PageOut, ReasonOut, cursor, operation_id
+from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, Note, PageOut, ReasonOut, cursor
 from app.web.deps import Now, Tx, Wired
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/quotes", tags=["quotes"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/quotes", tags=["quotes"], route_class=JsonRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("orders:read")]

@@ -15,12 +15,12 @@ from app.core.errors import DomainError, Invalid, NotAllowed
 from app.flows import tick
 from app.flows.ports import Ports
 from app.web.api.access import KEYED, key_with, vendor_with
-from app.web.api.shapes import In, JsonRoute, operation_id
+from app.web.api.shapes import In, JsonRoute
 from app.web.deps import Wired
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/sandbox", tags=["sandbox"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/sandbox", tags=["sandbox"], route_class=JsonRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("sandbox:write")]

@@ -39,8 +39,8 @@ def cursor(prefix: str) -> Any:
 
 
 def operation_id(route: APIRoute) -> str:
-    """The function's own name: what client generators call the method."""
-    return route.name
+    """What client generators call the method: the function's name, with its tag where that is one bare word."""
+    return route.name if "_" in route.name or not route.tags else f"{route.name}_{route.tags[0]}"
 
 
 class In(BaseModel):

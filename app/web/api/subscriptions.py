@@ -26,12 +26,12 @@ from app.subscriptions.models import Subscription, SubscriptionLine, Subscriptio
 from app.web.api.access import KEYED, find, key_with, visible
 from app.web.api.orders import AcceptanceIn, OrderOut, PreviewId, check_acceptance, evidence, of_started
 from app.web.api.previews import PreviewOut, facts, named
-from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, cursor, operation_id
+from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, cursor
 from app.web.deps import Now, Tx, Wired
 from app.web.problems import problems
 
 router = APIRouter(
-    prefix="/v1/subscriptions", tags=["subscriptions"], route_class=JsonRoute, generate_unique_id_function=operation_id
+    prefix="/v1/subscriptions", tags=["subscriptions"], route_class=JsonRoute
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("subscriptions:read")]
