@@ -7,7 +7,7 @@ starts, since nobody listens until then.
 from alembic import op
 
 revision = "1050"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

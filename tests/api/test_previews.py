@@ -10,8 +10,6 @@ from tests.world import World
 US_PER_YEAR = 12_000
 
 
-
-
 def test_a_preview_adds_up_and_says_why_the_tax_is_what_it_is(buyer: Buyer) -> None:
     preview = buyer.preview()
     net, tax, total = (preview[name]["amount"] for name in ("net", "tax", "total"))

@@ -17,7 +17,9 @@ def contents(world: World) -> dict[str, str]:
     with world.db.reading() as connection:
         return {
             name: connection.execute(
-                text(f"SELECT count(*) || md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM \"{name}\" t")  # noqa: S608, E501 -- table names of our own metadata
+                text(
+                    f"SELECT count(*) || md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM \"{name}\" t"
+                )  # noqa: S608, E501 -- table names of our own metadata
             ).scalar_one()
             for name in names
         }
