@@ -19,7 +19,7 @@ def contents(world: World) -> dict[str, str]:
             name: connection.execute(
                 text(
                     f"SELECT count(*) || md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM \"{name}\" t"
-                )  # noqa: S608, E501 -- table names of our own metadata
+                )
             ).scalar_one()
             for name in names
         }
@@ -36,13 +36,17 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
         "workspace_id": vendor.post("/v1/workspaces", json={"subscription_id": order["subscription_id"]}).json()["id"],
         "key_id": vendor.get("/v1/api_keys").json()["data"][0]["id"],
     }  # fmt: skip
+    invited = vendor.post("/v1/surveys/invitations", json={"kind": "purchase", "external_ref": "1"}).json()
+    endpoint = vendor.post("/v1/webhook_endpoints", json={"url": f"{world.url}/sandbox/hooks/x"}).json()
+    ids |= {"invitation_id": invited["id"], "token": invited["token"], "endpoint_id": endpoint["id"],
+            "name": "invoice_register", "ending": "csv"}  # fmt: skip
     world.work()
     paths = vendor.get("/openapi.json").json()["paths"]
     readable = [path for path, methods in paths.items() if "get" in methods]
     assert len(readable) > 20
     before = contents(world)
     for path in readable:
-        for method in ("GET", "HEAD"):
-            answer = vendor.request(method, path.format(**ids))
-            assert answer.status_code == (200 if method == "GET" else 405), (method, path, answer.text)
+        query = {"from": "2026-01-01", "to": "2027-01-01"} if "/reports/" in path else {}
+        answer = vendor.get(path.format(**ids), params=query)
+        assert answer.status_code < 400, (path, answer.text)
     assert contents(world) == before

@@ -220,7 +220,7 @@ def test_rotating_the_key_of_answers_is_seen_and_old_answers_stay_verifiable(
 
 
 def test_the_fast_lane_and_the_plain_door_give_the_same_answers(
-    bought: Bought, file: str, key: str, world: World, ask: Callable[..., dict[str, Any]]
+    bought: Bought, file: str, key: str, world: World
 ) -> None:
     """The plain door stands behind the lane; an app whose lane was never opened answers through it."""
     owner = make_key(world, account_id=bought.account)
@@ -315,7 +315,7 @@ def test_a_wrong_api_key_is_told_so_and_a_revoked_one_soon(key: str, world: Worl
     until(lambda: client.post(PATH, json={"key": key}, headers=headers).status_code == 401)
 
 
-def test_no_database_is_told_as_such_and_nothing_is_guessed(bought: Bought, file: str, world: World) -> None:
+def test_no_database_is_told_as_such_and_nothing_is_guessed(file: str, world: World) -> None:
     lifted = world.settings.model_copy(update={"validate_burst": 0})
     with served(create_app(lifted, world.wired)) as url, httpx.Client(base_url=url, trust_env=False) as client:
         assert client.post(PATH, json={"license": file}).status_code == 200
