@@ -480,6 +480,7 @@ def upgrade() -> None:
         sa.Column("booked_on", sa.Date(), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("memo", sa.String(), nullable=False),
+        sa.Column("sealed_in", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_ledger_entry_account_id")),
         sa.ForeignKeyConstraint(["legal_entity_id"], ["legal_entity.id"], name=op.f("fk_ledger_entry_legal_entity_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entry")),

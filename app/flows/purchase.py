@@ -273,7 +273,7 @@ def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentR
     except PaymentRefused as refused:
         return PaymentReport(
             ref=attempt.id, attempt_id=attempt.id, outcome=Outcome.FAILED, amount=amount,
-            failure_code=refused.reason,
+            failure_code=str(refused.extra.get("reason", "refused")),
         )  # fmt: skip
 
 

@@ -62,6 +62,36 @@ _SHAPES: Mapping[str, tuple[str, str]] = {
     "za_vat": (r"4\d{9}", "10 digits that begin with 4"),
 }
 
+# The number a business of a country gives at checkout; members of the Union give eu_vat, places not listed none.
+_ASKED_IN: Mapping[str, str] = {
+    "AE": "ae_trn", "AR": "ar_cuit", "AU": "au_abn", "BH": "bh_vat", "BR": "br_cnpj", "CH": "ch_vat", "CL": "cl_tin",
+    "CO": "co_nit", "CR": "cr_tin", "DO": "do_rcn", "EG": "eg_tin", "GB": "gb_vat", "GE": "ge_vat", "HK": "hk_br",
+    "ID": "id_npwp", "IL": "il_vat", "IM": "gb_vat", "IN": "in_gst", "IS": "is_vat", "JP": "jp_trn", "KE": "ke_pin",
+    "KR": "kr_brn", "KZ": "kz_bin", "LI": "li_vat", "MX": "mx_rfc", "MY": "my_sst", "NG": "ng_tin", "NO": "no_vat",
+    "NZ": "nz_gst", "OM": "om_vat", "PE": "pe_ruc", "PH": "ph_tin", "PY": "py_ruc", "RS": "rs_pib", "SA": "sa_vat",
+    "SG": "sg_gst", "SV": "sv_nit", "TH": "th_vat", "TR": "tr_tin", "TW": "tw_vat", "UA": "ua_vat", "UY": "uy_ruc",
+    "VE": "ve_rif", "VN": "vn_tin", "XI": "gb_vat", "ZA": "za_vat",
+}  # fmt: skip
+# Canada has a number for the federal tax and one for each province's own; their shapes tell them apart.
+_CANADIAN: Mapping[str, str] = {"ca_qst": r"\d{10}TQ\d{4}", "ca_pst_bc": r"PST\d{8}"}
+
+
+def type_for(country: str, value: str = "") -> str | None:
+    """The type of number a business of `country` gives; None where no such number bears on the tax of a sale."""
+    places = load().places
+    code = places.country(country)
+    if code == "CA":
+        compact = _compact(value)
+        return next((kind for kind, shape in _CANADIAN.items() if re.fullmatch(shape, compact)), "ca_gst_hst")
+    if code in _ASKED_IN:
+        return _ASKED_IN[code]
+    return "eu_vat" if places.seat(code) in places.members else None
+
+
+def types() -> tuple[str, ...]:
+    """Every type that can be kept with an account, in the order of their names."""
+    return tuple(sorted({"eu_vat", "ca_gst_hst", *_CANADIAN, *_ASKED_IN.values()}))
+
 
 def check(tax_id_type: str, value: str, country: str) -> FormatCheck:
     """The form of one number given for a buyer in `country` (ISO 3166-1)."""

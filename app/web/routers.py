@@ -4,9 +4,10 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
 from app.web import auth, show
-from app.web.api import api_keys, events, provisioning, surveys, webhook_endpoints, workspaces
+from app.web.api import api_keys, events, provisioning, reports, surveys, webhook_endpoints, workspaces
 from app.web.console import sign_in as console_sign_in
 from app.web.inbound import stripe
+from app.web.portal import checkout, orders, pricing, quotes, static
 from app.web.portal import sign_in as portal_sign_in
 
 
@@ -17,11 +18,14 @@ def include(app: FastAPI) -> None:
     app.include_router(provisioning.router)
     auth.install(app)
     app.include_router(api_keys.router)
-    app.include_router(portal_sign_in.router)
+    for page in (static, pricing, checkout, orders, quotes, portal_sign_in):
+        app.include_router(page.router)
+    app.mount("/static", static.files(), name="static")
     app.include_router(console_sign_in.router)
     app.include_router(surveys.router)
     app.include_router(webhook_endpoints.router)
     app.include_router(events.router)
+    app.include_router(reports.router)
 
 
 def problem_page(request: Request, answer: JSONResponse) -> Response:

@@ -26,7 +26,7 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
         "requested": "Requested", "creating": "Being created", "updating": "Updating", "processing": "Processing",
         "awaiting_payment": "Awaiting payment", "placed": "Placed", "doing": "Running", "todo": "Waiting",
         "invited": "Invited", "unchecked": "Being checked", "bridge": "Bridge license", "scheduled": "Scheduled",
-        "renewal_open": "Renewal open",
+        "renewal_open": "Renewal open", "waking": "Waking up",
     },
     "warn": {
         "past_due": "Payment failed", "lapsed": "In grace", "review": "In review", "held": "Held", "partly_paid":
@@ -36,8 +36,8 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
     },
     "bad": {
         "expired": "Expired", "revoked": "Revoked", "failed": "Failed", "declined": "Declined", "uncollectible":
-        "Uncollectible", "invalid": "Not valid", "create_failed": "Creation failed", "update_failed": "Update failed",
-        "delete_failed": "Deletion failed", "hibernate_failed": "Sleep failed", "wake_failed": "Wake-up failed",
+        "Uncollectible", "invalid": "Not valid", "creation_failed": "Creation failed", "update_failed": "Update failed",
+        "deletion_failed": "Deletion failed",
         "disputed": "Disputed", "rejected": "Rejected",
     },
     "quiet": {

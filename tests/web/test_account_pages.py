@@ -300,7 +300,7 @@ PAGES: dict[str, Page] = {
     ),
     "workspace-failed": replace(
         WORKSPACE,
-        state="create_failed",
+        state="creation_failed",
         problem="The region had no room. We try again by ourselves.",
         history=(Step(label="First try failed", state="failed", at="09:41"),),
     ),

@@ -98,9 +98,9 @@ class AddOn:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckoutView:
-    """`/checkout`. One form; inputs: sku, currency (hidden), seats, term, addon*, coupon, email, full_name, company,
-    tax_id, country, address, city, region, postcode, payment (card|invoice), po_number, invoice_note, accept
-    (tick), preview_id, intent (`preview` recalculates, `place` orders).
+    """`/checkout`. One form; inputs: sku, currency, terms_id (hidden), seats, term, addon*, email, full_name, company,
+    tax_id, country, address, city, region, postcode, payment (card|invoice), po_number, accept (tick), preview_id,
+    intent (`preview` recalculates, `place` orders).
 
     `preview_href` answers the same form by POST with a `PreviewView` fragment. `regions` are the states and
     provinces; an option's value is "US-NY" or "CA-ON", the field shows for those two countries only.
@@ -173,8 +173,9 @@ class LicenseReady:
 class ProgressView:
     """Where an order or workspace stands; also the fragment that `poll_href` answers with.
 
-    While `poll_href` is set the module asks again every two seconds. A fragment with `reload` makes the page
+    While `poll_href` is set the module asks again, ever more slowly. A fragment with `reload` makes the page
     load itself anew, because more than the steps has changed. `percent` is None where nobody can know it.
+    With `ask_href` there is a button that posts there to find out, and the module posts the same form to `poll_href`.
     """
 
     template: ClassVar[str] = "portal/_progress.html"
@@ -182,6 +183,7 @@ class ProgressView:
     percent: int | None = None
     sentence: str = ""
     poll_href: str = ""
+    ask_href: str = ""
     reload: bool = False
 
 
@@ -222,7 +224,10 @@ class OrderView:
 
 @dataclass(frozen=True, kw_only=True)
 class QuoteRequestedView:
-    """After asking for a quote: what was asked, why it is not automatic, and by when an answer comes."""
+    """After asking for a quote: what was asked, why it is not automatic, and by when an answer comes.
+
+    State is requested, declined or withdrawn; `closed_reason` is what was said when it was closed.
+    """
 
     template: ClassVar[str] = "portal/quote_requested.html"
     section: ClassVar[str] = ""
@@ -235,6 +240,8 @@ class QuoteRequestedView:
     reasons: tuple[Reason, ...]
     automatic_href: str = ""
     automatic_sentence: str = ""
+    state: str = "requested"
+    closed_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

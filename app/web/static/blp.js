@@ -1,7 +1,8 @@
 // Enhancement only: every page works without this module.
 //
 //   <form data-live-preview="/url" data-live-target="#id">   posts itself on change, swaps the answer into the target
-//   <div data-poll="/url" data-poll-seconds="2">             replaces itself with the answer until that no longer polls
+//   <div data-poll="/url" data-poll-seconds="2">             replaces itself with the answer until that no longer polls;
+//                                                            posts the <form data-poll-form> inside it, if there is one
 //   <button data-copy="#id" data-copied="Copied">            copies the text of an element
 //
 // A fragment may carry [data-announce="..."] (read to screen readers) and [data-reload] (load the page anew).
@@ -28,7 +29,8 @@ function swap(target, html) {
 function livePreview(form) {
   const target = document.querySelector(form.dataset.liveTarget);
   let request = new AbortController();
-  form.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = true; });
+  const plainWay = (hidden) => form.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = hidden; });
+  plainWay(true);
 
   const priced = (element) => Boolean(element?.name) && !element.closest("[data-not-priced]");
 
@@ -48,23 +50,29 @@ function livePreview(form) {
       });
       if (!answer.ok) throw new Error(`preview answered ${answer.status}`);
       swap(target, await answer.text());
+      plainWay(true);
       target.removeAttribute("aria-busy");
     } catch (error) {
       if (error.name === "AbortError") return;
       // The figures on screen may be old now: the button stays off and the plain way is offered again.
       target.removeAttribute("aria-busy");
-      form.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = false; });
+      plainWay(false);
       announce(form.dataset.liveFailed);
     }
   });
 }
 
-function poll(element) {
-  const wait = 1000 * Number(element.dataset.pollSeconds || 2);
+function poll(element, seconds = Number(element.dataset.pollSeconds || 2)) {
   setTimeout(async () => {
     let next = element;
+    const form = element.querySelector("form[data-poll-form]");
     try {
-      const answer = await fetch(element.dataset.poll, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+      const answer = await fetch(element.dataset.poll, {
+        method: form ? "POST" : "GET",
+        body: form ? new FormData(form) : undefined,
+        headers: { Accept: "text/html" },
+        credentials: "same-origin",
+      });
       if (answer.ok) {
         const fragment = fragmentOf(await answer.text());
         if (fragment.querySelector("[data-reload]")) {
@@ -79,8 +87,9 @@ function poll(element) {
     } catch {
       // Offline for a moment: ask again at the next beat.
     }
-    if (next) poll(next);
-  }, wait);
+    // A page left open asks ever more slowly, at last twice a minute.
+    if (next) poll(next, Math.min(seconds * 1.2, 30));
+  }, 1000 * seconds);
 }
 
 function copyButton(button) {
@@ -97,6 +106,6 @@ function copyButton(button) {
 }
 
 document.querySelectorAll("form[data-live-preview]").forEach(livePreview);
-document.querySelectorAll("[data-poll]").forEach(poll);
+document.querySelectorAll("[data-poll]").forEach((element) => poll(element));
 document.querySelectorAll("button[data-copy]").forEach(copyButton);
 document.querySelector("[data-error-summary]")?.focus();

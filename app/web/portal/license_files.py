@@ -1,0 +1,73 @@
+"""A license as customers take it along: file name, download, how to install it."""
+
+import re
+import unicodedata
+from datetime import date, timedelta
+from typing import Final
+
+from starlette.responses import Response
+
+from app.core.clock import local_date
+from app.licenses.models import License
+from app.web.portal.views import InstallGuide, LicenseReady
+
+_LONGEST_NAME: Final = 60
+
+
+def file_name(company: str) -> str:
+    """`beispiel-gmbh.mattermost-license`: plain letters, so that every browser and shell takes it as it is."""
+    plain = unicodedata.normalize("NFKD", company).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_NAME].strip("-")
+    return f"{stem or 'license'}.mattermost-license"
+
+
+def download(content: str | bytes, name: str, media_type: str) -> Response:
+    """A file to be saved, never shown in the page's own origin."""
+    return Response(
+        content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )  # fmt: skip
+
+
+def download_license(license_: License, company: str) -> Response:
+    """The file byte for byte as it was signed."""
+    return download(license_.file_text.encode(), file_name(company), "application/octet-stream")
+
+
+def last_day(license_: License, time_zone: str) -> date:
+    """The last day a license covers, where the customer is."""
+    return local_date(license_.expires_at - timedelta(seconds=1), time_zone)
+
+
+def guides(name: str) -> tuple[InstallGuide, ...]:
+    return (
+        InstallGuide(
+            title="In the System Console",
+            steps=(
+                "Open the System Console as a system administrator and choose Edition and License.",
+                "Choose Upload File, pick the file you downloaded, and confirm.",
+                "The page shows the plan, the seats and the last day; nothing has to be restarted.",
+            ),
+        ),
+        InstallGuide(
+            title="From the command line",
+            steps=("Copy the file to the server, then run this as the user Mattermost runs as.",),
+            command=f"mmctl --local license upload {name}",
+        ),
+        InstallGuide(
+            title="Without a connection to the internet",
+            steps=(
+                "The file is all a server needs: it checks the signature by itself and asks nobody.",
+                "Carry the file, or its text, to the server by whatever way your rules allow.",
+                "Compare the text's checksum on both sides before you upload it.",
+            ),
+            command=f"sha256sum {name}",
+        ),
+    )
+
+
+def ready(license_: License, company: str, time_zone: str, href: str) -> LicenseReady:
+    name = file_name(company)
+    return LicenseReady(
+        filename=name, download_href=href, text=license_.file_text, seats=license_.seats,
+        until=last_day(license_, time_zone), guides=guides(name),
+    )  # fmt: skip
