@@ -6,7 +6,7 @@ starts, since nobody listens until then.
 
 from alembic import op
 
-revision = "1050"
+revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
