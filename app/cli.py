@@ -14,7 +14,7 @@ import typer
 from app.config import Misconfigured, Settings, load
 from app.core import embedded_postgres, keys, logging, migrate
 from app.core.clock import transport_now
-from app.core.errors import DomainError
+from app.core.errors import DomainError, NotFound
 from app.core.keys import KeyPurpose
 from app.wiring import Wired, wire
 
@@ -34,9 +34,12 @@ explain_cli = typer.Typer(
     help="Explain a rule for each line of a JSON Lines file. No database is needed.", no_args_is_help=True
 )
 clock_cli = typer.Typer(help="The sandbox's business clock.", no_args_is_help=True)
+staff_cli = typer.Typer(
+    help="The first member of staff, and the way back in after a lost device.", no_args_is_help=True
+)
 for name, group in (
     ("catalog", catalog_cli), ("keys", keys_cli), ("license", license_cli), ("explain", explain_cli),
-    ("clock", clock_cli),
+    ("clock", clock_cli), ("staff", staff_cli),
 ):  # fmt: skip
     cli.add_typer(group, name=name)
 
@@ -309,6 +312,33 @@ def clock_advance(
         target = to.replace(tzinfo=UTC) if to else wired.ports.clock.now() + timedelta(days=days)
         stops = clock_walk.advance(wired.ports, target)
         typer.echo(f"{wired.ports.clock.now().isoformat(timespec='seconds')} after {stops} stops")
+
+
+@staff_cli.command("add")
+def staff_add(
+    email: Annotated[str, typer.Argument(help="Where the sign-in mail goes.")],
+    name: Annotated[str, typer.Option(help="As colleagues know the person.")],
+) -> None:
+    """Add the first administrator. Refused once there is staff: an administrator adds the next in the console."""
+    from app.accounts import staff
+
+    with installation(load()) as wired, wired.ports.db.transaction() as tx:
+        person = staff.add_first(tx, email=email, name=name, now=wired.ports.clock.now())
+        typer.echo(f"{person.email} administers. Sign in at {wired.ports.link('/console')}; a second factor is set up.")
+
+
+@staff_cli.command("reset-second-factor")
+def staff_reset_second_factor(email: Annotated[str, typer.Argument(help="Whose authenticator is lost.")]) -> None:
+    """End the sessions of a member of staff and let the next sign-in set up a new authenticator."""
+    from app.accounts import staff
+    from app.accounts.addresses import normal_email
+
+    with installation(load()) as wired, wired.ports.db.transaction() as tx:
+        person = staff.of_person(tx, normal_email(email))
+        if person is None:
+            raise NotFound("There is nobody on staff with this address.", param="email")
+        staff.reset_second_factor(tx, person.id, by="command-line", now=wired.ports.clock.now())
+        typer.echo(f"{person.email} is signed out everywhere and sets up a new authenticator at the next sign-in.")
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
 from app.orders.models import Order, OrderState, Preview, Route
 from app.payments import service as payments
+from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import CheckoutRequest, Outcome, PaymentReport, SavedMethod
 from app.subscriptions import service as subscriptions
@@ -39,6 +40,7 @@ PAYMENT_HOURS: Final = policy.declare(
 # A provider's page lives in real time and may not outlive the order by much.
 _CHECKOUT_LIVES: Final = timedelta(hours=23)
 _ASK_AFTER: Final = timedelta(minutes=10)
+_KEYS_LAST: Final = timedelta(hours=23)
 ORDER_TOKEN: Final = orders.TOKEN
 _REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
                     ("city", "city"), ("postcode", "postcode"))  # fmt: skip
@@ -233,7 +235,10 @@ def settle(ports: Ports, attempt_id: str) -> str:
     if attempt.provider_ref is not None:
         report = ports.payments.report(attempt.provider_ref)
     elif card is not None:
-        report = charge(ports, attempt, card)
+        found = _charge_or_find(ports, attempt, card)
+        if found is None:
+            return _give_up(ports, attempt.id, "never_charged")
+        report = found
     else:
         resume(ports, attempt.order_id)
         return "reopened"
@@ -241,12 +246,35 @@ def settle(ports: Ports, attempt_id: str) -> str:
         return apply_report(tx, ports, report)
 
 
+def _charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
+    """Providers forget idempotency keys after a day: from then on a charge is looked up, never asked for again."""
+    if transport_now() - attempt.created_at < _KEYS_LAST:
+        return charge(ports, attempt, card)
+    return ports.payments.find_charge(attempt.id)
+
+
+def _give_up(ports: Ports, attempt_id: str, code: str) -> str:
+    """Close an attempt that took no money, so that the next one starts afresh."""
+    with ports.db.transaction() as tx:
+        attempt = payments.lock_attempt(tx, attempt_id)
+        if attempt is not None and attempt.state in {AttemptState.UNKNOWN, AttemptState.PENDING}:
+            attempt.state, attempt.failure_code, attempt.updated_at = AttemptState.FAILED, code, transport_now()
+    return "given_up"
+
+
 def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport:
-    """Charge a saved card for an attempt, once however often it is asked."""
-    return ports.payments.charge_saved(
-        card, Money(attempt.amount_minor, attempt.currency), attempt_id=attempt.id,
-        description=f"Order {attempt.order_id}",
-    )  # fmt: skip
+    """Charge a saved card for an attempt, once however often it is asked.
+
+    What the provider will never take (the card is gone, the amount too small) is a declined charge to us.
+    """
+    amount = Money(attempt.amount_minor, attempt.currency)
+    try:
+        return ports.payments.charge_saved(card, amount, attempt_id=attempt.id, description=f"Order {attempt.order_id}")
+    except PaymentRefused as refused:
+        return PaymentReport(
+            ref=attempt.id, attempt_id=attempt.id, outcome=Outcome.FAILED, amount=amount,
+            failure_code=str(refused.extra.get("reason", "refused")),
+        )  # fmt: skip
 
 
 def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:

@@ -1,12 +1,13 @@
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, Numeric, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, row_id, text_enum
+from app.core.states import declare_moves
 
 
 class InvoiceState(StrEnum):
@@ -15,6 +16,14 @@ class InvoiceState(StrEnum):
     PAID = "paid"
     VOID = "void"
     UNCOLLECTIBLE = "uncollectible"
+
+
+S = InvoiceState
+# R-INV-1: what was numbered never goes back.
+MOVES: Final = declare_moves(
+    "invoice",
+    {(S.DRAFT, S.OPEN), (S.OPEN, S.PAID), (S.OPEN, S.VOID), (S.OPEN, S.UNCOLLECTIBLE), (S.UNCOLLECTIBLE, S.PAID)},
+)
 
 
 class InvoiceCounter(Table, table=True):

@@ -2,12 +2,12 @@
 
 `posting.entry_id` is a deferred foreign key: postings without an entry cannot be committed. A trigger on
 the entry requires at least two postings that sum to zero per currency; others refuse any later posting to
-a sealed entry and every update or delete.
+a sealed entry, postings of another transaction than the entry's, and every update or delete.
 """
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index
 from sqlmodel import Field
 
 from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, row_id
@@ -36,6 +36,8 @@ class LedgerEntry(Table, table=True):
     booked_on: date = Field(index=True)
     recorded_at: datetime = Field(sa_type=INSTANT)
     memo: str
+    # The transaction that sealed it, set by the seal: no posting of another transaction can be committed to it.
+    sealed_in: int | None = Field(default=None, nullable=False, sa_type=BigInteger)
 
 
 class Posting(Table, table=True):

@@ -85,6 +85,13 @@ class PaymentProvider(Protocol):
         """Fetch a checkout or charge again. Raises PaymentUnavailable, or NotFound for a foreign ref."""
         ...
 
+    def find_charge(self, attempt_id: str) -> PaymentReport | None:
+        """What became of a charge by `attempt_id`, looked up by metadata, without asking for one.
+
+        For attempts so old that the provider may have forgotten their idempotency key. Raises PaymentUnavailable.
+        """
+        ...
+
     def expire_checkout(self, ref: str) -> None:
         """Close an open checkout so that it can no longer be paid; paid ones stay as they are."""
         ...

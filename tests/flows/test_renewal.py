@@ -9,16 +9,18 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from app.adapters.sandbox import clock
+from app.adapters.sandbox.models import SandboxIntent
 from app.agreements import service as agreements
 from app.agreements.service import Evidence
 from app.core.clock import start_of
 from app.core.errors import DomainError, NotFound
-from app.flows import renewal, tick
+from app.flows import purchase, renewal, tick
 from app.flows.purchase import Started
 from app.invoices.models import Invoice
 from app.licenses.models import License, LicenseState
 from app.orders.models import Order, OrderState
-from app.payments.models import Payment
+from app.payments import service as payments
+from app.payments.models import AttemptState, Payment, PaymentAttempt
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import RenewalReminder, Subscription, SubscriptionState
 from tests import shop
@@ -188,3 +190,49 @@ def test_a_declined_automatic_renewal_leaves_it_past_due_and_nothing_half_done(w
         subscription = tx.execute(select(Subscription)).scalar_one()
         assert subscription.state is SubscriptionState.PAST_DUE
         assert tx.execute(select(func.count()).select_from(Invoice)).scalar_one() == 1
+
+
+def test_a_worker_that_dies_between_charge_and_record_charges_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = shop.buy(world)
+    clock.set_to(world.db, days_before_end(world, order, 20))
+
+    class Killed(BaseException):
+        """Stands in for SIGKILL: nothing of ours catches it."""
+
+    def die(*_args: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(purchase, "apply_report", die)
+        with pytest.raises(Killed):
+            renew(world, order)
+    with world.db.transaction() as tx:
+        attempt = tx.execute(select(PaymentAttempt).order_by(col(PaymentAttempt.id).desc())).scalars().first()
+        assert attempt is not None
+        assert (attempt.state, attempt.saved_method_ref is not None) == (AttemptState.UNKNOWN, True)
+        assert tx.execute(select(func.count()).select_from(Payment)).scalar_one() == 1
+    assert purchase.settle(world.ports, attempt.id) == "completed"
+    with world.db.transaction() as tx:
+        charged = tx.execute(
+            select(func.count()).select_from(SandboxIntent).where(col(SandboxIntent.charge_id).is_not(None))
+        ).scalar_one()
+        assert charged == tx.execute(select(func.count()).select_from(Payment)).scalar_one() == 2
+
+
+def test_a_charge_nobody_heard_of_for_a_day_is_looked_up_and_not_repeated(world: World) -> None:
+    order = shop.buy(world)
+    clock.set_to(world.db, days_before_end(world, order, 20))
+    renew(world, order)
+    with world.db.transaction() as tx:
+        attempt = payments.latest_attempt(
+            tx, tx.execute(select(col(Order.id)).where(col(Order.kind) == "renewal")).scalar_one()
+        )
+        assert attempt is not None
+        found = tx.execute(select(func.count()).select_from(SandboxIntent)).scalar_one()
+    report = world.ports.payments.find_charge(attempt.id)
+    assert report is not None
+    assert report.charge_ref is not None
+    with world.db.transaction() as tx:
+        assert tx.execute(select(func.count()).select_from(SandboxIntent)).scalar_one() == found

@@ -1,0 +1,44 @@
+"""Money that arrived, and what it paid."""
+
+from typing import Final
+
+from app.reports.shape import Column, Kind, Report
+
+# A payment whose entry is missing is still listed: verify-books reports it, an export never hides money.
+_SQL: Final = """
+SELECT * FROM (
+  SELECT
+    payment.id, payment.provider, payment.provider_ref,
+    coalesce(entry.booked_on, (payment.received_at AT TIME ZONE entity.time_zone)::date) AS received_date,
+    payment.account_id, payment.order_id, invoice.number AS invoice_number, payment.method,
+    payment.method_label AS label, payment.amount_minor AS gross, payment.currency
+  FROM payment
+  JOIN "order" ON "order".id = payment.order_id
+  JOIN entity ON entity.id = "order".legal_entity_id
+  LEFT JOIN ledger_entry entry ON entry.source = 'payment:' || payment.id
+  LEFT JOIN invoice ON invoice.order_id = payment.order_id AND invoice.finalized_at < entity.cut
+  WHERE coalesce(entry.recorded_at, payment.received_at) < entity.cut
+) received
+WHERE received_date BETWEEN %(first)s AND %(last)s
+"""
+
+REPORT: Final = Report(
+    name="payments_received",
+    title="Payments received",
+    about="One row per payment, by the day it was booked.",
+    columns=(
+        Column("id", Kind.CODE, "Our payment"),
+        Column("provider", Kind.TEXT, "Who collected it"),
+        Column("provider_ref", Kind.TEXT, "The provider's id of the charge"),
+        Column("received_date", Kind.DATE, "The accounting date, in the seller's time zone"),
+        Column("account_id", Kind.CODE, "The customer's account"),
+        Column("order_id", Kind.CODE, "The order that was paid"),
+        Column("invoice_number", Kind.TEXT, "The invoice of that order"),
+        Column("method", Kind.CODE, "card, wire or cheque"),
+        Column("label", Kind.TEXT, "Brand and last digits of a card"),
+        Column("gross", Kind.MONEY, "Before the provider's fee"),
+        Column("currency", Kind.CODE, "ISO 4217"),
+    ),
+    sql=_SQL,
+    order_by='o.received_date, o.id COLLATE "C"',
+)

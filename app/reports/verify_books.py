@@ -1,0 +1,242 @@
+"""Whether the books are what they claim to be: the invariants, checked from the rows up.
+
+The database refuses most of what is looked for here. This finds what got past it: a repair by hand, a restored
+backup, a bug in a flow. Invariants I1 to I3 and I7 of docs/adr/0006-ledger.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from app.core import audit
+from app.core.db import Database, Tx, driver_connection
+from app.reports.shape import snapshot
+
+AT_MOST: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`check` is stable, `subject` the row to look at, `detail` what is wrong with it, amounts in minor units."""
+
+    check: str
+    subject: str
+    detail: str
+
+
+# Each query yields (subject, detail) of what is wrong, and nothing where all is well.
+_ENTRIES: Final = """
+SELECT posting.entry_id, format('sums to %%s %%s', sum(posting.amount_minor), posting.currency) AS detail
+FROM posting GROUP BY posting.entry_id, posting.currency HAVING sum(posting.amount_minor) <> 0
+UNION ALL
+SELECT entry.id, format('has %%s postings', count(posting.id))
+FROM ledger_entry entry LEFT JOIN posting ON posting.entry_id = entry.id GROUP BY entry.id HAVING count(posting.id) < 2
+UNION ALL
+SELECT DISTINCT posting.entry_id, 'has postings but no seal'
+FROM posting WHERE NOT EXISTS (SELECT FROM ledger_entry WHERE id = posting.entry_id)
+"""
+
+_TRIAL_BALANCE: Final = """
+SELECT currency, format('debits and credits differ by %%s', sum(amount_minor)) AS detail
+FROM posting GROUP BY currency HAVING sum(amount_minor) <> 0
+"""
+
+_INVOICE_SUMS: Final = """
+SELECT coalesce(invoice.number, invoice.id), format(
+  'net %%s and tax %%s, but its lines say %%s and %%s, its taxes %%s', invoice.net_minor, invoice.tax_minor,
+  lines.net, lines.tax, taxes.tax) AS detail
+FROM invoice
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(net_minor), 0) AS net, coalesce(sum(tax_minor), 0) AS tax
+  FROM invoice_line WHERE invoice_id = invoice.id
+) lines
+CROSS JOIN LATERAL (SELECT coalesce(sum(tax_minor), 0) AS tax FROM invoice_tax WHERE invoice_id = invoice.id) taxes
+WHERE (invoice.net_minor, invoice.tax_minor, invoice.tax_minor) <> (lines.net, lines.tax, taxes.tax)
+  OR invoice.total_minor <> invoice.net_minor + invoice.tax_minor
+"""
+
+_NUMBERS: Final = """
+SELECT number, CASE
+  WHEN sequence = previous THEN format('repeats number %%s of series %%s', sequence, series)
+  WHEN sequence <> previous + 1 THEN format('follows %%s in series %%s: a gap', previous, series)
+  WHEN issued_on < previous_day THEN format('is dated %%s, the number before it %%s', issued_on, previous_day)
+  ELSE format('does not spell number %%s of series %%s', sequence, series) END AS detail
+FROM (
+  SELECT number, series, sequence, issued_on,
+    lag(sequence, 1, 0) OVER series AS previous, lag(issued_on) OVER series AS previous_day
+  FROM invoice WHERE number IS NOT NULL
+  WINDOW series AS (PARTITION BY legal_entity_id, series ORDER BY sequence)
+) numbered
+WHERE sequence <> previous + 1 OR issued_on < previous_day
+  OR number <> series || '-' || lpad(sequence::text, greatest(6, length(sequence::text)), '0')
+UNION ALL
+SELECT number, 'is the number of several documents' FROM invoice
+WHERE number IS NOT NULL GROUP BY number HAVING count(*) > 1
+UNION ALL
+SELECT counter.series, format('would give out %%s next, after %%s', counter.next_number, coalesce(used.last, 0))
+FROM invoice_counter counter
+LEFT JOIN (SELECT legal_entity_id, series, max(sequence) AS last FROM invoice GROUP BY 1, 2) used
+  ON used.legal_entity_id = counter.legal_entity_id AND used.series = counter.series
+WHERE counter.next_number <> coalesce(used.last, 0) + 1
+"""
+
+# What an invoice must have put into the books, against what is there.
+_INVOICE_ENTRIES: Final = """
+WITH expected AS (
+  SELECT id, '1100' AS account, '' AS dimension, currency, total_minor::numeric AS minor FROM invoice
+    WHERE state <> 'draft'
+  UNION ALL SELECT id, '2100', '', currency, -net_minor FROM invoice WHERE state <> 'draft'
+  UNION ALL SELECT invoice.id, '2200', tax.jurisdiction, invoice.currency, -sum(tax.tax_minor)
+    FROM invoice JOIN invoice_tax tax ON tax.invoice_id = invoice.id WHERE invoice.state <> 'draft'
+    GROUP BY invoice.id, tax.jurisdiction, invoice.currency
+), booked AS (
+  SELECT invoice.id, CASE posting.ledger_account WHEN '2110' THEN '2100' ELSE posting.ledger_account END AS account,
+    posting.dimension, posting.currency, sum(posting.amount_minor) AS minor
+  FROM invoice JOIN ledger_entry entry ON entry.source = 'invoice:' || invoice.id
+  JOIN posting ON posting.entry_id = entry.id GROUP BY 1, 2, 3, 4
+)
+SELECT invoice.number, format('%%s %%s should be booked with %%s %%s and is with %%s', each.account, each.dimension,
+  coalesce(each.expected, 0), each.currency, coalesce(each.booked, 0)) AS detail
+FROM (
+  SELECT id, account, dimension, currency, expected.minor AS expected, booked.minor AS booked
+  FROM expected FULL JOIN booked USING (id, account, dimension, currency)
+) each JOIN invoice ON invoice.id = each.id
+WHERE coalesce(each.expected, 0) <> coalesce(each.booked, 0)
+UNION ALL
+SELECT invoice.number, 'is booked on another day, for another account or by another seller'
+FROM invoice JOIN ledger_entry entry ON entry.source = 'invoice:' || invoice.id
+WHERE (entry.booked_on, entry.account_id, entry.legal_entity_id)
+  IS DISTINCT FROM (invoice.issued_on, invoice.account_id, invoice.legal_entity_id)
+UNION ALL
+SELECT source, 'has an entry but does not exist' FROM ledger_entry
+WHERE source LIKE 'invoice:%%' AND NOT EXISTS (
+  SELECT FROM invoice WHERE id = substr(source, length('invoice:') + 1) AND state <> 'draft'
+)
+"""
+
+_PAYMENT_ENTRIES: Final = """
+SELECT payment.id, format('%%s %%s arrived, %%s went to cash and %%s off the receivable', payment.amount_minor,
+  payment.currency, coalesce(sum(posting.amount_minor) FILTER (WHERE posting.ledger_account <> '1100'), 0),
+  coalesce(-sum(posting.amount_minor) FILTER (WHERE posting.ledger_account = '1100'), 0)) AS detail
+FROM payment
+LEFT JOIN ledger_entry entry ON entry.source = 'payment:' || payment.id
+LEFT JOIN posting ON posting.entry_id = entry.id AND posting.currency = payment.currency
+  AND posting.ledger_account IN ('1000', '1200', '1100')
+GROUP BY payment.id
+HAVING coalesce(sum(posting.amount_minor) FILTER (WHERE posting.ledger_account <> '1100'), 0) <> payment.amount_minor
+  OR coalesce(-sum(posting.amount_minor) FILTER (WHERE posting.ledger_account = '1100'), 0) <> payment.amount_minor
+UNION ALL
+SELECT source, 'has an entry but does not exist' FROM ledger_entry
+WHERE source LIKE 'payment:%%' AND NOT EXISTS (
+  SELECT FROM payment WHERE id = substr(source, length('payment:') + 1)
+)
+"""
+
+_PAID: Final = """
+SELECT invoice.number, format('is %%s at a total of %%s with %%s paid', invoice.state, invoice.total_minor,
+  coalesce(sum(payment.amount_minor), 0)) AS detail
+FROM invoice LEFT JOIN payment ON payment.order_id = invoice.order_id AND payment.currency = invoice.currency
+WHERE invoice.state <> 'draft'
+GROUP BY invoice.id
+HAVING (invoice.state = 'paid') <> (coalesce(sum(payment.amount_minor), 0) >= invoice.total_minor)
+  OR coalesce(sum(payment.amount_minor), 0) > invoice.total_minor
+UNION ALL
+SELECT payment.id, 'is in another currency than its invoice'
+FROM payment JOIN invoice ON invoice.order_id = payment.order_id AND invoice.currency <> payment.currency
+"""
+
+_CASH: Final = """
+WITH ledger AS (
+  SELECT posting.currency, sum(posting.amount_minor) AS minor
+  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
+  WHERE entry.source LIKE 'payment:%%' AND posting.ledger_account IN ('1000', '1200') GROUP BY 1
+), received AS (SELECT currency, sum(amount_minor) AS minor FROM payment GROUP BY 1),
+settled AS (
+  SELECT invoice.currency, sum(payment.amount_minor) AS minor
+  FROM invoice JOIN payment ON payment.order_id = invoice.order_id WHERE invoice.state <> 'draft' GROUP BY 1
+)
+SELECT currency, format('cash in the ledger %%s, payments %%s, paid on invoices %%s', coalesce(ledger.minor, 0),
+  coalesce(received.minor, 0), coalesce(settled.minor, 0)) AS detail
+FROM ledger FULL JOIN received USING (currency) FULL JOIN settled USING (currency)
+WHERE coalesce(ledger.minor, 0) <> coalesce(received.minor, 0)
+  OR coalesce(received.minor, 0) <> coalesce(settled.minor, 0)
+"""
+
+_RECEIVABLE: Final = """
+WITH ledger AS (
+  SELECT entry.legal_entity_id AS seller, entry.account_id AS buyer, posting.currency,
+    sum(posting.amount_minor) AS minor
+  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
+  WHERE posting.ledger_account = '1100' GROUP BY 1, 2, 3
+), documents AS (
+  SELECT seller, buyer, currency, sum(minor) AS minor FROM (
+    SELECT legal_entity_id AS seller, account_id AS buyer, currency, total_minor AS minor
+    FROM invoice WHERE state IN ('open', 'paid')
+    UNION ALL
+    SELECT "order".legal_entity_id, payment.account_id, payment.currency, -payment.amount_minor
+    FROM payment JOIN "order" ON "order".id = payment.order_id
+  ) each GROUP BY 1, 2, 3
+)
+SELECT buyer, format('owes %%s %%s by the ledger and %%s by its documents', coalesce(ledger.minor, 0), currency,
+  coalesce(documents.minor, 0)) AS detail
+FROM ledger FULL JOIN documents USING (seller, buyer, currency)
+WHERE coalesce(ledger.minor, 0) <> coalesce(documents.minor, 0)
+"""
+
+_LICENSES: Final = """
+SELECT "order".id, 'is completed without a license' AS detail
+FROM "order" WHERE state = 'completed' AND NOT EXISTS (SELECT FROM license WHERE license.order_id = "order".id)
+UNION ALL
+SELECT license.id, format('is active for an order that is %%s', "order".state)
+FROM license JOIN "order" ON "order".id = license.order_id
+WHERE license.state = 'active' AND "order".state <> 'completed'
+"""
+
+_ORDERS: Final = """
+SELECT "order".id, 'is completed without a numbered invoice of its total' AS detail
+FROM "order" WHERE state = 'completed' AND NOT EXISTS (
+  SELECT FROM invoice WHERE invoice.order_id = "order".id AND invoice.state <> 'draft'
+    AND (invoice.currency, invoice.net_minor, invoice.tax_minor)
+      = ("order".currency, "order".net_minor, "order".tax_minor)
+)
+"""
+
+CHECKS: Final[dict[str, LiteralString]] = {
+    "entries_balance": _ENTRIES,
+    "trial_balance": _TRIAL_BALANCE,
+    "invoice_sums": _INVOICE_SUMS,
+    "invoice_numbers": _NUMBERS,
+    "invoice_entries": _INVOICE_ENTRIES,
+    "payment_entries": _PAYMENT_ENTRIES,
+    "invoices_paid": _PAID,
+    "cash": _CASH,
+    "receivable": _RECEIVABLE,
+    "order_invoices": _ORDERS,
+    "order_licenses": _LICENSES,
+}
+
+
+def verify(db: Database) -> list[Finding]:
+    """Every check over one snapshot; empty means the books are good."""
+    with snapshot(db) as tx:
+        return findings(tx)
+
+
+def findings(tx: Tx) -> list[Finding]:
+    """What is wrong with the books as `tx` sees them, at most `AT_MOST` findings of each check."""
+    found: list[Finding] = []
+    for check, query in CHECKS.items():
+        found += _rows(driver_connection(tx), check, query)
+    broken = islice(audit.verify(tx), AT_MOST)
+    return found + [Finding("audit_chain", f"{each.chain}/{each.sequence}", each.reason) for each in broken]
+
+
+def _rows(connection: psycopg.Connection[Any], check: str, query: LiteralString) -> Iterator[Finding]:
+    wrapped = sql.SQL("SELECT * FROM ({}) AS wrong (subject, detail) ORDER BY 1, 2 LIMIT %s").format(sql.SQL(query))
+    rows = connection.execute(wrapped, (AT_MOST,))
+    for subject, detail in rows:
+        yield Finding(check, subject, detail)

@@ -1,0 +1,137 @@
+"""Finance reports over HTTP, for the vendor's own keys."""
+
+from collections.abc import AsyncIterator, Generator
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from app.accounts.models import ApiKey
+from app.core.errors import Invalid, NotAllowed, NotFound
+from app.reports import formats, registry
+from app.reports.shape import AsOf, Format, Kind, Period, Report, read_as_of, read_day
+from app.web.deps import NotSignedIn, ScopeMissing, Wired, requires
+from app.web.idempotent import IdempotentRoute
+from app.web.problems import problems
+
+
+def vendor_key(key: Annotated[ApiKey, Depends(requires("reports:read"))]) -> ApiKey:
+    """Reports hold every account's figures, so a key of one account may not read them."""
+    if key.account_id is not None:
+        raise NotAllowed("Reports are the vendor's; this key belongs to one account.")
+    return key
+
+
+_REFUSALS: Final = problems(NotSignedIn, ScopeMissing, NotAllowed)
+router = APIRouter(
+    prefix="/v1/reports", tags=["reports"], route_class=IdempotentRoute, dependencies=[Depends(vendor_key)]
+)
+
+
+class ColumnOut(BaseModel):
+    """`name` heads the CSV column, `jsonl_name` is the key in JSON Lines, where money is in minor units."""
+
+    name: str
+    jsonl_name: str
+    kind: Kind
+    about: str
+
+
+class ReportOut(BaseModel):
+    """`version` grows when a column changes its meaning."""
+
+    name: str
+    title: str
+    about: str
+    version: int
+    formats: list[Format]
+    columns: list[ColumnOut]
+
+    @classmethod
+    def of(cls, report: Report) -> "ReportOut":
+        columns = [
+            ColumnOut(name=each.name, jsonl_name=each.written_as(Format.JSONL), kind=each.kind, about=each.about)
+            for each in report.columns
+        ]
+        return cls(
+            name=report.name, title=report.title, about=report.about, version=report.version, formats=list(Format),
+            columns=columns,
+        )  # fmt: skip
+
+
+class ReportList(BaseModel):
+    data: list[ReportOut]
+    has_more: bool = False
+
+
+@router.get("", responses=_REFUSALS)
+def list_reports() -> ReportList:
+    """Every report with its columns."""
+    return ReportList(data=[ReportOut.of(each) for each in registry.REPORTS.values()])
+
+
+def asked_period(
+    from_: Annotated[str, Query(alias="from", description="First accounting date", examples=["2026-11-01"])],
+    to: Annotated[str, Query(description="Last accounting date, included", examples=["2026-11-30"])],
+) -> Period:
+    return Period(read_day(from_, "from"), read_day(to, "to"))
+
+
+def asked_knowledge(
+    as_of: Annotated[
+        str | None,
+        Query(description="Only what was recorded by this date or instant", examples=["2026-12-05"]),
+    ] = None,
+) -> AsOf:
+    return None if as_of is None else read_as_of(as_of)
+
+
+Asked = Annotated[Period, Depends(asked_period)]
+Known = Annotated[AsOf, Depends(asked_knowledge)]
+Name = Annotated[str, Path(description="A report's name, such as invoice_register")]
+Ending = Annotated[str, Path(description="csv or jsonl")]
+
+
+def _format(ending: str) -> Format:
+    if ending not in list(Format):
+        raise NotFound(f"Reports come as {' and '.join(Format)}.")
+    return Format(ending)
+
+
+_FILE: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The file, streamed",
+        "content": {media: {"schema": {"type": "string"}} for media in formats.MEDIA_TYPES.values()},
+    }
+}
+
+
+@router.get(
+    "/{name}.{ending}",
+    response_class=StreamingResponse,
+    responses=_FILE | problems(NotSignedIn, NotAllowed, NotFound, Invalid),
+)
+def download(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wired) -> StreamingResponse:
+    """One report for a period. The same question over the same knowledge gives the same bytes."""
+    fmt = _format(ending)
+    pieces = registry.run(ports.db, name, period, as_of, fmt)
+    file_name = registry.file_name(name, period, as_of, fmt)
+    headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
+    return StreamingResponse(_closing(pieces), headers=headers, media_type=formats.MEDIA_TYPES[fmt])
+
+
+async def _closing(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+    """A reader who leaves in the middle gives the database connection back at once, not when memory is tidied."""
+    try:
+        async for piece in iterate_in_threadpool(pieces):
+            yield piece
+    finally:
+        await run_in_threadpool(pieces.close)
+
+
+@router.get("/{name}.{ending}/manifest", responses=problems(NotSignedIn, NotAllowed, NotFound, Invalid))
+def manifest(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wired) -> dict[str, Any]:
+    """What proves that file: rows, SHA-256, control totals, and how far the ledger had got."""
+    return registry.write(ports.db, name, period, as_of, _format(ending))
