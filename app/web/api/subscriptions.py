@@ -17,7 +17,7 @@ from app.core.errors import Invalid, NotFound, Unavailable
 from app.core.keys import NoSigningKey
 from app.flows import renewal
 from app.flows.ports import Ports
-from app.flows.renewal import AlreadyRenewed, RenewalNotOpen
+from app.orders.errors import AlreadyRenewed
 from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired, SeatsOutOfRange
 from app.orders.models import Order, OrderKind, OrderState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
