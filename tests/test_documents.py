@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from click import Group
+from typer.core import TyperGroup
 
 from app.cli import cli
 from app.config import Settings
@@ -42,7 +42,7 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operators_are_told_only_commands_that_exist(name: str) -> None:
     group = typer.main.get_command(cli)
-    assert isinstance(group, Group)
+    assert isinstance(group, TyperGroup)
     told = _COMMAND.findall((ROOT / name).read_text("utf-8"))
     assert told, "the guide names no command"
     for words in told:
