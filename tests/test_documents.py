@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from click import Group
+from typer.core import TyperGroup
 
 from app.cli import cli
 from app.config import Settings
@@ -25,7 +25,7 @@ def documents() -> list[Path]:
 def settings_in_the_readme() -> dict[str, str]:
     text = (ROOT / "README.md").read_text("utf-8")
     table = text.partition("<!-- settings:")[2].partition("<!-- end of settings -->")[0]
-    return dict(re.findall(r"^\| `(BLP_\w+)` \| `?([^|`]*?)`? \|", table, re.MULTILINE))
+    return dict(re.findall(r"^\| `(BLP_\w+)` \| (?:`([^`]*)` )?\|", table, re.MULTILINE))
 
 
 def as_written(default: object) -> str:
@@ -42,14 +42,14 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operators_are_told_only_commands_that_exist(name: str) -> None:
     group = typer.main.get_command(cli)
-    assert isinstance(group, Group)
+    assert isinstance(group, TyperGroup)
     told = _COMMAND.findall((ROOT / name).read_text("utf-8"))
     assert told, "the guide names no command"
     for words in told:
         first, _, second = words.partition(" ")
         assert first in group.commands, f"{name} tells of `blp {words}`"
         inner = group.commands[first]
-        if isinstance(inner, Group):
+        if isinstance(inner, TyperGroup):
             assert second in inner.commands, f"{name} tells of `blp {words}`"
 
 
