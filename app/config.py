@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     # Where nothing else is the sandbox's (production), provisioners are always external.
     provisioner: Literal["sandbox", "external"] = "sandbox"
     trusted_proxies: tuple[str, ...] = ()
+    # Validations per address and per API key, in each web process; a burst of 0 lifts the limit (benchmarks).
+    validate_burst: int = Field(default=30, ge=0)
+    validate_per_second: float = Field(default=3, gt=0)
+    validate_key_burst: int = Field(default=1000, ge=0)
+    validate_key_per_second: float = Field(default=100, gt=0)
     log_format: Literal["json", "console"] = "json"
     pool_size: int = 10
 

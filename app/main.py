@@ -7,7 +7,11 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.web import health, problems, routers
+from app.web.api.shapes import operation_id
+from app.web.fast import FastLane, Limits
+from app.web.fast_memory import Memory
 from app.web.middleware import Surround
+from app.web.throttle import Rate
 from app.wiring import Wired
 
 _DESCRIPTION = """Buy, tax, license, provision, renew and report. Money is `{"amount": 12900, "currency": "USD"}` in
@@ -16,15 +20,18 @@ minor units; instants are RFC 3339 in UTC; refusals are RFC 9457 problems."""
 
 def create_app(settings: Settings, wired: Wired) -> FastAPI:
     """The app with its doors, and the sandbox beside them where one is wired."""
+    memory = Memory(wired.ports)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await memory.start()
         yield
+        await memory.stop()
         wired.ports.db.dispose()
 
     app = FastAPI(
         title="BLP", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url="/openapi.json", generate_unique_id_function=operation_id,
     )  # fmt: skip
     app.state.ports = wired.ports
     problems.install(app, routers.problem_page)
@@ -34,4 +41,13 @@ def create_app(settings: Settings, wired: Wired) -> FastAPI:
         app.mount(path, mounted)
     pay_origin = "https://checkout.stripe.com" if settings.payments == "stripe" else None
     app.add_middleware(Surround, https=settings.base_url.startswith("https://"), pay_origin=pay_origin)
+    # Added last, so it stands in front of everything else.
+    app.add_middleware(FastLane, ports=wired.ports, memory=memory, limits=_limits(settings))
     return app
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        address=Rate(settings.validate_burst, settings.validate_per_second),
+        key=Rate(settings.validate_key_burst, settings.validate_key_per_second),
+    )

@@ -917,6 +917,7 @@ def upgrade() -> None:
         sa.Column("last_error", sa.String(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "(state = 'pending') = (next_attempt_at IS NOT NULL)", name=op.f("ck_webhook_delivery_pending_has_next")
@@ -928,6 +929,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_webhook_delivery_event_id"), "webhook_delivery", ["event_id"], unique=False)
     op.create_index(op.f("ix_webhook_delivery_state"), "webhook_delivery", ["state"], unique=False)
+    op.create_index(
+        "ix_webhook_delivery_waiting",
+        "webhook_delivery",
+        ["endpoint_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
+    )
     op.create_table(
         "acceptance",
         sa.Column("id", sa.String(), nullable=False),

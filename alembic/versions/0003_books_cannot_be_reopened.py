@@ -1,9 +1,7 @@
 """Close what was left open around the books: moves of invoices, numbers, racing postings, TRUNCATE.
 
-What an operator must know: quick, and safe to run before the new version starts; ledger_entry is rewritten once.
+What an operator must know: quick, and safe to run before the new version starts.
 """
-
-import sqlalchemy as sa
 
 from alembic import op
 
@@ -101,8 +99,6 @@ _NEVER_EMPTIED = (
 
 
 def upgrade() -> None:
-    op.add_column("ledger_entry", sa.Column("sealed_in", sa.BigInteger(), nullable=False, server_default="0"))
-    op.alter_column("ledger_entry", "sealed_in", server_default=None)
     op.execute(_FUNCTIONS)
     op.execute(
         "CREATE CONSTRAINT TRIGGER sealed_here AFTER INSERT ON posting DEFERRABLE INITIALLY DEFERRED"

@@ -54,8 +54,16 @@ def start_of(day: date, time_zone: str) -> datetime:
 class StoredClock:
     """Business time of a sandbox: real time plus an offset kept in the database, shared by every process."""
 
-    def __init__(self, read_offset: Callable[[], timedelta]) -> None:
-        self._read_offset = read_offset
+    def __init__(self, read_offset: Callable[[], timedelta], move_to: Callable[[datetime], None]) -> None:
+        self._read_offset, self._move_to = read_offset, move_to
+
+    def offset(self) -> timedelta:
+        """How far business time is ahead of real time."""
+        return self._read_offset()
 
     def now(self) -> datetime:
         return transport_now() + self._read_offset()
+
+    def move_to(self, at: datetime) -> None:
+        """Forward only: an earlier instant changes nothing."""
+        self._move_to(at)

@@ -42,7 +42,7 @@ class Secrets:
     def read_token(self, purpose: str, token: str) -> str | None:
         """The subject of a token made by `sign_token` for this purpose, else None."""
         subject, dot, _ = token.rpartition(".")
-        return subject if dot and hmac.compare_digest(self.sign_token(purpose, subject), token) else None
+        return subject if dot and same(self.sign_token(purpose, subject), token) else None
 
     def seal(self, purpose: str, plain: bytes) -> str:
         """Encrypt for storage (AES-256-GCM); only the same purpose opens it again."""

@@ -35,7 +35,8 @@ def fan_out(ports: Ports, *, event_id: str) -> None:
 
 def _enqueue(tx: Tx, waiting: Sequence[tuple[str, int]], *, at: datetime | None = None) -> None:
     for delivery_id, attempt in waiting:
-        jobs.defer(tx, deliver, lock=delivery_id, at=at, delivery_id=delivery_id, attempt=attempt)
+        # Without a lock: a try that waits for its time would hold up a replay behind it.
+        jobs.defer(tx, deliver, at=at, delivery_id=delivery_id, attempt=attempt)
 
 
 @jobs.job("webhooks.deliver", retry=jobs.Retry(attempts=3, first=30))
@@ -47,7 +48,9 @@ def deliver(ports: Ports, *, delivery_id: str, attempt: int) -> None:
     """
     with ports.db.transaction() as tx:
         parcel = deliveries.pack(tx, ports.secrets, delivery_id, attempt, base_url=ports.base_url, now=transport_now())
-    if parcel is None:
+        if isinstance(parcel, datetime):
+            _enqueue(tx, [(delivery_id, attempt)], at=parcel)
+    if not isinstance(parcel, deliveries.Parcel):
         return
     reply = ports.http.post(parcel.url, parcel.body, parcel.headers)
     with ports.db.transaction() as tx:
@@ -69,7 +72,7 @@ def sweep(ports: Ports) -> None:
         late = deliveries.overdue(tx, transport_now() - _LATE)
         for delivery_id, attempt in late:
             once = f"deliver:{delivery_id}:{attempt}"
-            jobs.defer(tx, deliver, lock=delivery_id, once=once, delivery_id=delivery_id, attempt=attempt)
+            jobs.defer(tx, deliver, once=once, delivery_id=delivery_id, attempt=attempt)
     if lost or late:
         log.warning("webhook.swept", events=len(lost), deliveries=len(late))
 

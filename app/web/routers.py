@@ -4,21 +4,44 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
 from app.web import auth, show
-from app.web.api import api_keys, events, provisioning, reports, surveys, webhook_endpoints, workspaces
+from app.web.api import (
+    accounts,
+    api_keys,
+    events,
+    invoices,
+    licenses,
+    orders,
+    payments,
+    plans,
+    previews,
+    provisioning,
+    quotes,
+    reports,
+    sandbox,
+    subscriptions,
+    surveys,
+    webhook_endpoints,
+    workspaces,
+)
 from app.web.console import sign_in as console_sign_in
 from app.web.inbound import stripe
-from app.web.portal import checkout, orders, pricing, quotes, static
+from app.web.portal import checkout, pricing, static
+from app.web.portal import orders as portal_orders
+from app.web.portal import quotes as portal_quotes
 from app.web.portal import sign_in as portal_sign_in
 
 
 def include(app: FastAPI) -> None:
     """Add every door to the app."""
     app.include_router(stripe.router)
+    for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
+        app.include_router(room.router)
+    app.include_router(licenses.checks)
     app.include_router(workspaces.router)
     app.include_router(provisioning.router)
     auth.install(app)
     app.include_router(api_keys.router)
-    for page in (static, pricing, checkout, orders, quotes, portal_sign_in):
+    for page in (static, pricing, checkout, portal_orders, portal_quotes, portal_sign_in):
         app.include_router(page.router)
     app.mount("/static", static.files(), name="static")
     app.include_router(console_sign_in.router)

@@ -29,6 +29,9 @@ KEPT_DAYS: Final = policy.declare(
     )
 )
 MOST_AT_ONCE: Final = 1000
+# Longer than a post may take; a worker that died in between leaves the delivery to the sweep.
+_LEASE: Final = timedelta(seconds=60)
+_STAND_BACK: Final = timedelta(seconds=30)
 # How many of the newest events are searched for lost ones; all of them would be a walk over years.
 _LOOKED_BACK: Final = 100_000
 # One transaction at a time numbers events, so that the numbers become visible in their order.
@@ -82,10 +85,13 @@ class Parcel:
     headers: dict[str, str]
 
 
-def pack(tx: Tx, secrets: Secrets, delivery_id: str, attempt: int, *, base_url: str, now: datetime) -> Parcel | None:
-    """The parcel of try number `attempt` (from 0), or None if that try is over, or the endpoint is no longer there.
+def pack(
+    tx: Tx, secrets: Secrets, delivery_id: str, attempt: int, *, base_url: str, now: datetime
+) -> Parcel | datetime | None:
+    """The parcel of try number `attempt` (from 0), or when to ask again, or None if there is nothing to send.
 
-    `now` is real time: it is what receivers compare with their own clock.
+    `now` is real time: it is what receivers compare with their own clock. The delivery is leased for a minute, so
+    that a job that came twice does not post it twice.
     """
     found = _waiting(tx, delivery_id, attempt)
     if found is None:
@@ -94,8 +100,28 @@ def pack(tx: Tx, secrets: Secrets, delivery_id: str, attempt: int, *, base_url: 
     if endpoint.disabled_at is not None:
         _give_up(delivery, f"The endpoint is disabled: {endpoint.disabled_reason}.")
         return None
+    if delivery.leased_until is not None and now < delivery.leased_until:
+        return None
+    if _hogging(tx, delivery, now):
+        delivery.next_attempt_at = now + _STAND_BACK
+        return delivery.next_attempt_at
+    delivery.leased_until = now + _LEASE
     event = tx.get_one(Event, delivery.event_id)
     return wrap(secrets, endpoint, event.id, event, base_url=base_url, now=now)
+
+
+def _hogging(tx: Tx, delivery: WebhookDelivery, now: datetime) -> bool:
+    """Whether this endpoint did not answer lately and is being called at this moment.
+
+    Such a receiver costs a worker ten seconds a try; one at a time, it cannot keep all workers from their jobs.
+    """
+    others = select(col(WebhookDelivery.id)).where(
+        col(WebhookDelivery.endpoint_id) == delivery.endpoint_id,
+        col(WebhookDelivery.state) == DeliveryState.PENDING,
+    )
+    silent = others.where(col(WebhookDelivery.attempts) > 0, col(WebhookDelivery.last_status).is_(None))
+    called = others.where(col(WebhookDelivery.leased_until) > now)
+    return bool(tx.execute(select(exists(silent) & exists(called))).scalar())
 
 
 def wrap(
@@ -120,6 +146,7 @@ def settle(tx: Tx, delivery_id: str, attempt: int, reply: Reply, now: datetime) 
         return None
     delivery, endpoint = found
     delivery.attempts += 1
+    delivery.leased_until = None
     delivery.last_status, delivery.last_error = reply.status, reply.error
     if reply.status is not None and HTTPStatus(200) <= reply.status < 300:
         delivery.state, delivery.delivered_at, delivery.next_attempt_at = DeliveryState.DELIVERED, now, None
@@ -209,7 +236,13 @@ def _begin_again(tx: Tx, endpoint: WebhookEndpoint, event_ids: Sequence[str], no
     statement = insert(WebhookDelivery)
     again = statement.on_conflict_do_update(
         index_elements=["endpoint_id", "event_id"],
-        set_={"state": DeliveryState.PENDING, "attempts": 0, "next_attempt_at": now, "delivered_at": None},
+        set_={
+            "state": DeliveryState.PENDING,
+            "attempts": 0,
+            "next_attempt_at": now,
+            "delivered_at": None,
+            "leased_until": None,
+        },
     )
     rows = [_delivery(endpoint.id, event_id, now) for event_id in event_ids]
     return tx.execute(again.returning(col(WebhookDelivery.id)), rows).scalars().all()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -54,6 +54,7 @@ class WebhookDelivery(Table, table=True):
     __table_args__ = (
         UniqueConstraint("endpoint_id", "event_id"),
         CheckConstraint("(state = 'pending') = (next_attempt_at IS NOT NULL)", name="pending_has_next"),
+        Index("ix_webhook_delivery_waiting", "endpoint_id", postgresql_where=text("state = 'pending'")),
     )
 
     id: str = Field(primary_key=True)
@@ -65,6 +66,7 @@ class WebhookDelivery(Table, table=True):
     last_error: str | None = None
     created_at: datetime = Field(sa_type=INSTANT)
     next_attempt_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    leased_until: datetime | None = Field(default=None, sa_type=INSTANT)  # while a worker is posting it
     delivered_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 

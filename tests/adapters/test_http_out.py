@@ -73,6 +73,7 @@ class Peer:
             return  # the client hung up on us, which is what some of these tests are about
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # ends the accept that another thread waits in
         self._listener.close()
 
 
@@ -308,7 +309,8 @@ def test_what_a_peer_says_is_never_repeated(behave: Callable[[socket.socket], No
 def test_a_closed_port_is_told_in_words() -> None:
     with peer(answering(OK)) as gone:
         port = gone.port
-    assert GuardedHttpOut(allow_loopback=True).post(f"http://127.0.0.1:{port}/", b"", {}).error is not None
+    reply = GuardedHttpOut(allow_loopback=True).post(f"http://127.0.0.1:{port}/", b"", {})
+    assert (reply.status, reply.error) == (None, "It refused the connection.")
 
 
 def certificate(name: str, folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:

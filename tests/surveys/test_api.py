@@ -88,7 +88,7 @@ def test_tokens_that_were_altered_or_made_up_find_nothing(asking: Asking) -> Non
     made = asking.invite()
     token = asking.token(made)
     tampered = token[:-1] + ("A" if token[-1] != "A" else "B")
-    for wrong in (tampered, made.id, "x", f"{made.id}.", token.partition(".")[2], "srv_%00.x"):
+    for wrong in (tampered, made.id, "x", f"{made.id}.", token.partition(".")[2], "srv_%00.x", "ü.ü"):
         refused = answer(asking.world.browser(), wrong, 9)
         assert (refused.status_code, refused.json()["code"]) == (404, "not_found"), wrong
 

@@ -1,18 +1,23 @@
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from threading import Event
 from typing import Any
 
+import pytest
 from sqlalchemy import func, select, text
 from sqlmodel import col
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.core import events, jobs
 from app.core.clock import transport_now
 from app.flows import deliver
 from app.webhooks.deliveries import RETRY
-from app.webhooks.models import EventPosition, WebhookDelivery
+from app.webhooks.models import DeliveryState, EventPosition, WebhookDelivery
+from app.webhooks.provider import Reply
 from tests.callers import customer
 from tests.surveys.conftest import Asking
 from tests.webhooks.conftest import Hooks, Receiver, data_of
@@ -120,11 +125,11 @@ def test_the_waits_between_tries_are_those_of_the_schedule(hooks: Hooks, receive
         before = transport_now()
         hooks.hurry()
         due.append(hooks.rows()[0].next_attempt_at)
-        wait = RETRY.wait_after(len(due))
+        seconds = RETRY.wait_after(len(due))
         latest = due[-1]
         assert latest is not None
-        assert wait is not None
-        assert timedelta(0) <= latest - before - timedelta(seconds=wait) < timedelta(seconds=10)
+        assert seconds is not None
+        assert timedelta(0) <= latest - before - timedelta(seconds=seconds) < timedelta(seconds=10)
     assert all(early is not None and late is not None and early < late for early, late in pairwise(due))
 
 
@@ -216,14 +221,88 @@ def test_a_replay_does_not_double_the_tries_that_wait(hooks: Hooks, receiver: Re
     assert hooks.rows()[0].state == "delivered"
 
 
-def test_a_try_that_came_twice_is_posted_once(hooks: Hooks, receiver: Receiver) -> None:
-    hooks.add(receiver.url)
-    hooks.happen()
+def test_a_replay_does_not_wait_behind_a_try_that_waits_for_its_time(hooks: Hooks, receiver: Receiver) -> None:
+    receiver.answers = [500, 500, 500, 500, 200]
+    endpoint = hooks.add(receiver.url)
+    event_id = hooks.happen()
     hooks.world.work()
+    for _ in range(3):
+        hooks.hurry()
+    assert jobs.waiting(hooks.world.db).later == 1
+    hooks.client.post(f"/v1/webhook_endpoints/{endpoint['id']}/replay", json={"event_id": event_id})
+    hooks.world.work()
+    assert hooks.rows()[0].state == "delivered"
+
+
+def test_a_try_that_came_twice_is_posted_once(hooks: Hooks) -> None:
+    """Six workers run the same try while the receiver is still thinking."""
+    thinking = Event()
+    posts = []
+
+    class Slow:
+        def refusal(self, _url: str) -> str | None:
+            return None
+
+        def post(self, url: str, _body: bytes, _headers: Mapping[str, str]) -> Reply:
+            posts.append(url)
+            thinking.wait(timeout=5)
+            return Reply(200, None)
+
+    hooks.sandbox("in")
+    hooks.happen()
+    with hooks.world.db.transaction() as tx:
+        tx.execute(text("UPDATE procrastinate_jobs SET status = 'failed'"))
+    deliver.fan_out.run(hooks.world.ports, event_id=_only_event(hooks))
     row = hooks.rows()[0]
-    for attempt in (0, 1, 7):
-        deliver.deliver.run(hooks.world.ports, delivery_id=row.id, attempt=attempt)
+    ports = replace(hooks.world.ports, http=Slow())
+
+    def attempt(number: int) -> None:
+        deliver.deliver.run(ports, delivery_id=row.id, attempt=number)
+
+    with ThreadPoolExecutor(6) as pool:
+        runs = [pool.submit(attempt, 0) for _ in range(6)]
+        wait(runs, timeout=3, return_when=FIRST_COMPLETED)
+        thinking.set()
+    assert [run.exception() for run in runs] == [None] * 6
+    for late in (0, 1, 7):
+        attempt(late)
+    assert len(posts) == 1
+    assert (hooks.rows()[0].state, hooks.rows()[0].attempts) == ("delivered", 1)
+
+
+def _only_event(hooks: Hooks) -> str:
+    with hooks.world.db.transaction() as tx:
+        return tx.execute(select(col(events.Event.id))).scalar_one()
+
+
+def test_a_receiver_that_does_not_answer_holds_one_worker_at_a_time(hooks: Hooks, receiver: Receiver) -> None:
+    endpoint = hooks.add(receiver.url)
+    healthy = hooks.sandbox("healthy")
+    for _ in range(3):
+        hooks.happen()
+    hooks.world.work()
+    silent, called, waiting = (row for row in hooks.rows() if row.endpoint_id == endpoint["id"])
+    soon = transport_now() + timedelta(seconds=50)
+    with hooks.world.db.transaction() as tx:
+        for row, changes in (
+            (silent, {"attempts": 1, "last_status": None, "last_error": "It did not answer within 10 seconds."}),
+            (called, {"attempts": 0, "leased_until": soon}),
+            (waiting, {"attempts": 0}),
+        ):
+            again = tx.get_one(WebhookDelivery, row.id)
+            for name, value in {"state": DeliveryState.PENDING, "next_attempt_at": soon, **changes}.items():
+                setattr(again, name, value)
+    receiver.posts.clear()
+    deliver.deliver.run(hooks.world.ports, delivery_id=waiting.id, attempt=0)
+    assert receiver.posts == []
+    stood_back = next(row for row in hooks.rows() if row.id == waiting.id)
+    assert (stood_back.state, stood_back.attempts) == ("pending", 0), "standing back is no try"
+    assert jobs.waiting(hooks.world.db).later == 1
+    with hooks.world.db.transaction() as tx:
+        tx.get_one(WebhookDelivery, called.id).leased_until = None
+    hooks.hurry()
     assert len(receiver.posts) == 1
+    assert len(hooks.deliveries(healthy, state="delivered")) == 3
 
 
 def test_what_lost_its_job_is_swept_up(hooks: Hooks, receiver: Receiver) -> None:
@@ -310,6 +389,18 @@ def test_both_secrets_sign_for_a_day_after_a_rotation(hooks: Hooks) -> None:
     later = hooks.arrived("in")[1]
     Webhook(new).verify(later["body"], later["headers"])
     assert later["headers"]["webhook-signature"].count("v1,") == 1
+
+
+def test_rotating_twice_takes_a_leaked_secret_out_at_once(hooks: Hooks) -> None:
+    endpoint = hooks.sandbox("in")
+    newest = [hooks.client.post(f"/v1/webhook_endpoints/{endpoint['id']}/rotate").json()["secret"] for _ in range(2)]
+    hooks.happen()
+    hooks.world.work()
+    (post,) = hooks.arrived("in")
+    for secret in newest:
+        Webhook(secret).verify(post["body"], post["headers"])
+    with pytest.raises(WebhookVerificationError):
+        Webhook(endpoint["secret"]).verify(post["body"], post["headers"])
 
 
 def test_the_test_button_sends_one_signed_message_that_is_no_event(hooks: Hooks) -> None:

@@ -1,6 +1,7 @@
 """The sandbox's business clock: real time plus an offset that can only grow, shared by every process."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
@@ -17,7 +18,7 @@ def sandbox_clock(database: Database) -> StoredClock:
         with database.reading() as connection:
             return timedelta(seconds=connection.execute(_READ).scalar() or 0)
 
-    return StoredClock(read_offset)
+    return StoredClock(read_offset, partial(set_to, database))
 
 
 def set_to(database: Database, at: datetime) -> None:

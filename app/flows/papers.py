@@ -1,0 +1,218 @@
+"""Documents from rows: what an invoice and a certificate of acceptance say, for whoever draws them.
+
+Only frozen snapshots are read, so a document drawn again in ten years says the same (R-INV-1).
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from app.accounts.models import LegalEntity
+from app.agreements import service as agreements
+from app.agreements.models import Acceptance, TermsVersion
+from app.core.clock import local_date
+from app.core.db import Tx
+from app.core.i18n import locale_of as known_locale
+from app.core.money import Money, total
+from app.documents.shapes import (
+    CertificateDocument,
+    InvoiceDocument,
+    InvoiceLineView,
+    Party,
+    PaymentMethod,
+    PaymentView,
+    ReverseCharge,
+    Span,
+    TaxGroupView,
+    TaxId,
+)
+from app.flows.ports import Ports
+from app.flows.purchase import ORDER_TOKEN
+from app.invoices import service as invoices
+from app.invoices.models import Invoice, InvoiceLine, InvoiceState, InvoiceTax
+from app.orders.models import Order
+from app.payments import service as payments
+from app.payments.models import Payment
+from app.tax import service as tax
+from app.tax.dataset import load
+from app.tax.determination import Determination, Treatment
+
+# Where the city stands before the region and the postcode on one line (Universal Postal Union, S42).
+_CITY_FIRST: Final = frozenset("AU CA NZ US PR SG IN TW TH ID KR HK PH".split())
+_POSTCODE_LAST: Final = frozenset("GB IE MT JP".split())
+# Countries whose law wants the words "Tax invoice" at the head.
+_TAX_INVOICE: Final = frozenset({"AU", "NZ", "SG", "IN"})
+_KINDS: Final = {
+    "EU": "eu_oss_vat", "GB": "gb_vat", "CH": "ch_vat", "NO": "no_vat", "AU": "au_abn", "NZ": "nz_gst",
+    "SG": "sg_gst", "IN": "in_gst", "KR": "kr_brn", "CA": "ca_gst_hst", "CA-QC": "ca_qst",
+}  # fmt: skip
+
+
+def locale_of(invoice: Invoice) -> str:
+    """The language the buyer bought in."""
+    return str(invoice.buyer.get("locale") or "en")
+
+
+def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
+    """What the finalized invoice says, ready for `render_pdf`. Raises ValueError for a draft."""
+    if invoice.number is None or invoice.issued_on is None:
+        raise ValueError(f"{invoice.id} is a draft")
+    currency, found = invoice.currency, tax.stored(tx, invoice.tax_determination_id)
+    groups = invoices.taxes(tx, invoice.id)
+    paid = _payments(tx, invoice)
+    owed = _owed(invoice, paid)
+    shifted = _reverse_charge(invoice, found)
+    order = tx.get_one(Order, invoice.order_id)
+    return InvoiceDocument(
+        number=invoice.number, issued_on=invoice.issued_on, due_on=invoice.due_on,
+        seller=_party(invoice.seller, _seller_tax_ids(invoice, found), locale_of(invoice)),
+        buyer=_buyer(invoice), lines=_lines(invoices.lines(tx, invoice.id), found, currency),
+        tax_groups=tuple(_group(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
+        tax_total=Money(invoice.tax_minor, currency), total=Money(invoice.total_minor, currency), amount_due=owed,
+        legal_footer=_footer(invoice.seller), supply=Span(invoice.supply_from, invoice.supply_to),
+        po_number=invoice.po_number or None, order_number=order.id, payments=paid, reverse_charge=shifted,
+        # The note of the determination says in one sentence what the block says in three facts: one of them.
+        tax_notes=tuple(note for note in invoice.notes if shifted is None or note != found.note),
+        message=str(invoice.seller.get("payment_details") or "") or None if owed else None,
+        pay_url=ports.link(f"/orders/{ports.secrets.sign_token(ORDER_TOKEN, order.id)}") if owed else None,
+        is_tax_invoice=any(group.jurisdiction[:2] in _TAX_INVOICE for group in groups), test_mode=invoice.test,
+    )  # fmt: skip
+
+
+def _owed(invoice: Invoice, paid: Sequence[PaymentView]) -> Money:
+    return Money(invoice.total_minor, invoice.currency) - total([each.amount for each in paid], invoice.currency)
+
+
+def _payments(tx: Tx, invoice: Invoice) -> tuple[PaymentView, ...]:
+    """What was paid on this invoice, in the seller's days."""
+    if invoice.state is not InvoiceState.PAID:
+        return ()
+    payment = payments.of_order(tx, invoice.order_id)
+    zone = tx.get_one(LegalEntity, invoice.legal_entity_id).time_zone
+    return (_payment(payment, zone),) if payment is not None else ()
+
+
+def _payment(payment: Payment, time_zone: str) -> PaymentView:
+    last4 = payment.method_label[-4:]
+    return PaymentView(
+        paid_on=local_date(payment.received_at, time_zone), amount=Money(payment.amount_minor, payment.currency),
+        method=PaymentMethod(payment.method.value), card_last4=last4 if last4.isdigit() else None,
+    )  # fmt: skip
+
+
+def _lines(
+    lines: Sequence[InvoiceLine], found: Determination, currency: str
+) -> tuple[InvoiceLineView, ...]:  # fmt: skip
+    taxed = {Treatment.STANDARD, Treatment.REDUCED}
+    by_line = [each.treatment for each in found.lines] if len(found.lines) == len(lines) else []
+    views = []
+    for index, line in enumerate(lines):
+        whole = line.numerator == line.denominator
+        treatment = by_line[index] if by_line else found.treatment
+        views.append(InvoiceLineView(
+            description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),
+            unit_price=Money(line.unit_minor, currency) if whole else None,
+            tax_rates=_rates(found) if treatment in taxed else (), period=Span(line.period_from, line.period_to),
+            detail=None if whole else f"{line.numerator}/{line.denominator}",
+        ))  # fmt: skip
+    return tuple(views)
+
+
+def _rates(found: Determination) -> tuple[Decimal, ...]:
+    return tuple(part.rate for part in found.components)
+
+
+def _group(group: InvoiceTax, currency: str) -> TaxGroupView:
+    return TaxGroupView(
+        jurisdiction=group.jurisdiction, name=group.name, rate=group.rate.normalize(),
+        taxable=Money(group.taxable_minor, currency), amount=Money(group.tax_minor, currency),
+    )  # fmt: skip
+
+
+def _reverse_charge(invoice: Invoice, found: Determination) -> ReverseCharge | None:
+    """The block of Art. 226(11a), inside the Union and with both numbers known; elsewhere the note says it."""
+    if found.treatment is not Treatment.REVERSE_CHARGE or found.jurisdiction not in load().places.members:
+        return None
+    buyer = next((each["value"] for each in invoice.buyer["tax_ids"] if each["status"] == "valid"), None)
+    seller = next((each.value for each in _seller_tax_ids(invoice, found)), None)
+    return ReverseCharge(seller_tax_id=seller, buyer_tax_id=buyer) if seller and buyer else None
+
+
+def _seller_tax_ids(invoice: Invoice, found: Determination) -> tuple[TaxId, ...]:
+    """The seller's numbers that this supply was made under (Art. 226(3)).
+
+    A one-stop-shop number stands for VAT charged to consumers across the Union and never beside a reverse charge,
+    for which any VAT number of the Union will do.
+    """
+    members = load().places.members.keys()
+    places = {found.jurisdiction, *(part.jurisdiction for part in found.components)}
+    where = places | {place.partition("-")[0] for place in places}
+    if where & members:
+        where |= members if found.treatment is Treatment.REVERSE_CHARGE else {"EU"}
+    registered: Sequence[Mapping[str, str]] = invoice.seller.get("registrations", ())
+    mine = [each for each in registered if each["jurisdiction"] in where and each.get("number")]
+    mine.sort(key=lambda each: each["jurisdiction"] == "EU")
+    return tuple(TaxId(_kind(each["jurisdiction"]), each["number"]) for each in mine)
+
+
+def _kind(jurisdiction: str) -> str:
+    known = _KINDS.get(jurisdiction) or _KINDS.get(jurisdiction.partition("-")[0])
+    return known or ("eu_vat" if jurisdiction in load().places.members else f"{jurisdiction[:2].lower()}_tin")
+
+
+def _buyer(invoice: Invoice) -> Party:
+    buyer = invoice.buyer
+    ids = tuple(TaxId(each["type"], each["value"]) for each in buyer["tax_ids"] if each["status"] != "invalid")
+    company = str(buyer.get("company") or "")
+    named = {**buyer, "name": company or buyer["name"]}
+    return _party(named, ids, locale_of(invoice), contact=buyer["name"] if company else None)
+
+
+def _party(
+    snapshot: Mapping[str, Any], tax_ids: tuple[TaxId, ...], locale: str, *, contact: str | None = None
+) -> Party:
+    return Party(
+        name=snapshot["name"], address=address_lines(snapshot, locale), country=snapshot["country"], tax_ids=tax_ids,
+        contact=contact, email=snapshot.get("email") or None,
+    )  # fmt: skip
+
+
+def address_lines(snapshot: Mapping[str, Any], locale: str) -> tuple[str, ...]:
+    """Street, place and country as they are written on a letter there; `snapshot` has line1 … country."""
+    city, region, postcode = (str(snapshot.get(name) or "").strip() for name in ("city", "region", "postcode"))
+    country = str(snapshot["country"])
+    if country in _CITY_FIRST:
+        place = [" ".join(part for part in (f"{city}," if region and city else city, region, postcode) if part)]
+    elif country in _POSTCODE_LAST:
+        place = [" ".join(part for part in (city, region) if part), postcode]
+    else:
+        place = [" ".join(part for part in (postcode, city) if part), region]
+    name = str(known_locale(locale).territories.get(country, country))
+    lines = [str(snapshot.get("line1") or ""), str(snapshot.get("line2") or ""), *place, name]
+    return tuple(line for line in lines if line.strip())
+
+
+def _footer(seller: Mapping[str, Any]) -> tuple[str, ...]:
+    place = ", ".join(address_lines(seller, "en"))
+    return (f"{seller['name']} · {place}", str(seller["email"]))
+
+
+def acceptance_certificate(tx: Tx, ports: Ports, acceptance: Acceptance) -> CertificateDocument:
+    """The evidence of R-ACC-1 as a certificate that verifies offline with the published keys."""
+    terms = tx.get_one(TermsVersion, acceptance.terms_id)
+    order = tx.get_one(Order, acceptance.order_id)
+    entity = tx.get_one(LegalEntity, order.legal_entity_id)
+    vendor = {
+        name: getattr(entity, name) for name in ("name", "line1", "line2", "city", "region", "postcode", "country")
+    }
+    vendor["email"] = entity.email
+    return CertificateDocument(
+        number=acceptance.id, accepted_at=acceptance.accepted_at, vendor=_party(vendor, (), "en"),
+        terms_id=acceptance.terms_id, terms_title=terms.title, terms_version=acceptance.terms_version,
+        terms_sha256=acceptance.terms_sha256, order_number=order.id, order_sha256=acceptance.snapshot_sha256,
+        person_name=acceptance.person_name, person_email=acceptance.person_email, company=acceptance.company,
+        authority=acceptance.authority_statement, ip=acceptance.ip, user_agent=acceptance.user_agent,
+        kid=acceptance.kid, signature=acceptance.signature, signed_text=agreements.statement(acceptance).decode(),
+        verify_url=ports.link("/verify"), keys_url=ports.link("/v1/licenses/keys"), legal_footer=_footer(vendor),
+        test_mode=order.test,
+    )  # fmt: skip

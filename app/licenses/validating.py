@@ -1,0 +1,166 @@
+"""The whole answer to "is this license good?": from what was presented to the signed statement (R-LIC-4).
+
+Pure but for the signature: the plain door and the fast lane bring the record in their own ways and say the same.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from app.core.canonical import canonical_json, sha256_hex
+from app.core.keys import NoSigningKey
+from app.core.signing import Purpose, Signer
+from app.licenses.decision import Credential, Decision, ValidationFacts, ValidationRequest, decide, refuse_file
+from app.licenses.findings import Finding
+from app.licenses.mattermost import LicenseFileRejected, verify_file
+from app.licenses.models import License, LicenseState
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What validation has to know about a license; nothing in it is personal."""
+
+    id: str
+    account_id: str
+    file_id: str
+    file_sha256: str
+    sku: str
+    seats: int
+    state: LicenseState
+    starts_at: datetime
+    expires_at: datetime
+    grace_days: int
+    entitlements: MappingProxyType[str, Any]
+
+    @classmethod
+    def of(cls, row: License) -> "Record":
+        return cls(
+            id=row.id, account_id=row.account_id, file_id=row.file_id, file_sha256=row.file_sha256, sku=row.sku,
+            seats=row.seats, state=row.state, starts_at=row.starts_at, expires_at=row.expires_at,
+            grace_days=row.grace_days, entitlements=MappingProxyType(dict(row.entitlements)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What the asker brought: a whole file or a bare key, and the questions asked with it."""
+
+    license: str | None
+    key: str | None
+    fingerprint: str | None = None
+    entitlements: frozenset[str] | None = None
+    nonce: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whoever sent an API key along. `account_id` None is the vendor; `reads` says whether it may read licenses."""
+
+    account_id: str | None
+    reads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Which record to look up; `refused` where a file cannot be believed and nothing may be looked up."""
+
+    file_id: str
+    refused: Decision | None = None
+
+
+def open_credential(presented: Presented, keys: Sequence[RSAPublicKey]) -> Opened:
+    """Check the signature of a file, or take the key as it is. Raises NoSigningKey where no file was ever signed."""
+    if presented.license is None:
+        return Opened(presented.key or "")
+    if not keys:
+        raise NoSigningKey("No license file was ever signed here, so none can be checked.")
+    try:
+        return Opened(verify_file(presented.license, keys).id)
+    except LicenseFileRejected as rejected:
+        return Opened("", refuse_file(rejected))
+
+
+def judge(presented: Presented, opened: Opened, record: Record | None, asker: Asker | None, now: datetime) -> Decision:
+    """The decision about what was presented, `record` being what is on file under it."""
+    if opened.refused is not None:
+        return opened.refused
+    if record is not None and not _speaks_for(presented, record, asker):
+        record = None
+    request = ValidationRequest(
+        credential=_credential(presented, record, asker),
+        # Licenses bind no servers unless they limit how many, so there is nothing to ask about a fingerprint.
+        fingerprint=None,
+        entitlements=presented.entitlements,
+    )
+    return decide(_facts(record) if record else None, request, now)
+
+
+def _speaks_for(presented: Presented, record: Record, asker: Asker | None) -> bool:
+    if presented.license is not None:
+        # Our key signed it, yet it is not the file on record: made with a stolen key (R-LIC-6).
+        joined = presented.license.translate({10: None, 13: None})
+        return sha256_hex(joined.encode()) == record.file_sha256
+    return asker is None or asker.account_id in {None, record.account_id}
+
+
+def _credential(presented: Presented, record: Record | None, asker: Asker | None) -> Credential:
+    if presented.license is not None:
+        return Credential.SIGNED_FILE
+    owns = record is not None and asker is not None and asker.reads
+    return Credential.OWNER_API_KEY if owns else Credential.BARE_KEY
+
+
+def _facts(record: Record) -> ValidationFacts:
+    return ValidationFacts(
+        state=record.state, starts_at=record.starts_at, expires_at=record.expires_at, grace_days=record.grace_days,
+        seats=record.seats, entitlements=frozenset(name for name, value in record.entitlements.items() if value),
+    )  # fmt: skip
+
+
+def answer(
+    presented: Presented, decision: Decision, record: Record | None, signer: Signer, now: datetime
+) -> dict[str, Any]:
+    """The signed answer as plain JSON values.
+
+    The signature is base64 of Ed25519 over `blp/validation-answer/v1`, a line feed, and the canonical JSON (sorted
+    keys, no spaces, UTF-8) of the answer without its member `signature`.
+    """
+    shown = record if decision.reveals and record is not None else None
+    said: dict[str, Any] = {
+        "valid": decision.valid,
+        "code": decision.code,
+        "findings": [_finding(each) for each in decision.findings],
+        "license": _license(shown) if shown else None,
+        "entitlements": dict(shown.entitlements) if shown else {},
+        "checked_at": _instant(now),
+    }
+    if presented.nonce is not None:
+        said["nonce"] = presented.nonce
+    signature = signer.sign(Purpose.VALIDATION_ANSWER, canonical_json(said))
+    return said | {"signature": {"kid": signer.kid, "value": b64encode(signature).decode()}}
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {
+        "code": finding.code, "severity": finding.severity.value, "detail": finding.detail, "remedy": finding.remedy
+    }  # fmt: skip
+
+
+def _license(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id, "sku": record.sku, "seats": record.seats, "state": record.state.value,
+        "starts_at": _instant(record.starts_at), "expires_at": _instant(record.expires_at),
+        "works_until": _instant(record.expires_at + timedelta(days=record.grace_days)),
+    }  # fmt: skip
+
+
+_FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def _instant(at: datetime) -> str:
+    return at.strftime(_FORMAT)

@@ -1,0 +1,153 @@
+"""Invoices: read, and fetched as PDF."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import select
+from sqlmodel import col
+from starlette.responses import Response
+
+from app.accounts.models import ApiKey
+from app.core import paging
+from app.core.db import Tx as Unit
+from app.core.errors import NotFound
+from app.documents.render_pdf import render_pdf
+from app.documents.shapes import DocumentKind
+from app.flows import papers
+from app.invoices import service
+from app.invoices.models import Invoice, InvoiceState
+from app.web.api.access import KEYED, find, key_with, visible
+from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
+from app.web.deps import Tx, Wired
+from app.web.problems import problems
+
+router = APIRouter(
+    prefix="/v1/invoices", tags=["invoices"], route_class=JsonRoute
+)  # fmt: skip
+
+Reader = Annotated[ApiKey, key_with("invoices:read")]
+_PDF: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
+}
+
+
+class InvoiceLineOut(BaseModel):
+    """`net` is unit × quantity × numerator ÷ denominator by `rule`; `period_to` is the first day after."""
+
+    sku: str
+    description: str
+    quantity: int
+    unit: MoneyOut
+    net: MoneyOut
+    tax: MoneyOut
+    period_from: date
+    period_to: date
+    numerator: int
+    denominator: int
+    rule: str
+
+
+class InvoiceOut(BaseModel):
+    """A legal document: nothing of it changes but `state` and `paid_at`. Its days are the seller's."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "inv_01ka8qj6x0c5q4m3t2r1p0n9mk", "number": "ACME-000001", "state": "paid",
+        "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk", "order_id": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "issued_on": "2026-11-22", "due_on": "2026-11-22",
+        "supply_from": "2026-11-22", "supply_to": "2027-11-22", "lines": [], "taxes": [],
+        "net": {"amount": 300000, "currency": "USD"}, "tax": {"amount": 0, "currency": "USD"},
+        "total": {"amount": 300000, "currency": "USD"}, "amount_due": {"amount": 0, "currency": "USD"},
+        "notes": [], "po_number": "PO-4711", "test": True, "paid_at": "2026-11-22T09:00:00Z",
+    }})  # fmt: skip
+
+    id: str
+    number: str
+    state: InvoiceState
+    account_id: str
+    order_id: str
+    subscription_id: str | None
+    issued_on: date
+    due_on: date
+    supply_from: date
+    supply_to: date
+    lines: list[InvoiceLineOut]
+    taxes: list[TaxPartOut]
+    net: MoneyOut
+    tax: MoneyOut
+    total: MoneyOut
+    amount_due: MoneyOut
+    notes: list[str]
+    po_number: str
+    test: bool
+    paid_at: datetime | None
+
+    @classmethod
+    def of(cls, tx: Unit, row: Invoice) -> Self:
+        def money(minor: int) -> MoneyOut:
+            return MoneyOut.minor(minor, row.currency)
+
+        same = (
+            "id number state account_id order_id subscription_id issued_on due_on supply_from supply_to notes po_number"
+            " test paid_at"
+        )
+        of_line = "sku description quantity period_from period_to numerator denominator rule"
+        return cls(
+            **{name: getattr(row, name) for name in same.split()},
+            lines=[
+                InvoiceLineOut(
+                    **{name: getattr(line, name) for name in of_line.split()}, unit=money(line.unit_minor),
+                    net=money(line.net_minor), tax=money(line.tax_minor),
+                )
+                for line in service.lines(tx, row.id)
+            ],
+            taxes=[
+                TaxPartOut(jurisdiction=tax.jurisdiction, name=tax.name, rate=percent(tax.rate),
+                           taxable=money(tax.taxable_minor), amount=money(tax.tax_minor))
+                for tax in service.taxes(tx, row.id)
+            ],
+            net=money(row.net_minor), tax=money(row.tax_minor), total=money(row.total_minor),
+            amount_due=money(row.total_minor if row.state is InvoiceState.OPEN else 0),
+        )  # fmt: skip
+
+
+class InvoiceList(PageOut[InvoiceOut]):
+    pass
+
+
+def _final(tx: Unit, invoice_id: str, key: ApiKey) -> Invoice:
+    """Drafts are our own business: they exist for the length of a transaction and have no number."""
+    invoice = find(tx, Invoice, "inv", invoice_id, key)
+    if invoice.number is None:
+        raise NotFound(f"There is no {invoice_id} here.")
+    return invoice
+
+
+@router.get("", responses=problems(*KEYED))
+def list_invoices(
+    tx: Tx, key: Reader, state: InvoiceState | None = None, limit: Limit = 20,
+    starting_after: Annotated[str | None, cursor("inv")] = None,
+) -> InvoiceList:  # fmt: skip
+    """Newest first."""
+    query = visible(select(Invoice).where(col(Invoice.number).is_not(None)), col(Invoice.account_id), key)
+    if state is not None:
+        query = query.where(col(Invoice.state) == state)
+    found = paging.page(tx, query, col(Invoice.id), limit=limit, starting_after=starting_after)
+    return InvoiceList(data=[InvoiceOut.of(tx, row) for row in found.data], has_more=found.has_more)
+
+
+@router.get("/{invoice_id}", responses=problems(*KEYED, NotFound))
+def get_invoice(invoice_id: str, tx: Tx, key: Reader) -> InvoiceOut:
+    """One invoice with its lines and its tax by jurisdiction."""
+    return InvoiceOut.of(tx, _final(tx, invoice_id, key))
+
+
+@router.get("/{invoice_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound) | _PDF)
+def get_invoice_pdf(invoice_id: str, tx: Tx, ports: Wired, key: Reader) -> Response:
+    """The invoice on paper, in the buyer's language; the same bytes whenever it is asked for."""
+    invoice = _final(tx, invoice_id, key)
+    document = papers.invoice_document(tx, ports, invoice)
+    pdf = render_pdf(DocumentKind.INVOICE, document, papers.locale_of(invoice))
+    headers = {"Content-Disposition": f'attachment; filename="{invoice.number}.pdf"'}
+    return Response(pdf, media_type="application/pdf", headers=headers)

@@ -1,0 +1,225 @@
+"""Licenses: the records, their files, the published keys, and checks that need no API key."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sqlmodel import col
+from starlette.responses import JSONResponse, Response
+
+from app.accounts.models import ApiKey
+from app.core import keys, paging, signing
+from app.core.errors import Invalid, NotFound
+from app.core.keys import NoSigningKey, SigningKey
+from app.core.signing import UnusableKey
+from app.licenses import service, verify
+from app.licenses.errors import AlreadyRevoked
+from app.licenses.findings import Finding
+from app.licenses.linter import lint
+from app.licenses.models import License, LicenseState
+from app.web.api import validation
+from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, visible
+from app.web.api.shapes import In, JsonRoute, Limit, Note, PageOut, StrictRoute, cursor
+from app.web.api.validation import MAX_BODY_BYTES, FindingOut, ValidateIn, ValidationOut
+from app.web.deps import Now, Tx, Wired
+from app.web.fast import BodyTooLarge, NotJson, TooManyRequests
+from app.web.problems import problems
+
+router = APIRouter(
+    prefix="/v1/licenses", tags=["licenses"], route_class=JsonRoute
+)  # fmt: skip
+
+# Checks keep nothing, so there is nothing to repeat.
+checks = APIRouter(
+    prefix="/v1/licenses", tags=["licenses"], route_class=StrictRoute
+)  # fmt: skip
+
+Reader = Annotated[ApiKey, key_with("licenses:read")]
+Writer = Annotated[ApiKey, key_with("licenses:write")]
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file, one line of text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
+class FormatUnknown(Invalid):
+    slug, title = "license-format-unknown", "A license has no such rendering"
+
+
+class LicenseOut(BaseModel):
+    """A license record. `key` is the id inside the file: a bare key for online checks."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "lic_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "order_id": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "label": "", "sku": "professional", "seats": 25, "state": "active",
+        "starts_at": "2026-11-22T09:00:00Z", "expires_at": "2027-11-22T05:00:00Z", "grace_days": 10,
+        "entitlements": {"users": 25, "ldap": True}, "kid": "V1bU…", "issued_at": "2026-11-22T09:00:00Z",
+        "superseded_by": None, "revoked_at": None, "revoked_reason": None,
+    }})  # fmt: skip
+
+    id: str
+    account_id: str
+    subscription_id: str
+    order_id: str
+    key: str
+    label: str
+    sku: str
+    seats: int
+    state: LicenseState
+    starts_at: datetime
+    expires_at: datetime
+    grace_days: int
+    entitlements: dict[str, Any]
+    kid: str
+    issued_at: datetime
+    superseded_by: str | None
+    revoked_at: datetime | None
+    revoked_reason: str | None
+
+    @classmethod
+    def of(cls, row: License) -> Self:
+        given = {name: getattr(row, name) for name in cls.model_fields if name != "key"}
+        return cls(**given, key=row.file_id)
+
+
+class LicenseList(PageOut[LicenseOut]):
+    pass
+
+
+class RevocationIn(In):
+    reason: Annotated[Note, Field(min_length=1)] = Field(examples=["Refunded in full."])
+
+
+class LintIn(In):
+    """A file as it was received. `reported_users` are the active users of the server it is for."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"license": "eyJpZCI6…", "reported_users": 23}})
+
+    license: Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES)]
+    keys: Annotated[str, Field(max_length=MAX_BODY_BYTES)] | None = Field(
+        default=None, description="PEM or JWKS to check with instead of the keys published here."
+    )
+    reported_users: Annotated[int, Field(strict=True, ge=0, le=100_000_000)] | None = None
+
+
+class LintOut(BaseModel):
+    """`accepted`: a server that trusts the keys would install the file now. Errors come first."""
+
+    accepted: bool
+    findings: list[FindingOut]
+
+
+class JwkOut(BaseModel):
+    """RFC 7517; `purpose` is license-file or evidence. `valid_to` in the past: good for old signatures only."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kid: str
+    kty: str
+    alg: str
+    use: str
+    purpose: str
+    valid_from: datetime
+    valid_to: datetime | None
+    pem: str
+
+
+class KeysOut(BaseModel):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[JwkOut]
+
+
+def _finding(found: Finding) -> FindingOut:
+    return FindingOut(
+        code=found.code, severity=found.severity.value, detail=found.detail, remedy=found.remedy or None
+    )  # fmt: skip
+
+
+def _jwk(key: SigningKey) -> JwkOut:
+    public = signing.load_public_keys(key.public_pem.encode())[0]
+    return JwkOut(
+        **signing.public_jwk(public, key.kid), purpose=key.purpose, valid_from=key.valid_from, valid_to=key.valid_to,
+        pem=key.public_pem,
+    )  # fmt: skip
+
+
+@router.get("", responses=problems(*KEYED))
+def list_licenses(
+    tx: Tx, key: Reader, state: LicenseState | None = None, limit: Limit = 20,
+    starting_after: Annotated[str | None, cursor("lic")] = None,
+) -> LicenseList:  # fmt: skip
+    """Newest first."""
+    query = visible(select(License), col(License.account_id), key)
+    if state is not None:
+        query = query.where(col(License.state) == state)
+    found = paging.page(tx, query, col(License.id), limit=limit, starting_after=starting_after)
+    return LicenseList(data=[LicenseOut.of(row) for row in found.data], has_more=found.has_more)
+
+
+@router.get("/keys", response_model=KeysOut, responses={
+    200: {"content": {"application/x-pem-file": {"schema": {"type": "string"}}}}, **problems()
+})  # fmt: skip
+def published_keys(
+    tx: Tx,
+    written: Annotated[Literal["jwks", "pem"], Query(alias="format", description="pem: all in one bundle.")] = "jwks",
+) -> Any:  # fmt: skip
+    """Every public key that a good signature may carry, old ones included. Needs no key; may be kept for an hour."""
+    found = keys.published(tx)
+    headers = {"Cache-Control": "public, max-age=3600"}
+    if written == "pem":
+        return Response("".join(key.public_pem for key in found), headers=headers, media_type="application/x-pem-file")
+    return JSONResponse(KeysOut(keys=[_jwk(key) for key in found]).model_dump(mode="json"), headers=headers)
+
+
+@checks.post("/lint", responses=problems(UnusableKey, NoSigningKey))
+def lint_license(body: LintIn, tx: Tx, now: Now) -> LintOut:
+    """What a server would refuse or misread in a file, by the product's own rules. Needs no key; keeps nothing."""
+    trusted = verify.load_keys(body.keys.encode()) if body.keys is not None else validation.file_keys(tx)
+    if not trusted:
+        raise NoSigningKey("There is no published key to check with; send `keys`.")
+    findings = lint(body.license, trusted, now=now, reported_users=body.reported_users)
+    return LintOut(accepted=not any(each.blocks for each in findings), findings=[_finding(each) for each in findings])
+
+
+@checks.post("/validate", response_model=ValidationOut, responses=problems(
+    *KEYLESS, BodyTooLarge, NotJson, TooManyRequests, NoSigningKey
+))  # fmt: skip
+def validate_license(body: ValidateIn, tx: Tx, ports: Wired, now: Now, key: Anyone) -> Any:
+    """Is this license good, here and now? Needs no API key: the file or the bare key is the credential.
+
+    Every finding is given, with one headline `code`. Unknown, revoked and foreign bare keys look alike; the signed
+    file and the owner's API key get the true code. Answers without a `nonce` may be up to a minute old by
+    `checked_at`, yet a revocation shows within a second. Limited to 30 requests at once and 3 a second per address;
+    an API key raises the limit.
+    """
+    presented = body.presented()
+    return JSONResponse(validation.answer(tx, ports.secrets, presented, validation.asker_of(key), now))
+
+
+@router.get("/{license_id}", responses=problems(*KEYED, NotFound))
+def get_license(license_id: str, tx: Tx, key: Reader) -> LicenseOut:
+    """One license."""
+    return LicenseOut.of(find(tx, License, "lic", license_id, key))
+
+
+@router.get("/{license_id}/file", response_class=Response, responses=problems(*KEYED, NotFound, FormatUnknown) | _FILE)
+def get_license_file(
+    license_id: str, tx: Tx, key: Reader,
+    written: Annotated[str, Query(alias="format", pattern="^[a-z]{1,20}$", description="mattermost")] = "mattermost",
+) -> Response:  # fmt: skip
+    """The license file to install."""
+    license_ = find(tx, License, "lic", license_id, key)
+    if written != "mattermost":
+        raise FormatUnknown("There is one rendering so far: mattermost.", param="format")
+    headers = {"Content-Disposition": f'attachment; filename="{license_.file_id}.mattermost-license"'}
+    return Response(license_.file_text, media_type="text/plain", headers=headers)
+
+
+@router.post("/{license_id}/revoke", responses=problems(*KEYED, NotFound, AlreadyRevoked))
+def revoke_license(license_id: str, body: RevocationIn, tx: Tx, now: Now, key: Writer) -> LicenseOut:
+    """Online checks refuse it from now on. Files already delivered stay readable offline."""
+    find(tx, License, "lic", license_id, key)
+    return LicenseOut.of(service.revoke(tx, license_id, reason=body.reason, by=key.id, now=now))

@@ -1,0 +1,98 @@
+"""What is sold, and what it costs today."""
+
+from datetime import date
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+
+from app.accounts import service as accounts
+from app.catalog import service as catalog
+from app.catalog.models import Family, Interval, Plan, PlanKind, Price
+from app.core import ids
+from app.core.clock import local_date
+from app.core.errors import NotFound, Unavailable
+from app.web.api.shapes import JsonRoute, MoneyOut, PageOut
+from app.web.deps import Now, Tx
+from app.web.problems import problems
+
+router = APIRouter(
+    prefix="/v1/plans", tags=["plans"], route_class=JsonRoute
+)  # fmt: skip
+
+
+class PriceOut(BaseModel):
+    """Per seat and interval, before tax."""
+
+    interval: Interval
+    unit: MoneyOut
+    valid_from: date
+    valid_to: date | None
+
+
+class PlanOut(BaseModel):
+    """`prices` are those in force today; `add_on_for` names the plans an add-on can be bought with."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "pln_01ka8qj6x0c5q4m3t2r1p0n9mk", "sku": "professional", "name": "Professional", "kind": "plan",
+        "family": "self_managed", "tagline": "For teams that run their own server", "sales_only": False,
+        "retired": False, "min_seats": 11, "max_seats": 5000, "trial_days": 30, "grace_days": 10,
+        "bullets": ["Unlimited message history and search"], "entitlements": {"ldap": True}, "add_on_for": [],
+        "prices": [{"interval": "year", "unit": {"amount": 12000, "currency": "USD"}, "valid_from": "2026-01-01",
+                    "valid_to": None}],
+    }})  # fmt: skip
+
+    id: str
+    sku: str
+    name: str
+    kind: PlanKind
+    family: Family
+    tagline: str
+    sales_only: bool
+    retired: bool
+    min_seats: int
+    max_seats: int
+    trial_days: int
+    grace_days: int
+    bullets: list[str]
+    entitlements: dict[str, Any]
+    add_on_for: list[str]
+    prices: list[PriceOut]
+
+    @classmethod
+    def of(cls, plan: Plan, prices: list[Price]) -> Self:
+        same = "id sku name kind family tagline sales_only min_seats max_seats trial_days grace_days bullets add_on_for"
+        return cls(
+            **{name: getattr(plan, name) for name in same.split()},
+            retired=plan.retired_at is not None, entitlements=plan.flags,
+            prices=[
+                PriceOut(interval=each.interval, unit=MoneyOut.minor(each.unit_minor, each.currency),
+                         valid_from=each.valid_from, valid_to=each.valid_to)
+                for each in sorted(prices, key=lambda price: (price.currency, price.interval))
+                if each.plan_id == plan.id
+            ],
+        )  # fmt: skip
+
+
+class PlanList(PageOut[PlanOut]):
+    """The whole catalog: it is short, so there is never more."""
+
+
+@router.get("", responses=problems(Unavailable))
+def list_plans(
+    tx: Tx, now: Now,
+    currency: Annotated[str | None, Query(pattern="^[A-Z]{3}$", description="Only prices in this currency.")] = None,
+) -> PlanList:  # fmt: skip
+    """Every plan and add-on on sale, with today's prices. Needs no key."""
+    prices = catalog.prices_on(tx, local_date(now, accounts.seller(tx).time_zone))
+    wanted = [price for price in prices if currency in {None, price.currency}]
+    return PlanList(data=[PlanOut.of(plan, wanted) for plan in catalog.plans_on_sale(tx)], has_more=False)
+
+
+@router.get("/{plan_id}", responses=problems(NotFound, Unavailable))
+def get_plan(plan_id: str, tx: Tx, now: Now) -> PlanOut:
+    """One plan, by its id; a retired one stays readable for those who have it. Needs no key."""
+    plan = catalog.plans_by_id(tx, [ids.require_form("pln", plan_id)]).get(plan_id)
+    if plan is None:
+        raise NotFound("There is no such plan.")
+    return PlanOut.of(plan, catalog.prices_on(tx, local_date(now, accounts.seller(tx).time_zone)))

@@ -1,0 +1,236 @@
+"""Subscriptions: what an account holds, what comes next, and renewing it."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.accounts.models import ApiKey
+from app.agreements.service import TermsNotAccepted
+from app.core import ids, paging, policy
+from app.core.clock import local_date
+from app.core.db import Tx as Unit
+from app.core.errors import Invalid, NotFound, Unavailable
+from app.core.keys import NoSigningKey
+from app.flows import renewal
+from app.flows.ports import Ports
+from app.flows.renewal import AlreadyRenewed, RenewalNotOpen
+from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired, SeatsOutOfRange
+from app.orders.models import Order, OrderKind, OrderState
+from app.payments.errors import PaymentRefused, PaymentUnavailable
+from app.subscriptions import service
+from app.subscriptions.models import Subscription, SubscriptionLine, SubscriptionState
+from app.web.api.access import KEYED, find, key_with, visible
+from app.web.api.orders import AcceptanceIn, OrderOut, PreviewId, check_acceptance, evidence, of_started
+from app.web.api.previews import PreviewOut, facts, named
+from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, cursor
+from app.web.deps import Now, Tx, Wired
+from app.web.problems import problems
+
+router = APIRouter(
+    prefix="/v1/subscriptions", tags=["subscriptions"], route_class=JsonRoute
+)  # fmt: skip
+
+Reader = Annotated[ApiKey, key_with("subscriptions:read")]
+Writer = Annotated[ApiKey, key_with("subscriptions:write")]
+
+Step = Literal["renewal_opens", "renew", "renews_itself", "renewal_under_way", "pay", "buy_again"]
+
+
+class LineOut(BaseModel):
+    """`net` is for the whole term, `arr` for a year, both before tax."""
+
+    sku: str
+    description: str
+    quantity: int
+    unit: MoneyOut
+    net: MoneyOut
+    arr: MoneyOut
+
+    @classmethod
+    def of(cls, line: SubscriptionLine, currency: str) -> Self:
+        return cls(
+            sku=line.sku, description=line.description, quantity=line.quantity,
+            unit=MoneyOut.minor(line.unit_minor, currency), net=MoneyOut.minor(line.net_minor, currency),
+            arr=MoneyOut.minor(line.arr_minor, currency),
+        )  # fmt: skip
+
+
+class NextStepOut(BaseModel):
+    """What happens next and when; `on` is a day where the customer is."""
+
+    code: Step
+    on: date | None
+    sentence: str
+
+
+class TermOut(BaseModel):
+    """`ends_on` is the first day after the term."""
+
+    starts_on: date
+    ends_on: date
+    months: int
+    interval: str
+
+
+class SubscriptionOut(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk", "state": "active",
+        "currency": "USD", "term": {"starts_on": "2026-11-22", "ends_on": "2027-11-22", "months": 12,
+                                    "interval": "year"},
+        "lines": [{"sku": "professional", "description": "Professional", "quantity": 25,
+                   "unit": {"amount": 12000, "currency": "USD"}, "net": {"amount": 300000, "currency": "USD"},
+                   "arr": {"amount": 300000, "currency": "USD"}}],
+        "next_step": {"code": "renewal_opens", "on": "2027-08-24", "sentence": "Renewal opens on 2027-08-24."},
+        "first_starts_on": "2026-11-22", "grace_days": 10, "time_zone": "America/New_York",
+        "created_at": "2026-11-22T09:00:00Z",
+    }})  # fmt: skip
+
+    id: str
+    account_id: str
+    state: SubscriptionState
+    currency: str
+    term: TermOut
+    lines: list[LineOut]
+    next_step: NextStepOut
+    first_starts_on: date
+    grace_days: int
+    time_zone: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, tx: Unit, row: Subscription, now: datetime) -> Self:
+        lines = sorted(service.lines(tx, row.id), key=lambda line: line.plan_id != row.plan_id)
+        return cls(
+            id=row.id, account_id=row.account_id, state=row.state, currency=row.currency,
+            term=TermOut(starts_on=row.starts_on, ends_on=row.ends_on, months=row.term_months, interval=row.interval),
+            lines=[LineOut.of(line, row.currency) for line in lines], next_step=_next_step(tx, row, now),
+            first_starts_on=row.first_starts_on, grace_days=row.grace_days, time_zone=row.time_zone,
+            created_at=row.created_at,
+        )  # fmt: skip
+
+
+class SubscriptionList(PageOut[SubscriptionOut]):
+    pass
+
+
+class RenewalIn(In):
+    """Fewer or more seats for the next term; as they are if left out."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"seats": 30}})
+
+    seats: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+class RenewalPreviewOut(PreviewOut):
+    """`saved_card` will be charged if the renewal is ordered; without one the order leads to payment."""
+
+    starts_on: date
+    saved_card: str | None
+
+
+class RenewalOrderIn(In):
+    preview: PreviewId
+    acceptance: AcceptanceIn
+
+
+def _next_step(tx: Unit, row: Subscription, now: datetime) -> NextStepOut:
+    """R-SUB-2 in one sentence, for the customer."""
+    today = local_date(now, row.time_zone)
+    grace_ends = row.ends_on + timedelta(days=row.grace_days)
+    under_way = _renewal_of_next_term(tx, row, today)
+    if under_way is not None:
+        waits = f"The renewal is ordered (order {under_way.id}) and waits for "
+        waits += "payment." if under_way.state is OrderState.AWAITING_PAYMENT else "our review."
+        return NextStepOut(code="renewal_under_way", on=row.ends_on, sentence=waits)
+    match row.state:
+        case SubscriptionState.PAST_DUE:
+            return NextStepOut(code="pay", on=grace_ends, sentence=f"The last charge failed; pay by {grace_ends}.")
+        case SubscriptionState.LAPSED:
+            late = f"The term ended on {row.ends_on}; renewed by {grace_ends} it carries on from there."
+            return NextStepOut(code="renew", on=grace_ends, sentence=late)
+        case SubscriptionState.EXPIRED:
+            return NextStepOut(code="renew", on=None, sentence="The term is over; a renewal starts a new one today.")
+        case SubscriptionState.CANCELED:
+            return NextStepOut(code="buy_again", on=None, sentence="The subscription was canceled; buy a new one.")
+        case _:
+            return _step_while_active(tx, row, today, now)
+
+
+def _step_while_active(tx: Unit, row: Subscription, today: date, now: datetime) -> NextStepOut:
+    if row.term_months < 12:
+        return NextStepOut(code="renews_itself", on=row.ends_on,
+                           sentence=f"It renews by itself on {row.ends_on}, charged to the saved card.")  # fmt: skip
+    opens_on = row.ends_on - timedelta(days=policy.get(tx, renewal.OPENS_DAYS, now))
+    if today < opens_on:
+        return NextStepOut(code="renewal_opens", on=opens_on, sentence=f"Renewal opens on {opens_on}.")
+    return NextStepOut(code="renew", on=row.ends_on, sentence=f"Renew by {row.ends_on}; the next term starts then.")
+
+
+def _renewal_of_next_term(tx: Unit, row: Subscription, today: date) -> Order | None:
+    """Paid renewals have moved the term on, so what is found here waits for payment or for a person."""
+    return tx.execute(
+        select(Order).where(
+            col(Order.subscription_id) == row.id, col(Order.kind) == OrderKind.RENEWAL,
+            col(Order.term_starts_on) == renewal.next_start(row, today),
+            col(Order.state).in_([OrderState.AWAITING_PAYMENT, OrderState.HELD]),
+        )
+    ).scalar_one_or_none()  # fmt: skip
+
+
+@router.get("", responses=problems(*KEYED))
+def list_subscriptions(
+    tx: Tx, now: Now, key: Reader, state: SubscriptionState | None = None, limit: Limit = 20,
+    starting_after: Annotated[str | None, cursor("sub")] = None,
+) -> SubscriptionList:  # fmt: skip
+    """Newest first."""
+    query = visible(select(Subscription), col(Subscription.account_id), key)
+    if state is not None:
+        query = query.where(col(Subscription.state) == state)
+    found = paging.page(tx, query, col(Subscription.id), limit=limit, starting_after=starting_after)
+    return SubscriptionList(data=[SubscriptionOut.of(tx, row, now) for row in found.data], has_more=found.has_more)
+
+
+@router.get("/{subscription_id}", responses=problems(*KEYED, NotFound))
+def get_subscription(subscription_id: str, tx: Tx, now: Now, key: Reader) -> SubscriptionOut:
+    """One subscription with its lines, its term and its next step."""
+    return SubscriptionOut.of(tx, find(tx, Subscription, "sub", subscription_id, key), now)
+
+
+@router.post("/{subscription_id}/renewals/preview", status_code=201, responses=problems(
+    *KEYED, NotFound, RenewalNotOpen, AlreadyRenewed, SeatsOutOfRange, Invalid, Unavailable
+))  # fmt: skip
+def preview_renewal(
+    subscription_id: str, ports: Wired, key: Writer, body: RenewalIn | None = None
+) -> RenewalPreviewOut:
+    """What the next term would cost, with the seats as they are or as wished. Commits nobody to anything."""
+    _require_own(ports, subscription_id, key)
+    with named(**{"lines.0.quantity": "seats"}):
+        review = renewal.review(ports, subscription_id, seats=body.seats if body else None)
+    given: dict[str, Any] = facts(ports, review.preview)
+    return RenewalPreviewOut(**given, starts_on=review.starts_on, saved_card=review.saved_card)
+
+
+@router.post("/{subscription_id}/renewals", status_code=201, responses=problems(
+    *KEYED, NotFound, RenewalNotOpen, AlreadyRenewed, PreviewExpired, PreviewChanged, NeedsQuote, TermsNotAccepted,
+    Invalid, PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable,
+))  # fmt: skip
+def create_renewal(
+    subscription_id: str, body: RenewalOrderIn, request: Request, ports: Wired, key: Writer
+) -> OrderOut:  # fmt: skip
+    """Order the next term. A saved card is charged at once; otherwise `payment_url` leads to payment."""
+    _require_own(ports, subscription_id, key)
+    preview = check_acceptance(ports, body.preview, body.acceptance)
+    if preview.kind is not OrderKind.RENEWAL or preview.subscription_id != subscription_id:
+        raise NotFound("There is no such renewal offer for this subscription.", param="preview")
+    with named(terms="acceptance.terms"):
+        started = renewal.renew(ports, body.preview, terms_id=body.acceptance.terms, evidence=evidence(request))
+    return of_started(ports, started, key)
+
+
+def _require_own(ports: Ports, subscription_id: str, key: ApiKey) -> None:
+    with ports.db.transaction() as tx:
+        find(tx, Subscription, "sub", ids.require_form("sub", subscription_id), key)

@@ -1,0 +1,17 @@
+import httpx
+import pytest
+
+from tests.api.buying import Buyer, make_key
+from tests.world import World
+
+
+@pytest.fixture
+def vendor(world: World) -> httpx.Client:
+    """A client with a key of the vendor that may do everything."""
+    return world.api(make_key(world, account_id=None))
+
+
+@pytest.fixture
+def buyer(world: World) -> Buyer:
+    """Somebody who buys over the API without a key."""
+    return Buyer(world)

@@ -1,0 +1,52 @@
+"""GET changes nothing: every GET of the API, and every table before and after."""
+
+import httpx
+from sqlalchemy import text
+
+from app.core.db import metadata
+from tests.api.buying import Buyer
+from tests.world import World
+
+# What a request itself leaves behind, whatever it asks: when a key was last used.
+REQUEST_SIDE = {"api_key"}
+
+
+def contents(world: World) -> dict[str, str]:
+    """Each table's rows in one hash: an UPDATE shows as well as an INSERT."""
+    names = sorted(set(metadata.tables) - REQUEST_SIDE) + ["procrastinate_jobs"]
+    with world.db.reading() as connection:
+        return {
+            name: connection.execute(
+                text(
+                    f"SELECT count(*) || md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM \"{name}\" t"
+                )
+            ).scalar_one()
+            for name in names
+        }
+
+
+def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, world: World) -> None:
+    order = buyer.buy().order
+    ids = {
+        "plan_id": vendor.get("/v1/plans").json()["data"][0]["id"], "order_id": order["id"],
+        "subscription_id": order["subscription_id"], "invoice_id": order["invoice_id"],
+        "license_id": order["license_id"], "account_id": order["account_id"],
+        "payment_id": vendor.get("/v1/payments").json()["data"][0]["id"],
+        "quote_id": buyer.client.post("/v1/quotes", json={"preview": buyer.preview()["id"]}).json()["id"],
+        "workspace_id": vendor.post("/v1/workspaces", json={"subscription_id": order["subscription_id"]}).json()["id"],
+        "key_id": vendor.get("/v1/api_keys").json()["data"][0]["id"],
+    }  # fmt: skip
+    invited = vendor.post("/v1/surveys/invitations", json={"kind": "purchase", "external_ref": "1"}).json()
+    endpoint = vendor.post("/v1/webhook_endpoints", json={"url": f"{world.url}/sandbox/hooks/x"}).json()
+    ids |= {"invitation_id": invited["id"], "token": invited["token"], "endpoint_id": endpoint["id"],
+            "name": "invoice_register", "ending": "csv"}  # fmt: skip
+    world.work()
+    paths = vendor.get("/openapi.json").json()["paths"]
+    readable = [path for path, methods in paths.items() if "get" in methods]
+    assert len(readable) > 20
+    before = contents(world)
+    for path in readable:
+        query = {"from": "2026-01-01", "to": "2027-01-01"} if "/reports/" in path else {}
+        answer = vendor.get(path.format(**ids), params=query)
+        assert answer.status_code < 400, (path, answer.text)
+    assert contents(world) == before
