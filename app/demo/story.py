@@ -104,9 +104,9 @@ def _german_business(house: House, teller: Teller) -> Bought:
     step = teller.step("A German business buys 25 seats")
     client = browser(house)
     page = client.get("/checkout", params={"sku": "professional", "interval": "year", "currency": "EUR", "seats": 25})
-    shown = submit(client, page, {**ADA, "terms": "yes", "intent": "preview"}, action="/checkout")
+    shown = submit(client, page, {**ADA, "accept": "yes", "intent": "preview"}, action="/checkout")
     must("2,750.00" in shown.text and "everse charge" in shown.text, "the preview does not show the reverse charge")
-    checkout = submit(client, shown, {**ADA, "terms": "yes", "intent": "place"}, action="/checkout")
+    checkout = submit(client, shown, {**ADA, "accept": "yes", "intent": "place"}, action="/checkout")
     must("/sandbox/pay/" in checkout.url.path, f"expected the pay page, came to {checkout.url.path}")
     after = pay(client, checkout)
     token = token_of(after.url)
@@ -165,8 +165,8 @@ def _above_the_threshold(house: House, vendor: Vendor, teller: Teller) -> None:
         "email": "dora@big.example", "full_name": "Dora Dollar", "company": "Big Corp", "address": "1 Wall St",
         "city": "Indianapolis", "postcode": "46204", "country": "US", "region": "IN", "tax_id": "",
     }  # fmt: skip
-    shown = submit(client, page, {**dora, "terms": "yes", "intent": "preview"}, action="/checkout")
-    answer = submit(client, shown, {**dora, "terms": "yes", "intent": "place"}, action="/checkout")
+    shown = submit(client, page, {**dora, "accept": "yes", "intent": "preview"}, action="/checkout")
+    answer = submit(client, shown, {**dora, "accept": "yes", "intent": "place"}, action="/checkout")
     must(answer.url.path.startswith("/q/"), f"expected a quote request, came to {answer.url.path}")
     quotes = vendor.get("/v1/quotes")["data"]
     codes = [reason["code"] for reason in quotes[0]["reasons"]]
@@ -230,7 +230,7 @@ def _renewal(house: House, vendor: Vendor, german: Bought, old: Path, teller: Te
     link = link_in_mail(vendor, ADA["email"], r"https?://[^\s]+/renew/[^\s]+")
     client = browser(house)
     review = client.get(link)
-    after = submit(client, review, {"terms": "yes"}, action="/renew/")
+    after = submit(client, review, {"accept": "yes"}, action="/renew/")
     token = token_of(after.url)
     seconds = wait_for_license(client, token)
     renewed = _keep(

@@ -79,6 +79,13 @@ def price(ports: Ports, wanted: PreviewRequest) -> Preview:
         return keep(tx, compute(tx, wanted, tax_ids, now), now)
 
 
+def confirm(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
+    """A number as its registry writes it, with what it says of it. Raises Invalid for a malformed one."""
+    with ports.db.transaction() as tx:
+        known = _known(tx, given, country, now)
+    return _ask_registry(ports, known, country, now)
+
+
 def _known(tx: Tx, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
     value = tax.normalized(given.type, given.value, country)
     recent = tax.recent_check(tx, given.type, value, now)

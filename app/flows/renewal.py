@@ -94,10 +94,12 @@ def link_behind(tx: Tx, ports: Ports, token: str, *, lock: bool = False) -> Rene
     link = tx.execute(query.with_for_update() if lock else query).scalar_one_or_none()
     if link is None:
         raise NotFound("This renewal link does not exist; sign in to renew, or ask us for a new link.")
-    if link.used_at is not None:
-        raise LinkUsed("The term it was for is renewed; sign in to see your subscription.")
+    if link.used_at is not None or subscriptions.get(tx, link.subscription_id).ends_on != link.ends_on:
+        raise LinkUsed(
+            "The term it was for is renewed; sign in to see your subscription.", subscription=link.subscription_id
+        )
     if link.expires_at <= ports.clock.now():
-        raise LinkUsed("It has expired; sign in to renew, or ask us for a new link.")
+        raise LinkUsed("It has expired; sign in to renew, or ask us for a new link.", expired=True)
     return link
 
 

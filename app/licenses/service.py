@@ -11,7 +11,7 @@ from sqlmodel import col
 from app.core import audit, events, keys
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.db import Tx
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
@@ -20,6 +20,7 @@ from app.licenses.issuing import issue as issue_file
 from app.licenses.models import IssuanceEntry, License, LicenseState
 
 _GENESIS: Final = "0" * 64
+_LONGEST_LABEL: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,17 @@ def revoke(tx: Tx, license_id: str, *, reason: str, by: str, now: datetime) -> L
     audit.record(tx, license_.account_id, actor=by, action="license.revoked", subject=license_.id, now=now,
                  details={"reason": reason})  # fmt: skip
     events.append(tx, "license.revoked", license_.id, now=now, account_id=license_.account_id)
+    return license_
+
+
+def rename(tx: Tx, license_id: str, label: str, *, by: str, now: datetime) -> License:
+    """What the customer calls it, such as the server it runs on; at most 80 characters. Raises Invalid."""
+    if len(label) > _LONGEST_LABEL:
+        raise Invalid(f"Use at most {_LONGEST_LABEL} characters.", param="label")
+    license_ = lock(tx, license_id)
+    before, license_.label = license_.label, label
+    audit.record(tx, license_.account_id, actor=by, action="license.renamed", subject=license_.id, now=now,
+                 details={"before": before, "after": label})  # fmt: skip
     return license_
 
 

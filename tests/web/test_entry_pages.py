@@ -40,7 +40,7 @@ RENEW = e.RenewView(
     treatment="German VAT is charged.",
     button="Renew for 2,998.80 EUR",
     payment="Charged to Visa ending in 4242.",
-    change_href="/account/subscriptions/1",
+    seats_form=Form(values={"seats": "50"}),
     stop_href="/account/subscriptions/1#ending",
 )
 

@@ -265,7 +265,7 @@ class PersonRow:
 
 @dataclass(frozen=True, kw_only=True)
 class PeopleView:
-    """Inputs of the invitation: email, role. Row forms post member_id (and role) to the other two addresses."""
+    """Inputs of the invitation: email, name, role. Row forms post member_id (and role) to the other two addresses."""
 
     template: ClassVar[str] = "portal/people.html"
     section: ClassVar[str] = "people"

@@ -64,7 +64,8 @@ class RenewalRow:
 class RenewView:
     """`/renew/{token}`. State: ready, used, expired, early (not open yet), foreign, quote (too large), gone.
 
-    One button posts `preview_id` (and `accept` if `terms` changed) to `action`. `opens_on` belongs to `early`.
+    One button posts `preview_id` (and `accept` if `terms` changed) to `action`; in the state `quote` it asks for one.
+    `seats_form` sends `seats` by GET to `action` to see other figures. `opens_on` belongs to `early`.
     """
 
     template: ClassVar[str] = "portal/renew.html"
@@ -85,7 +86,8 @@ class RenewView:
     terms: Link | None = None
     terms_version: str = ""
     authority: str = ""
-    change_href: str = ""
+    seats_form: Form | None = None
+    min_seats: int = 1
     stop_href: str = ""
     order_href: str = ""
 

@@ -3,7 +3,7 @@
 Looking changes nothing: whether the payment arrived is asked by POST, by the page's module or by its button.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import urlencode
@@ -18,7 +18,7 @@ from app.catalog.models import Family, Interval, Plan
 from app.core import policy
 from app.core.clock import local_date, transport_now
 from app.core.db import Tx
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.core.security import allow
 from app.flows import purchase
@@ -34,15 +34,18 @@ from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.payments.models import AttemptState, PaymentAttempt
 from app.subscriptions.models import Subscription
+from app.surveys import service as surveys
+from app.surveys.models import AnswerSource
 from app.tax import service as tax
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
 from app.web.portal import figures, license_files
 from app.web.portal import views as v
-from app.web.portal.render import see_other
+from app.web.portal.render import Form, see_other
+from app.web.portal.survey import question, store
 from app.web.portal.workspace_progress import progress_of
-from app.web.views import Fact, Link, Step
+from app.web.views import Fact, Link, Step, SurveyForm
 from app.workspaces import service as workspaces
 from app.workspaces.models import Workspace, WorkspaceState
 
@@ -167,6 +170,22 @@ def license_file(ports: Wired, token: str) -> Response:
     return license_files.download_license(told.license, told.company)
 
 
+@router.post("/survey")
+def answer_survey(request: Request, ports: Wired, who: CustomerIfAny, token: str, form: Form) -> Response:
+    """The answer given on the confirmation page."""
+    with ports.db.transaction() as tx:
+        told = read(tx, ports, token)
+        invitation = surveys.find(tx, ports.secrets, surveys.OURS, told.order.id)
+        if invitation is None:
+            raise NotFound("There is no survey about this order.")
+        try:
+            store(tx, invitation, form, AnswerSource.CONFIRMATION_PAGE, ports.clock.now())
+        except Invalid as refused:
+            view = replace(order_view(tx, ports, told), survey=_survey(tx, ports, told, refused.detail))
+            return show.portal(request, view, who=who, status=refused.status)
+    return see_other(f"/orders/{token}")
+
+
 # --- The payment --------------------------------------------------------------------------------------------------
 
 
@@ -202,6 +221,7 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
     order_row, state = told.order, told.state
     determination = tax.stored(tx, order_row.tax_determination_id)
     interval = str(told.preview.inputs["interval"])
+    survey = _survey(tx, ports, told)
     payable = state in {"awaiting_payment", "payment_failed"}
     return v.OrderView(
         order_id=order_row.id, state=state, plan=told.plan.name, email=order_row.buyer_email,
@@ -211,8 +231,25 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
         pay_href=f"{told.path}/pay" if payable else "",
         restart_href=_restart(told) if state in {"expired", "canceled"} else "",
         license=_license(tx, told), workspace=_workspace_link(told), documents=_documents(told),
-        facts=_facts(tx, told, ports),
+        facts=_facts(tx, told, ports), survey=survey, survey_thanks=survey is None and _answered(tx, ports, told),
     )  # fmt: skip
+
+
+def _survey(tx: Tx, ports: Ports, told: Told, error: str = "") -> SurveyForm | None:
+    """The question, until it is answered or dead; never to somebody who asked not to be asked."""
+    invitation = surveys.find(tx, ports.secrets, surveys.OURS, told.order.id)
+    if invitation is None or invitation.answered_at is not None or not surveys.may_ask_on_page(invitation):
+        return None
+    if ports.clock.now() >= invitation.expires_at:
+        return None
+    return SurveyForm(
+        action=f"{told.path}/survey", question=question(ports, invitation), invitation_id=invitation.id, error=error
+    )
+
+
+def _answered(tx: Tx, ports: Ports, told: Told) -> bool:
+    invitation = surveys.find(tx, ports.secrets, surveys.OURS, told.order.id)
+    return invitation is not None and invitation.answered_at is not None
 
 
 def _failure(told: Told) -> str:

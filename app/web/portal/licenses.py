@@ -1,0 +1,119 @@
+"""`/account/licenses`: every license, every file it ever had, under the name the customer gives it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.accounts import service as accounts
+from app.accounts.models import Account
+from app.accounts.permissions import Permission, may
+from app.accounts.sessions import SignedInCustomer
+from app.catalog import service as catalog
+from app.core.db import Tx as Unit
+from app.core.errors import Invalid
+from app.licenses import service as licenses
+from app.licenses.models import License, LicenseState
+from app.orders.models import Order, OrderKind
+from app.web import csrf, pages
+from app.web.auth import customer
+from app.web.deps import Now, Tx
+from app.web.portal import license_files, owned
+from app.web.portal.account_views import LicenseFile, LicenseRow, LicensesView, LicenseView
+from app.web.portal.render import Form, account_page, see_other
+from app.web.views import Fact
+from app.web.views import Form as FormView
+
+Reader = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_READ))]
+Writer = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_WRITE))]
+router = APIRouter(include_in_schema=False, prefix="/account/licenses", dependencies=[Depends(csrf.protect)])
+_ENGLISH = pages.English()
+_REASONS = {OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal"}
+
+
+@router.get("")
+def listed(request: Request, tx: Tx, who: Reader) -> Response:
+    """Newest first; those that another one replaced too."""
+    account = accounts.get(tx, who.account_id)
+    rows = tuple(_row(tx, account, each) for each in owned.all_of(tx, who, License))
+    return account_page(request, tx, LicensesView(licenses=rows), who)
+
+
+@router.get("/{license_id}")
+def one(request: Request, tx: Tx, who: Reader, license_id: str, said: str = "") -> Response:
+    """One license with its files and how to install it."""
+    found = owned.one(tx, who, License, "lic", license_id)
+    return account_page(request, tx, _view(tx, who, found, FormView(values={"label": found.label})), who, said=said)
+
+
+@router.get("/{license_id}/file")
+def file(tx: Tx, who: Reader, license_id: str) -> Response:
+    """The file byte for byte as it was signed; past ones are kept."""
+    found = owned.one(tx, who, License, "lic", license_id)
+    return license_files.download_license(found, accounts.get(tx, who.account_id).name)
+
+
+@router.post("/{license_id}/label")
+def label(request: Request, tx: Tx, now: Now, who: Writer, license_id: str, form: Form) -> Response:
+    """Name it, for instance after the server it runs on."""
+    found = owned.one(tx, who, License, "lic", license_id)
+    wanted = form.text("label")
+    try:
+        licenses.rename(tx, found.id, wanted, by=who.member_id, now=now)
+    except Invalid as refused:
+        bad = FormView(values={"label": wanted}, errors={"label": refused.detail})
+        return account_page(request, tx, _view(tx, who, found, bad), who, status=refused.status)
+    return see_other(f"/account/licenses/{found.id}?said=labelled")
+
+
+def _row(tx: Unit, account: Account, each: License) -> LicenseRow:
+    path = f"/account/licenses/{each.id}"
+    return LicenseRow(
+        license_id=each.id, label=each.label, plan=catalog.plans_by_id(tx, [each.plan_id])[each.plan_id].name,
+        seats=each.seats, starts=each.starts_at.date(), until=license_files.last_day(each, account.time_zone),
+        state=each.state.value, href=path, fingerprint=each.file_sha256[:12],
+        download_href=f"{path}/file" if each.state is not LicenseState.REVOKED else "",
+    )  # fmt: skip
+
+
+def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView) -> LicenseView:
+    account = accounts.get(tx, who.account_id)
+    writes = may(who.role, Permission.LICENSES_WRITE)
+    return LicenseView(
+        license=_row(tx, account, found), facts=_facts(found), text=found.file_text,
+        files=tuple(_file(tx, account, each) for each in licenses.of_subscription(tx, found.subscription_id)),
+        activations=(), activation_limit=None, guides=license_files.guides(license_files.file_name(account.name)),
+        form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "",
+    )  # fmt: skip
+
+
+def _facts(found: License) -> tuple[Fact, ...]:
+    replaced = (
+        [
+            Fact(
+                name="Replaced by",
+                value=found.superseded_by,
+                href=f"/account/licenses/{found.superseded_by}",
+                mono=True,
+            )
+        ]
+        if found.superseded_by
+        else []
+    )
+    return (
+        Fact(name="Issued", value=_ENGLISH.moment(found.issued_at)),
+        *replaced,
+        Fact(name="File id", value=found.file_id, mono=True),
+        Fact(name="SHA-256 of the file", value=found.file_sha256, mono=True),
+        Fact(name="Signed with key", value=found.kid, mono=True),
+        Fact(name="License", value=found.id, mono=True),
+    )
+
+
+def _file(tx: Unit, account: Account, each: License) -> LicenseFile:
+    order = tx.get_one(Order, each.order_id)
+    return LicenseFile(
+        file_id=each.file_id, issued_at=each.issued_at, reason=_REASONS[order.kind], seats=each.seats,
+        until=license_files.last_day(each, account.time_zone), state=each.state.value,
+        download_href=f"/account/licenses/{each.id}/file",
+    )  # fmt: skip

@@ -1,0 +1,152 @@
+"""`/account/subscriptions`: terms, seats, prices, and the renewal from inside the account."""
+
+from datetime import date, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.accounts import service as accounts
+from app.accounts.permissions import Permission, may
+from app.accounts.sessions import SignedInCustomer
+from app.catalog import service as catalog
+from app.core import policy
+from app.core.clock import local_date, start_of
+from app.core.db import Tx as Unit
+from app.core.errors import DomainError
+from app.core.money import Money, total
+from app.flows.renewal import OPENS_DAYS, OPENS_DAYS_SHORT, RenewalNotOpen
+from app.licenses import service as licenses
+from app.orders.errors import AlreadyRenewed
+from app.subscriptions import service as subscriptions
+from app.subscriptions.models import Subscription, SubscriptionState, TermKind
+from app.web import csrf, pages, show
+from app.web.auth import customer
+from app.web.deps import Now, Tx, Wired
+from app.web.portal import figures, owned, renewing
+from app.web.portal.account_views import SubscriptionRow, SubscriptionsView, SubscriptionView
+from app.web.portal.render import Form, account_page, see_other
+from app.web.portal.renew import order
+from app.web.portal.renewing import Wish
+from app.web.views import Fact, Step
+
+OVER: Final = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
+_ENGLISH: Final = pages.English()
+_INTERVALS: Final = {"month": "a month", "year": "a year"}
+_TERMS: Final = {TermKind.PURCHASE: "Bought", TermKind.RENEWAL: "Renewed"}
+
+Reader = Annotated[SignedInCustomer, Depends(customer(Permission.ACCOUNT_READ))]
+Renewer = Annotated[SignedInCustomer, Depends(customer(Permission.SUBSCRIPTIONS_WRITE))]
+router = APIRouter(
+    include_in_schema=False, prefix="/account/subscriptions", dependencies=[Depends(csrf.protect)]
+)  # fmt: skip
+
+
+def opens_on(tx: Unit, held: Subscription, today: date) -> date:
+    """The first day on which a term can be renewed by hand (R-SUB-2)."""
+    kind = OPENS_DAYS if held.term_months >= 12 else OPENS_DAYS_SHORT
+    return held.ends_on - timedelta(days=policy.get(tx, kind, start_of(today, held.time_zone)))
+
+
+def renewal_words(tx: Unit, held: Subscription, today: date) -> str:
+    """How a term goes on."""
+    if held.state in OVER:
+        return "It has ended."
+    if held.term_months < 12:
+        return f"Renews by itself on {_ENGLISH.day(held.ends_on)}"
+    opening = opens_on(tx, held, today)
+    return "The renewal is open" if today >= opening else f"Renewal opens on {_ENGLISH.day(opening)}"
+
+
+@router.get("")
+def listed(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
+    """Every subscription the account has had, newest first."""
+    today = _today(tx, who, now)
+    rows = tuple(_row(tx, each, today) for each in owned.all_of(tx, who, Subscription))
+    return account_page(request, tx, SubscriptionsView(subscriptions=rows, pricing_href="/"), who)
+
+
+@router.get("/{subscription_id}")
+def one(request: Request, tx: Tx, now: Now, who: Reader, subscription_id: str) -> Response:
+    """One subscription with its terms."""
+    held = owned.one(tx, who, Subscription, "sub", subscription_id)
+    today = _today(tx, who, now)
+    issued = licenses.of_subscription(tx, held.id)
+    renewable = held.state not in OVER and today >= opens_on(tx, held, today)
+    view = SubscriptionView(
+        subscription=_row(tx, held, today), facts=_facts(tx, held), seat_change=None,
+        history=tuple(
+            Step(
+                label=f"{_TERMS[each.kind]}: {_ENGLISH.day(each.starts_on)} to {_last(each.ends_on)}", state="done"
+            )
+            for each in reversed(subscriptions.terms(tx, held.id))
+        ),
+        renew_href=f"/account/subscriptions/{held.id}/renew"
+        if renewable and may(who.role, Permission.SUBSCRIPTIONS_WRITE)
+        else "",
+        license_href=f"/account/licenses/{issued[0].id}" if issued else "",
+    )  # fmt: skip
+    return account_page(request, tx, view, who)
+
+
+@router.get("/{subscription_id}/renew")
+def review(request: Request, ports: Wired, who: Renewer, subscription_id: str, seats: str = "") -> Response:
+    """The same review as behind the mailed link."""
+    _own(ports, who, subscription_id)
+    view = renewing.look(ports, subscription_id, Wish(seats), action=f"/account/subscriptions/{subscription_id}/renew")
+    return show.portal(request, view, who=who)
+
+
+@router.post("/{subscription_id}/renew")
+def renew(request: Request, ports: Wired, who: Renewer, subscription_id: str, form: Form) -> Response:
+    """Renew what was shown."""
+    _own(ports, who, subscription_id)
+    path = f"/account/subscriptions/{subscription_id}/renew"
+    try:
+        return order(request, ports, subscription_id, form, token=None)
+    except (AlreadyRenewed, RenewalNotOpen):
+        return see_other(path)
+    except DomainError as refused:
+        view = renewing.look(ports, subscription_id, Wish(), action=path, refused=refused.detail)
+        return show.portal(request, view, who=who, status=refused.status)
+
+
+def _own(ports: Wired, who: SignedInCustomer, subscription_id: str) -> None:
+    with ports.db.transaction() as tx:
+        owned.one(tx, who, Subscription, "sub", subscription_id)
+
+
+def _today(tx: Unit, who: SignedInCustomer, now: Now) -> date:
+    return local_date(now, accounts.get(tx, who.account_id).time_zone)
+
+
+def _last(ends_on: date) -> str:
+    return _ENGLISH.day(ends_on - timedelta(days=1))
+
+
+def _row(tx: Unit, held: Subscription, today: date) -> SubscriptionRow:
+    lines = sorted(subscriptions.lines(tx, held.id), key=lambda line: line.plan_id != held.plan_id)
+    net = total([Money(line.net_minor, held.currency) for line in lines], held.currency)
+    return SubscriptionRow(
+        subscription_id=held.id, plan=catalog.plans_by_id(tx, [held.plan_id])[held.plan_id].name,
+        state=held.state.value, seats=lines[0].quantity, starts=held.starts_on,
+        until=held.ends_on - timedelta(days=1), renewal=renewal_words(tx, held, today),
+        price=f"{net} {_INTERVALS[held.interval]}", href=f"/account/subscriptions/{held.id}",
+    )  # fmt: skip
+
+
+def _facts(tx: Unit, held: Subscription) -> tuple[Fact, ...]:
+    facts = [
+        Fact(
+            name=line.description,
+            value=figures.equation(line.quantity, Money(line.unit_minor, held.currency), held.interval) + ", before tax",
+        )
+        for line in subscriptions.lines(tx, held.id)
+    ]
+    grace = figures.counted(held.grace_days, "day", "days")
+    return (
+        *facts,
+        Fact(name="After the end", value=f"It keeps working for {grace}."),
+        Fact(name="Contact", value=f"{held.contact_name}, {held.contact_email}"),
+        Fact(name="Subscription", value=held.id, mono=True),
+    )

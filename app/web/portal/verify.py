@@ -1,0 +1,134 @@
+"""`/verify`: is this license file, or this certificate of acceptance, genuine? Nothing that is shown here is stored."""
+
+import json
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from app.core import keys, signing
+from app.core.db import Tx as Unit
+from app.core.keys import KeyPurpose
+from app.core.signing import Purpose
+from app.licenses.claims import LicenseClaims
+from app.licenses.findings import Finding, Severity
+from app.licenses.verify import Report, load_keys, verify_license_file
+from app.web import csrf, pages, show
+from app.web.auth import CustomerIfAny
+from app.web.deps import Now, Tx
+from app.web.portal import entry_views as v
+from app.web.portal.render import Form
+from app.web.views import Fact
+from app.web.views import Form as FormView
+
+_LONGEST: Final = 20_000
+_ENGLISH: Final = pages.English()
+_TONE: Final = {Severity.ERROR: "invalid", Severity.WARNING: "expiring", Severity.NOTICE: "valid"}
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf.protect)])
+
+
+@router.get("/verify")
+def ask(request: Request, who: CustomerIfAny) -> Response:
+    """The empty form."""
+    return show.portal(request, v.VerifyView(), who=who)
+
+
+@router.post("/verify")
+def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) -> Response:
+    """Check the uploaded file, or the pasted text."""
+    pasted = form.prose("text", _LONGEST + 1)
+    given = form.upload or pasted.strip().encode()
+    if not given or len(given) > _LONGEST:
+        sentence = "Choose a file or paste its text." if not given else f"More than {_LONGEST:,} characters."
+        view = v.VerifyView(form=FormView(values={"text": pasted[:_LONGEST]}, errors={"text": sentence}))
+        return show.portal(request, view, who=who, status=422)
+    if given.lstrip().startswith(b"{"):
+        return show.portal(request, _certificate(tx, given, pasted), who=who)
+    public = "".join(each.public_pem for each in keys.published(tx, KeyPurpose.LICENSE_FILE)).encode()
+    report = verify_license_file(given, load_keys(public), now)
+    return show.portal(request, _license(report, pasted), who=who)
+
+
+def _license(report: Report, pasted: str) -> v.VerifyView:
+    findings = tuple(_finding(each) for each in report.findings)
+    if report.accepted:
+        genuine = v.Finding(
+            state="valid", title="Signed by us", detail="A server that trusts our key installs this file."
+        )
+        findings = (genuine, *findings)
+    return v.VerifyView(
+        form=FormView(values={"text": pasted}), verdict="valid" if report.accepted else "invalid",
+        headline="This license is genuine" if report.accepted else "This license would not be accepted",
+        code=report.code, findings=findings, facts=_claims(report.claims) if report.claims else (),
+        checked_at=report.at,
+    )  # fmt: skip
+
+
+def _finding(each: Finding) -> v.Finding:
+    tone = _TONE[each.severity]
+    return v.Finding(
+        state="invalid" if tone == "invalid" else "expiring" if tone == "expiring" else "valid",
+        title=each.code.replace("_", " ").capitalize(), detail=each.detail, remedy=each.remedy,
+    )  # fmt: skip
+
+
+def _claims(claims: LicenseClaims) -> tuple[Fact, ...]:
+    return (
+        Fact(name="Customer", value=claims.customer.company or claims.customer.name),
+        Fact(name="Plan", value=f"{claims.sku_name}{', trial' if claims.is_trial else ''}"),
+        Fact(name="Seats", value=f"{claims.users:,}"),
+        Fact(name="Begins", value=_ENGLISH.moment(claims.starts_at)),
+        Fact(name="Ends", value=_ENGLISH.moment(claims.expires_at)),
+        Fact(name="Issued", value=_ENGLISH.moment(claims.issued_at)),
+        Fact(name="File id", value=claims.id, mono=True),
+    )
+
+
+# --- Certificates -------------------------------------------------------------------------------------------------
+
+
+def _certificate(tx: Unit, given: bytes, pasted: str) -> v.VerifyView:
+    """A certificate as `/orders/{token}/certificate.json` gives it: signed_text, kid, signature."""
+    form = FormView(values={"text": pasted})
+    try:
+        certificate = json.loads(given)
+        signed_text, kid = str(certificate["signed_text"]), str(certificate["kid"])
+        signature = b64decode(str(certificate["signature"]), validate=True)
+        said = json.loads(signed_text)
+    except (ValueError, KeyError, TypeError, Base64Error, RecursionError):
+        detail = "A certificate is JSON with signed_text, kid and signature, as the order's page offers it."
+        return _refused(form, "not_a_certificate", "This is neither a license nor a certificate", detail)
+    key = next((each for each in keys.published(tx, KeyPurpose.EVIDENCE) if each.kid == kid), None)
+    public = signing.load_public_keys(key.public_pem.encode())[0] if key is not None else None
+    if not isinstance(public, Ed25519PublicKey):
+        return _refused(form, "unknown_key", "This certificate was not signed by us", "We have no such key.")
+    if not signing.verify(Purpose.ACCEPTANCE_CERTIFICATE, signed_text.encode(), signature, public):
+        return _refused(form, "bad_signature", "This certificate was altered", "The signature does not fit the text.")
+    genuine = v.Finding(state="valid", title="Signed by us", detail="Not a character was changed since.")
+    return v.VerifyView(
+        form=form, verdict="valid", headline="This certificate is genuine", code="accepted", findings=(genuine,),
+        facts=_accepted(said),
+    )  # fmt: skip
+
+
+def _refused(form: FormView, code: str, headline: str, detail: str) -> v.VerifyView:
+    finding = v.Finding(state="invalid", title=code.replace("_", " ").capitalize(), detail=detail)
+    return v.VerifyView(form=form, verdict="invalid", headline=headline, code=code, findings=(finding,))
+
+
+def _accepted(said: Mapping[str, Any]) -> tuple[Fact, ...]:
+    """What was signed (agreements.statement), in words."""
+    names = {
+        "person_name": "Accepted by", "company": "For", "accepted_at": "At", "terms_version": "Terms, version",
+        "terms_sha256": "SHA-256 of the terms", "order": "Order", "snapshot_sha256": "SHA-256 of the order",
+    }  # fmt: skip
+    return tuple(
+        Fact(name=label, value=str(said[key]), mono="SHA" in label or key == "order")
+        for key, label in names.items()
+        if key in said
+    )
