@@ -43,7 +43,7 @@ _ASK_AFTER: Final = timedelta(minutes=10)
 _KEYS_LAST: Final = timedelta(hours=23)
 ORDER_TOKEN: Final = orders.TOKEN
 _REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
-                    ("city", "city"), ("postcode", "postcode"))  # fmt: skip
+                    ("city", "city"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,8 @@ def require_complete(preview: Preview) -> None:
     for name, words in _REQUIRED:
         if not buyer[name].strip():
             raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
+    if not buyer["postcode"].strip() and accounts.has_postcodes(buyer["country"]):
+        raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
 
 
 def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:

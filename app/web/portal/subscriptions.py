@@ -139,7 +139,8 @@ def _facts(tx: Unit, held: Subscription) -> tuple[Fact, ...]:
     facts = [
         Fact(
             name=line.description,
-            value=figures.equation(line.quantity, Money(line.unit_minor, held.currency), held.interval) + ", before tax",
+            value=figures.equation(line.quantity, Money(line.unit_minor, held.currency), held.interval)
+            + ", before tax",
         )
         for line in subscriptions.lines(tx, held.id)
     ]
