@@ -25,7 +25,7 @@ def documents() -> list[Path]:
 def settings_in_the_readme() -> dict[str, str]:
     text = (ROOT / "README.md").read_text("utf-8")
     table = text.partition("<!-- settings:")[2].partition("<!-- end of settings -->")[0]
-    return dict(re.findall(r"^\| `(BLP_\w+)` \| `?([^|`]*?)`? \|", table, re.MULTILINE))
+    return dict(re.findall(r"^\| `(BLP_\w+)` \| (?:`([^`]*)` )?\|", table, re.MULTILINE))
 
 
 def as_written(default: object) -> str:
@@ -49,7 +49,7 @@ def test_operators_are_told_only_commands_that_exist(name: str) -> None:
         first, _, second = words.partition(" ")
         assert first in group.commands, f"{name} tells of `blp {words}`"
         inner = group.commands[first]
-        if isinstance(inner, Group):
+        if isinstance(inner, TyperGroup):
             assert second in inner.commands, f"{name} tells of `blp {words}`"
 
 

@@ -41,7 +41,7 @@ class AuditEntry(Table, table=True):
     actor: str = Field(sa_column_kwargs=personal("contact"))
     action: str = Field(index=True)
     subject: str = Field(index=True)
-    details: dict[str, Any] = Field(sa_type=JSONB)
+    details: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("free_text"))  # reasons people gave
     previous_hash: str
     hash: str
 

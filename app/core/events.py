@@ -1,4 +1,4 @@
-"""What happened, recorded in the transaction in which it happened (ADR 0017).
+"""What happened, recorded in the transaction in which it happened (ADR 0023).
 
 Events of one object carry a gapless sequence, so a receiver can put them in order. Delivery is a job that
 is deferred on the same transaction; the rooms that deliver register it under `FAN_OUT`.
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, col
 
 from app.core import jobs
-from app.core.db import INSTANT, Table, Tx
+from app.core.db import INSTANT, Table, Tx, personal
 from app.core.ids import new_id
 
 FAN_OUT: Final = "events.fan_out"
@@ -31,7 +31,8 @@ class Event(Table, table=True):
     object_id: str
     object_sequence: int
     account_id: str | None = Field(default=None, index=True)
-    data: dict[str, Any] = Field(sa_type=JSONB)
+    # A survey's comment may be in it, by policy.
+    data: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("free_text"))
     occurred_at: datetime = Field(sa_type=INSTANT)
 
 
