@@ -1,6 +1,7 @@
 """Ordering over the API: what is charged is what was shown, or nothing is ordered."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import httpx
 from sqlalchemy import func, select

@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import select
+from sqlmodel import col
 
 from app.surveys import service
 from app.surveys.models import AnswerSource, SurveyFetch, SurveyInvitation, SurveyOptOut, SurveyResponse
@@ -19,7 +20,7 @@ def link(world: World) -> str:
 
 def answers(world: World) -> list[tuple[int, str, AnswerSource]]:
     with world.db.transaction() as tx:
-        rows = tx.execute(select(SurveyResponse).order_by(SurveyResponse.version)).scalars()
+        rows = tx.execute(select(SurveyResponse).order_by(col(SurveyResponse.version))).scalars()
         return [(each.score, each.comment, each.source) for each in rows]
 
 
