@@ -27,10 +27,7 @@ from app.web.console import doors as console_doors
 from app.web.console import render
 from app.web.console import sign_in as console_sign_in
 from app.web.inbound import stripe
-from app.web.portal import checkout, pricing, static
-from app.web.portal import orders as portal_orders
-from app.web.portal import quotes as portal_quotes
-from app.web.portal import sign_in as portal_sign_in
+from app.web.portal import doors as portal
 
 
 def include(app: FastAPI) -> None:
@@ -43,9 +40,7 @@ def include(app: FastAPI) -> None:
     app.include_router(provisioning.router)
     auth.install(app)
     app.include_router(api_keys.router)
-    for page in (static, pricing, checkout, portal_orders, portal_quotes, portal_sign_in):
-        app.include_router(page.router)
-    app.mount("/static", static.files(), name="static")
+    portal.include(app)
     app.include_router(console_sign_in.router)
     app.include_router(surveys.router)
     app.include_router(webhook_endpoints.router)

@@ -3,9 +3,15 @@
 from typing import Final
 
 from sqlalchemy import func, select
+from sqlmodel import col
 
+from app.accounts.models import Account, Audience, Member, Role
 from app.core.db import Table
+from app.flows.purchase import ORDER_TOKEN
+from app.orders.models import Order
+from app.web import cookies
 from tests.portal.forms import Page, Visitor
+from tests.signing_in import make_member, session_of_member
 from tests.world import World
 
 ADA: Final = {
@@ -48,3 +54,23 @@ def pay(buyer: Visitor, card: str = "4242 4242 4242 4242") -> Page:
 def count(world: World, table: type[Table]) -> int:
     with world.db.transaction() as tx:
         return tx.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def signed_in(world: World, order: Order, role: Role = Role.OWNER) -> Visitor:
+    """A person of the order's account, signed in; the buyer owns it, other roles belong to a new colleague."""
+    with world.db.transaction() as tx:
+        if role is Role.OWNER:
+            member = tx.execute(select(Member).where(col(Member.account_id) == order.account_id)).scalars().first()
+            assert member is not None
+        else:
+            account = tx.get_one(Account, order.account_id)
+            member = make_member(tx, role=role, account=account, email=f"{role.value}@beispiel.example")
+        token = session_of_member(tx, world.ports.secrets, member)
+    buyer = visitor(world)
+    buyer.browser.cookies.set(cookies.SESSIONS[Audience.CUSTOMER], token, domain="127.0.0.1")
+    return buyer
+
+
+def page_of(world: World, order: Order) -> str:
+    """The path of an order's page, as it stands in the receipt."""
+    return f"/orders/{world.ports.secrets.sign_token(ORDER_TOKEN, order.id)}"

@@ -116,9 +116,11 @@ class Page(HTMLParser):
         if self._button is not None:
             self._label += data
 
-    def form(self, action: str) -> PageForm:
-        """The first form whose address ends like this."""
-        return next(form for form in self.forms if httpx.URL(form.action).path.endswith(action))
+    def form(self, action: str, button: str = "") -> PageForm:
+        """The form whose address ends like this, with that button; one that posts before one that asks."""
+        fitting = [form for form in self.forms if httpx.URL(form.action).path.endswith(action)]
+        posting = sorted(fitting, key=lambda form: form.method != "post")
+        return next(form for form in posting if any(button in each[2] for each in form.buttons))
 
 
 class Visitor:
@@ -153,7 +155,7 @@ class Visitor:
 
     def send(self, action: str, button: str = "", /, *ticks: str, **typed: str) -> Page:
         """Fill in the form with this action, tick boxes by name or value, press a button by its label."""
-        form = self.page.form(action)
+        form = self.page.form(action, button)
         values = form.values()
         for name, value in typed.items():
             if values.get(name) != [value]:
@@ -163,9 +165,8 @@ class Visitor:
             box = next(each for each in form.ticks if name in {each.name, each.value})
             values.setdefault(box.name, []).append(box.value)
             self.clicks += 1
-        pressed = next((each for each in form.buttons if button in each[2]), None)
-        assert pressed or not button, f"no button {button!r} among {form.buttons}"
-        if pressed and pressed[0]:
+        pressed = next(each for each in form.buttons if button in each[2])
+        if pressed[0]:
             values[pressed[0]] = [pressed[1]]
         self.clicks += 1
         return self.post(form.action, values)

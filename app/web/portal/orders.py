@@ -3,6 +3,7 @@
 Looking changes nothing: whether the payment arrived is asked by POST, by the page's module or by its button.
 """
 
+import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -21,7 +22,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.core.security import allow
-from app.flows import purchase
+from app.flows import papers, purchase
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
 from app.invoices import service as invoices
@@ -40,7 +41,7 @@ from app.tax import service as tax
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
-from app.web.portal import figures, license_files
+from app.web.portal import figures, license_files, paper
 from app.web.portal import views as v
 from app.web.portal.render import Form, see_other
 from app.web.portal.survey import question, store
@@ -168,6 +169,42 @@ def license_file(ports: Wired, token: str) -> Response:
     if told.license is None:
         raise NotFound("There is no license for this order yet.")
     return license_files.download_license(told.license, told.company)
+
+
+@router.get("/invoice.pdf")
+def invoice_pdf(ports: Wired, token: str) -> Response:
+    """The invoice on paper."""
+    with ports.db.transaction() as tx:
+        invoice = read(tx, ports, token).invoice
+        if invoice is None or invoice.number is None:
+            raise NotFound("There is no invoice for this order yet.")
+        document, locale = papers.invoice_document(tx, ports, invoice), papers.locale_of(invoice)
+    return paper.invoice_pdf(document, locale)
+
+
+@router.get("/certificate.pdf")
+def certificate_pdf(ports: Wired, token: str) -> Response:
+    """The evidence that the terms were accepted, on paper."""
+    with ports.db.transaction() as tx:
+        told = read(tx, ports, token)
+        document = papers.acceptance_certificate(tx, ports, _acceptance(told))
+    return paper.certificate_pdf(document, str(told.preview.inputs["buyer"]["locale"]))
+
+
+@router.get("/certificate.json")
+def certificate_json(ports: Wired, token: str) -> Response:
+    """The same for a program: the signed text, the key and the signature."""
+    with ports.db.transaction() as tx:
+        found = _acceptance(read(tx, ports, token))
+        text = agreements.statement(found).decode()
+    body = json.dumps({"signed_text": text, "kid": found.kid, "signature": found.signature}, indent=1)
+    return license_files.download(body, f"{found.id}.json", "application/json")
+
+
+def _acceptance(told: Told) -> Acceptance:
+    if told.acceptance is None:
+        raise NotFound("No terms were accepted for this order.")
+    return told.acceptance
 
 
 @router.post("/survey")

@@ -74,7 +74,7 @@ def one(request: Request, tx: Tx, now: Now, who: Reader, subscription_id: str) -
     issued = licenses.of_subscription(tx, held.id)
     renewable = held.state not in OVER and today >= opens_on(tx, held, today)
     view = SubscriptionView(
-        subscription=_row(tx, held, today), facts=_facts(tx, held), seat_change=None,
+        subscription=_row(tx, held, today), facts=_facts(tx, held, today), seat_change=None,
         history=tuple(
             Step(
                 label=f"{_TERMS[each.kind]}: {_ENGLISH.day(each.starts_on)} to {_last(each.ends_on)}", state="done"
@@ -135,7 +135,7 @@ def _row(tx: Unit, held: Subscription, today: date) -> SubscriptionRow:
     )  # fmt: skip
 
 
-def _facts(tx: Unit, held: Subscription) -> tuple[Fact, ...]:
+def _facts(tx: Unit, held: Subscription, today: date) -> tuple[Fact, ...]:
     facts = [
         Fact(
             name=line.description,
@@ -147,6 +147,7 @@ def _facts(tx: Unit, held: Subscription) -> tuple[Fact, ...]:
     grace = figures.counted(held.grace_days, "day", "days")
     return (
         *facts,
+        Fact(name="Renewal", value=renewal_words(tx, held, today)),
         Fact(name="After the end", value=f"It keeps working for {grace}."),
         Fact(name="Contact", value=f"{held.contact_name}, {held.contact_email}"),
         Fact(name="Subscription", value=held.id, mono=True),

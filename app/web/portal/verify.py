@@ -10,8 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from app.agreements import service as agreements
+from app.agreements.models import Acceptance
 from app.core import keys, signing
 from app.core.db import Tx as Unit
+from app.core.ids import has_form
 from app.core.keys import KeyPurpose
 from app.core.signing import Purpose
 from app.licenses.claims import LicenseClaims
@@ -47,7 +50,7 @@ def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) ->
         sentence = "Choose a file or paste its text." if not given else f"More than {_LONGEST:,} characters."
         view = v.VerifyView(form=FormView(values={"text": pasted[:_LONGEST]}, errors={"text": sentence}))
         return show.portal(request, view, who=who, status=422)
-    if given.lstrip().startswith(b"{"):
+    if given.lstrip().startswith((b"{", b"acn_", b"%PDF")):
         return show.portal(request, _certificate(tx, given, pasted), who=who)
     public = "".join(each.public_pem for each in keys.published(tx, KeyPurpose.LICENSE_FILE)).encode()
     report = verify_license_file(given, load_keys(public), now)
@@ -93,15 +96,17 @@ def _claims(claims: LicenseClaims) -> tuple[Fact, ...]:
 
 
 def _certificate(tx: Unit, given: bytes, pasted: str) -> v.VerifyView:
-    """A certificate as `/orders/{token}/certificate.json` gives it: signed_text, kid, signature."""
+    """A certificate as `/orders/{token}/certificate.json` gives it (signed_text, kid, signature), or its number."""
     form = FormView(values={"text": pasted})
+    if given.lstrip().startswith(b"acn_"):
+        given = _by_number(tx, given.decode("ascii", "replace").strip())
     try:
         certificate = json.loads(given)
         signed_text, kid = str(certificate["signed_text"]), str(certificate["kid"])
         signature = b64decode(str(certificate["signature"]), validate=True)
         said = json.loads(signed_text)
     except (ValueError, KeyError, TypeError, Base64Error, RecursionError):
-        detail = "A certificate is JSON with signed_text, kid and signature, as the order's page offers it."
+        detail = "Give the number printed on a certificate (acn_…), or its JSON as the order's page offers it."
         return _refused(form, "not_a_certificate", "This is neither a license nor a certificate", detail)
     key = next((each for each in keys.published(tx, KeyPurpose.EVIDENCE) if each.kid == kid), None)
     public = signing.load_public_keys(key.public_pem.encode())[0] if key is not None else None
@@ -114,6 +119,17 @@ def _certificate(tx: Unit, given: bytes, pasted: str) -> v.VerifyView:
         form=form, verdict="valid", headline="This certificate is genuine", code="accepted", findings=(genuine,),
         facts=_accepted(said),
     )  # fmt: skip
+
+
+def _by_number(tx: Unit, number: str) -> bytes:
+    """The certificate with this number; the number is as hard to guess as a link and is printed on the paper."""
+    found = tx.get(Acceptance, number) if has_form("acn", number) else None
+    if found is None:
+        return b""
+    certificate = {
+        "signed_text": agreements.statement(found).decode(), "kid": found.kid, "signature": found.signature,
+    }  # fmt: skip
+    return json.dumps(certificate).encode()
 
 
 def _refused(form: FormView, code: str, headline: str, detail: str) -> v.VerifyView:

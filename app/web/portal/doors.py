@@ -1,0 +1,45 @@
+"""The portal's doors, in the order of their addresses."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+from app.web.portal import (
+    checkout,
+    dashboard,
+    invoices,
+    licenses,
+    orders,
+    people,
+    pricing,
+    privacy,
+    quotes,
+    renew,
+    sign_in,
+    static,
+    subscriptions,
+    survey,
+    tax_ids,
+    terms,
+    verify,
+    workspaces,
+)
+
+ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
+    page.router
+    for page in (
+        static, pricing, checkout, orders, quotes, terms, renew, survey, verify, sign_in, dashboard, licenses,
+        subscriptions, invoices, workspaces, people, tax_ids, privacy,
+    )
+)  # fmt: skip
+
+
+def include(app: FastAPI) -> None:
+    """Add the pages and the files they need; what may be looked at may be asked about by HEAD."""
+    for router in ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.methods == {"GET"}:
+                route.methods.add("HEAD")
+        app.include_router(router)
+    app.mount("/static", static.files(), name="static")

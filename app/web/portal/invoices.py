@@ -1,0 +1,110 @@
+"""`/account/invoices`: every invoice, to be filtered, read and downloaded."""
+
+from datetime import date
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy import extract, func, select
+from sqlmodel import col
+from starlette.responses import Response
+
+from app.accounts.permissions import Permission
+from app.accounts.sessions import SignedInCustomer
+from app.core.db import Tx as Unit
+from app.core.errors import NotFound
+from app.core.ids import has_form
+from app.core.money import Money
+from app.core.paging import page
+from app.flows import papers
+from app.invoices import service as invoices
+from app.invoices.models import Invoice, InvoiceState
+from app.web import csrf
+from app.web.auth import customer
+from app.web.deps import Tx, Wired
+from app.web.portal import owned, paper
+from app.web.portal.account_views import InvoiceRow, InvoicesView
+from app.web.portal.render import account_page
+from app.web.views import Form as FormView
+from app.web.views import Option, Pages
+
+Reader = Annotated[SignedInCustomer, Depends(customer(Permission.INVOICES_READ))]
+router = APIRouter(include_in_schema=False, prefix="/account/invoices", dependencies=[Depends(csrf.protect)])
+_AT_ONCE: Final = 25
+_STATES: Final = {
+    InvoiceState.OPEN: "Open", InvoiceState.PAID: "Paid", InvoiceState.VOID: "Void",
+    InvoiceState.UNCOLLECTIBLE: "Uncollectible",
+}  # fmt: skip
+
+
+@router.get("")
+def listed(
+    request: Request, tx: Tx, who: Reader, state: str = "", year: str = "", after: str = ""
+) -> Response:  # fmt: skip
+    """Newest first; drafts are not the customer's yet."""
+    query = select(Invoice).where(col(Invoice.account_id) == who.account_id, col(Invoice.number).is_not(None))
+    chosen = {"state": state if state in set(_STATES) else "", "year": year if _is_year(year) else ""}
+    if chosen["state"]:
+        query = query.where(col(Invoice.state) == chosen["state"])
+    if chosen["year"]:
+        query = query.where(extract("year", col(Invoice.issued_on)) == int(chosen["year"]))
+    cursor = after if has_form("inv", after) else None
+    found = page(tx, query, col(Invoice.id), limit=_AT_ONCE, starting_after=cursor)
+    kept = {name: value for name, value in chosen.items() if value}
+    older = urlencode({**kept, "after": found.data[-1].id}) if found.has_more else ""
+    view = InvoicesView(
+        invoices=tuple(_row(tx, each) for each in found.data),
+        states=tuple(Option(value=key.value, label=label) for key, label in _STATES.items()),
+        years=_years(tx, who), form=FormView(values=chosen), open_total=_open_total(tx, who),
+        pages=Pages(
+            newer=f"/account/invoices?{urlencode(kept)}" if cursor else "",
+            older=f"/account/invoices?{older}" if older else "",
+        ),
+    )  # fmt: skip
+    return account_page(request, tx, view, who)
+
+
+@router.get("/{invoice_id}/pdf")
+def pdf(ports: Wired, who: Reader, invoice_id: str) -> Response:
+    """The invoice on paper, in the language it was bought in."""
+    with ports.db.transaction() as tx:
+        found = owned.one(tx, who, Invoice, "inv", invoice_id)
+        if found.number is None:
+            raise NotFound("It does not exist, or it belongs to another account.")
+        document, locale = papers.invoice_document(tx, ports, found), papers.locale_of(found)
+    return paper.invoice_pdf(document, locale)
+
+
+def _is_year(text: str) -> bool:
+    return len(text) == 4 and text.isascii() and text.isdigit()
+
+
+def _years(tx: Unit, who: SignedInCustomer) -> tuple[Option, ...]:
+    query = select(func.min(col(Invoice.issued_on)), func.max(col(Invoice.issued_on)))
+    row: Any = tx.execute(query.where(col(Invoice.account_id) == who.account_id)).one()
+    first, last = row
+    if not isinstance(first, date) or not isinstance(last, date):
+        return ()
+    return tuple(Option(value=str(year), label=str(year)) for year in range(last.year, first.year - 1, -1))
+
+
+def _open_total(tx: Unit, who: SignedInCustomer) -> str:
+    """What is owed, by currency."""
+    query = (
+        select(col(Invoice.currency), func.sum(col(Invoice.total_minor)))
+        .where(col(Invoice.account_id) == who.account_id, col(Invoice.state) == InvoiceState.OPEN)
+        .group_by(col(Invoice.currency))
+        .order_by(col(Invoice.currency))
+    )
+    return " and ".join(str(Money(int(minor), currency)) for currency, minor in tx.execute(query))
+
+
+def _row(tx: Unit, each: Invoice) -> InvoiceRow:
+    lines = invoices.lines(tx, each.id)
+    owed = each.total_minor if each.state is InvoiceState.OPEN else 0
+    return InvoiceRow(
+        number=each.number or "", kind="invoice", issued=each.issued_on or each.created_at.date(), due=each.due_on,
+        about=", ".join(f"{line.description}, {line.quantity:,} seats" for line in lines),
+        total=str(Money(each.total_minor, each.currency)), open_amount=str(Money(owed, each.currency)),
+        state=each.state.value, pdf_href=f"/account/invoices/{each.id}/pdf",
+    )  # fmt: skip
