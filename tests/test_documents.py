@@ -65,7 +65,14 @@ def test_the_catalog_guide_lists_every_policy_with_its_default() -> None:
 
 def test_the_catalog_guide_names_every_field() -> None:
     text = (ROOT / "docs/guides/write-a-catalog.md").read_text("utf-8")
-    for shape in (file.CatalogFile, file.LegalEntityRow, file.RegistrationRow, file.PlanRow, file.PriceRow, file.TermsRow):
+    for shape in (
+        file.CatalogFile,
+        file.LegalEntityRow,
+        file.RegistrationRow,
+        file.PlanRow,
+        file.PriceRow,
+        file.TermsRow,
+    ):
         for name, field in shape.model_fields.items():
             assert f"`{field.alias or name}`" in text, f"{shape.__name__}.{name}"
 
