@@ -324,7 +324,8 @@ def staff_add(
 
     with installation(load()) as wired, wired.ports.db.transaction() as tx:
         person = staff.add_first(tx, email=email, name=name, now=wired.ports.clock.now())
-        typer.echo(f"{person.email} administers. Sign in at {wired.ports.link('/console')}; a second factor is set up.")
+        typer.echo(f"{person.email} administers. Sign in at {wired.ports.link('/console')}.")
+        typer.echo("The first sign-in sets up a second factor.")
 
 
 @staff_cli.command("reset-second-factor")

@@ -1,5 +1,6 @@
 """What the documents say about the software is so."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,8 +8,11 @@ import pytest
 import typer.main
 from typer.core import TyperGroup
 
+import app.worker  # noqa: F401 -- every flow, because each declares its policies
+from app.catalog import file
 from app.cli import cli
 from app.config import Settings
+from app.core import policy
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATORS = ("README.md", "docs/guides/run-for-real.md", "docs/guides/operate.md", "docs/guides/write-a-catalog.md")
@@ -51,6 +55,26 @@ def test_operators_are_told_only_commands_that_exist(name: str) -> None:
         inner = group.commands[first]
         if isinstance(inner, TyperGroup):
             assert second in inner.commands, f"{name} tells of `blp {words}`"
+
+
+def test_the_catalog_guide_lists_every_policy_with_its_default() -> None:
+    text = (ROOT / "docs/guides/write-a-catalog.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([a-z_.]+)` \| `([^`]+)` \|", text, re.MULTILINE)
+    assert dict(listed) == {name: json.dumps(each.default) for name, each in policy.declared().items()}
+
+
+def test_the_catalog_guide_names_every_field() -> None:
+    text = (ROOT / "docs/guides/write-a-catalog.md").read_text("utf-8")
+    for shape in (
+        file.CatalogFile,
+        file.LegalEntityRow,
+        file.RegistrationRow,
+        file.PlanRow,
+        file.PriceRow,
+        file.TermsRow,
+    ):
+        for name, field in shape.model_fields.items():
+            assert f"`{field.alias or name}`" in text, f"{shape.__name__}.{name}"
 
 
 def test_no_link_between_documents_leads_nowhere() -> None:
