@@ -116,7 +116,12 @@ def test_what_does_not_exist_is_not_found(world: World) -> None:
             answer = send(browser, method, unknown(path), token)
             wanted = 422 if path.endswith("{ending}") else 404  # that door asks for its dates first
             assert answer.status_code == wanted, (method, path)
-            crooked = send(browser, method, path.format(**dict.fromkeys(_KINDS, "x"), job_id="x", name="no_such", ending="x"), token)
+            crooked = send(
+                browser,
+                method,
+                path.format(**dict.fromkeys(_KINDS, "x"), job_id="x", name="no_such", ending="x"),
+                token,
+            )
             assert crooked.status_code in {404, 422}, (method, path)
 
 
