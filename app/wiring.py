@@ -67,7 +67,8 @@ def wire(settings: Settings, database_url: str) -> Wired:
         test_mode=settings.sandbox,
     )
     mounts = (("/sandbox", sandbox_web.build(ports, _sandbox_pages())),) if settings.sandbox else ()
-    return Wired(ports, mounts, partial(clock_walk.advance, ports) if settings.sandbox else None)
+    walk = partial(clock_walk.advance, ports) if settings.sandbox else None
+    return Wired(ports, mounts, walk)
 
 
 def _sandbox_pages() -> Callable[[Any], str]:

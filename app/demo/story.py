@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from app.core.money import Money
 from app.demo.cast import (
     Bought,
     Vendor,
@@ -52,7 +54,7 @@ class Told:
 
 
 def money(amount: dict[str, Any]) -> str:
-    return f"{amount['amount'] / 100:,.2f} {amount['currency']}"  # for the terminal; every demo currency has cents
+    return str(Money(amount["amount"], amount["currency"]))
 
 
 def tell(house: House, teller: Teller) -> Told:
@@ -152,7 +154,7 @@ def _american_buyer(house: House, vendor: Vendor, teller: Teller) -> None:
     tax = preview["tax"]
     must(tax["amount"] == 14_400, f"tax is {tax}")
     step.done(
-        f"{money(preview['net'])} + {money(tax['amount'])} tax (6 %), confirmed by the bank; {bought.seconds:.2f} s",
+        f"{money(preview['net'])} + {money(tax)} tax (6 %), confirmed by the bank; {bought.seconds:.2f} s",
         tax_minor=14_400, license_seconds=round(bought.seconds, 2),
     )  # fmt: skip
 
@@ -163,7 +165,7 @@ def _above_the_threshold(house: House, vendor: Vendor, teller: Teller) -> None:
     page = client.get("/checkout", params={"sku": "enterprise", "interval": "year", "currency": "USD", "seats": 100})
     dora = {
         "email": "dora@big.example", "full_name": "Dora Dollar", "company": "Big Corp", "address": "1 Wall St",
-        "city": "Indianapolis", "postcode": "46204", "country": "US", "region": "IN", "tax_id": "",
+        "city": "Indianapolis", "postcode": "46204", "country": "US", "region": "US-IN", "tax_id": "",
     }  # fmt: skip
     shown = submit(client, page, {**dora, "accept": "yes", "intent": "preview"}, action="/checkout")
     answer = submit(client, shown, {**dora, "accept": "yes", "intent": "place"}, action="/checkout")
@@ -253,7 +255,10 @@ def _renewal(house: House, vendor: Vendor, german: Bought, old: Path, teller: Te
 
 def _standing(vendor: Vendor, hooks: dict[str, str], teller: Teller) -> dict[str, Any]:
     step = teller.step("What customers said")
-    nps: dict[str, Any] = vendor.get("/v1/surveys/nps")
+    today = datetime.fromisoformat(vendor.get("/v1/sandbox/clock")["now"]).date()
+    period = {"from": str(today - timedelta(days=400)), "to": str(today + timedelta(days=1))}
+    nps: dict[str, Any] = vendor.get("/v1/surveys/nps", **period)
+    must(nps["n"] == 2, f"NPS counts {nps['n']} answers")
     outside = vendor.post(
         "/v1/surveys/invitations",
         {
@@ -271,7 +276,8 @@ def _standing(vendor: Vendor, hooks: dict[str, str], teller: Teller) -> dict[str
     must(_signed(arrived[0], hooks["secret"]), "the webhook's signature does not verify")
     must("@" not in chat[0]["body"], "the chat post names a person")
     must(outside["url"], "an outside system got no survey address")
-    step.done(f"NPS {nps['nps']} from {nps['n']} answers; hook signed, chat told, ERP may ask too", nps=nps)
+    figure = f"NPS {nps['nps']:.0f} from {nps['n']} answers (±{nps['margin']:.0f})"
+    step.done(f"{figure}; hook signed, chat told, ERP may ask too", nps=nps["nps"], n=nps["n"])
     return nps
 
 

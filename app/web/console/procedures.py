@@ -1,15 +1,13 @@
 """The procedures of `docs/procedures/`, to be read beside the work they describe."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from app.accounts.permissions import StaffPermission as May
-from app.accounts.sessions import SignedInStaff
 from app.core.errors import NotFound
-from app.web import auth, csrf, show
+from app.web import csrf, show
 from app.web.console.operations_views import ProceduresView, ProcedureView
 from app.web.console.render import Reader, page
 from app.web.console.views import ConsoleShell
@@ -18,18 +16,11 @@ from app.web.views import Link
 
 router = APIRouter()
 FOLDER: Final = Path(__file__).resolve().parents[3] / "docs" / "procedures"
-# What somebody needs who cannot sign in; the sign-in pages lead there.
-OPEN: Final = frozenset({"staff-sign-in", "lost-second-factor"})
 
 
 def known() -> dict[str, Path]:
     """Procedures by name; an installation without the docs has none."""
     return {path.stem: path for path in sorted(FOLDER.glob("*.md"))}
-
-
-def reader(request: Request, name: str) -> SignedInStaff | None:
-    """Staff, or anybody for what is needed to sign in."""
-    return None if name in OPEN else auth.staff(May.CONSOLE_READ)(request)
 
 
 @router.get("/console/procedures")
@@ -38,19 +29,33 @@ def listed(request: Request, tx: Tx, who: Reader) -> Response:
     return page(request, tx, ProceduresView(procedures=links), who)
 
 
+@router.get("/console/procedures/staff-sign-in")
+def staff_sign_in(request: Request) -> Response:
+    return _outside(request, "staff-sign-in")
+
+
+@router.get("/console/procedures/lost-second-factor")
+def lost_second_factor(request: Request) -> Response:
+    return _outside(request, "lost-second-factor")
+
+
 @router.get("/console/procedures/{name}")
-def one(request: Request, tx: Tx, name: str, who: Annotated[SignedInStaff | None, Depends(reader)]) -> Response:
+def one(request: Request, tx: Tx, who: Reader, name: str) -> Response:
+    return page(request, tx, _read(name), who)
+
+
+def _read(name: str) -> ProcedureView:
     path = known().get(name)
     if path is None:
         raise NotFound("There is no such procedure.")
-    view = ProcedureView(name=name, text=path.read_text("utf-8"))
-    return page(request, tx, view, who) if who is not None else _outside(request, view)
+    return ProcedureView(name=name, text=path.read_text("utf-8"))
 
 
-def _outside(request: Request, view: ProcedureView) -> HTMLResponse:
+def _outside(request: Request, name: str) -> HTMLResponse:
+    """What somebody needs who cannot sign in; the sign-in pages lead there."""
     ports = ports_of(request)
     shell = ConsoleShell(vendor=ports.vendor_name, csrf_token=csrf.token(request), sandbox=ports.test_mode)
-    return show.answer(request, view, shell)
+    return show.answer(request, _read(name), shell)
 
 
 def _title(name: str) -> str:
