@@ -37,9 +37,10 @@ clock_cli = typer.Typer(help="The sandbox's business clock.", no_args_is_help=Tr
 staff_cli = typer.Typer(
     help="The first member of staff, and the way back in after a lost device.", no_args_is_help=True
 )
+api_key_cli = typer.Typer(help="The vendor's first API key; it makes the others over the API.", no_args_is_help=True)
 for name, group in (
     ("catalog", catalog_cli), ("keys", keys_cli), ("license", license_cli), ("explain", explain_cli),
-    ("clock", clock_cli), ("staff", staff_cli),
+    ("clock", clock_cli), ("staff", staff_cli), ("api-key", api_key_cli),
 ):  # fmt: skip
     cli.add_typer(group, name=name)
 
@@ -340,6 +341,22 @@ def staff_reset_second_factor(email: Annotated[str, typer.Argument(help="Whose a
             raise NotFound("There is nobody on staff with this address.", param="email")
         staff.reset_second_factor(tx, person.id, by="command-line", now=wired.ports.clock.now())
         typer.echo(f"{person.email} is signed out everywhere and sets up a new authenticator at the next sign-in.")
+
+
+@api_key_cli.command("create")
+def api_key_create(
+    name: Annotated[str, typer.Argument(help="Which program will use it.")],
+    scope: Annotated[list[str], typer.Option(help="What it may do, such as reports:read; repeat for several.")],
+) -> None:
+    """A key of the vendor, valid for a year, for every account. It is printed once and stored as a hash."""
+    from app.accounts import api_keys
+
+    with installation(load()) as wired, wired.ports.db.transaction() as tx:
+        _, secret = api_keys.create(
+            tx, wired.ports.secrets, name=name, scopes=scope, account_id=None, actor="command-line",
+            now=transport_now(),
+        )  # fmt: skip
+    typer.echo(secret)
 
 
 def main() -> None:
