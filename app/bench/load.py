@@ -15,7 +15,7 @@ import uvloop
 from app.bench.harness import CannotMeasure
 
 CONNECTIONS: Final = 4
-ROUND_SECONDS: Final = 5  # then nothing more is sent: a round on a slow machine is smaller, not longer
+ROUND_SECONDS: Final = 3  # then nothing more is sent: a round on a slow machine is smaller, not longer
 _PATIENCE_SECONDS: Final = 60
 
 
