@@ -28,7 +28,6 @@ check: $(STAMP) ## Lint, types, import contracts, migration drift, deployment fi
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/bandit -q -c pyproject.toml -r app
 	@$(BIN)/python -m tests.checks
 
 bench: $(STAMP) ## Measure against floors of the same run (ONLY=name,name for some); writes .blp/bench/

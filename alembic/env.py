@@ -8,6 +8,7 @@ import app.core.audit
 import app.core.events
 import app.core.idempotency
 import app.core.inbox
+import app.core.job_watch
 import app.core.keys
 import app.core.policy
 import app.core.security

@@ -1,5 +1,6 @@
 """The `blp` command."""
 
+import json
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from app.core import embedded_postgres, keys, logging, migrate
 from app.core.clock import transport_now
 from app.core.errors import DomainError, NotFound
 from app.core.keys import KeyPurpose
+from app.reports.shape import Format
 from app.wiring import Wired, wire
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,9 +39,10 @@ clock_cli = typer.Typer(help="The sandbox's business clock.", no_args_is_help=Tr
 staff_cli = typer.Typer(
     help="The first member of staff, and the way back in after a lost device.", no_args_is_help=True
 )
+api_key_cli = typer.Typer(help="The vendor's first API key; it makes the others over the API.", no_args_is_help=True)
 for name, group in (
     ("catalog", catalog_cli), ("keys", keys_cli), ("license", license_cli), ("explain", explain_cli),
-    ("clock", clock_cli), ("staff", staff_cli),
+    ("clock", clock_cli), ("staff", staff_cli), ("api-key", api_key_cli),
 ):  # fmt: skip
     cli.add_typer(group, name=name)
 
@@ -267,6 +270,41 @@ def _published_pem() -> bytes:
         return "".join(each.public_pem for each in found).encode()
 
 
+@cli.command()
+def report(
+    name: Annotated[str, typer.Argument(help="invoice_register, payments_received, tax_by_jurisdiction, …")],
+    first: Annotated[str, typer.Option("--from", help="First day, 2026-11-01.")],
+    last: Annotated[str, typer.Option("--to", help="Last day, included.")],
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="As known at the end of this day, or at this instant.")
+    ] = None,
+    file_format: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.CSV,
+    manifest: Annotated[Path | None, typer.Option(help="Also write the manifest (rows, totals, SHA-256) here.")] = None,
+) -> None:
+    """Write a finance report to standard output. The same call gives the same bytes."""
+    from app.reports import registry
+    from app.reports.shape import Period, read_as_of, read_day
+
+    period = Period(read_day(first, "from"), read_day(last, "to"))
+    known = read_as_of(as_of) if as_of else None
+    with installation(load()) as wired:
+        facts = registry.write(wired.ports.db, name, period, known, file_format, sys.stdout.buffer.write)
+    if manifest is not None:
+        manifest.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+@cli.command(name="verify-books")
+def verify_books() -> None:
+    """Check ledger, numbers, payments, licenses and audit chains against each other. Exit status 1 on a finding."""
+    from app.reports.verify_books import verify
+
+    with installation(load()) as wired:
+        findings = verify(wired.ports.db)
+    for finding in findings:
+        typer.echo(f"{finding.check}: {finding.subject}: {finding.detail}")
+    raise typer.Exit(1 if findings else 0)
+
+
 @explain_cli.command("tax")
 def explain_tax(file: Annotated[Path, typer.Argument(help="JSON Lines; - for standard input.")]) -> None:
     """Determine the tax of each line and say why. Exit status 1 if a line was malformed."""
@@ -324,7 +362,8 @@ def staff_add(
 
     with installation(load()) as wired, wired.ports.db.transaction() as tx:
         person = staff.add_first(tx, email=email, name=name, now=wired.ports.clock.now())
-        typer.echo(f"{person.email} administers. Sign in at {wired.ports.link('/console')}; a second factor is set up.")
+        typer.echo(f"{person.email} administers. Sign in at {wired.ports.link('/console')}.")
+        typer.echo("The first sign-in sets up a second factor.")
 
 
 @staff_cli.command("reset-second-factor")
@@ -339,6 +378,22 @@ def staff_reset_second_factor(email: Annotated[str, typer.Argument(help="Whose a
             raise NotFound("There is nobody on staff with this address.", param="email")
         staff.reset_second_factor(tx, person.id, by="command-line", now=wired.ports.clock.now())
         typer.echo(f"{person.email} is signed out everywhere and sets up a new authenticator at the next sign-in.")
+
+
+@api_key_cli.command("create")
+def api_key_create(
+    name: Annotated[str, typer.Argument(help="Which program will use it.")],
+    scope: Annotated[list[str], typer.Option(help="What it may do, such as reports:read; repeat for several.")],
+) -> None:
+    """A key of the vendor, valid for a year, for every account. It is printed once and stored as a hash."""
+    from app.accounts import api_keys
+
+    with installation(load()) as wired, wired.ports.db.transaction() as tx:
+        _, secret = api_keys.create(
+            tx, wired.ports.secrets, name=name, scopes=scope, account_id=None, actor="command-line",
+            now=transport_now(),
+        )  # fmt: skip
+    typer.echo(secret)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ def create_app(settings: Settings, wired: Wired) -> FastAPI:
         openapi_url="/openapi.json", generate_unique_id_function=operation_id,
     )  # fmt: skip
     app.state.ports = wired.ports
+    app.state.advance_clock = wired.advance_clock
     problems.install(app, routers.problem_page)
     app.include_router(health.router)
     routers.include(app)

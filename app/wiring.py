@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +12,7 @@ from fastapi import FastAPI
 from app.adapters.http_out import GuardedHttpOut
 from app.adapters.no_tax_registry import NoTaxRegistry
 from app.adapters.polling_provisioners import PollingProvisioners
-from app.adapters.sandbox import refuse_in_production
+from app.adapters.sandbox import clock_walk, refuse_in_production
 from app.adapters.sandbox import web as sandbox_web
 from app.adapters.sandbox.clock import sandbox_clock
 from app.adapters.sandbox.mail import SandboxMailer
@@ -38,6 +40,8 @@ class Wired:
     ports: Ports
     # A whole outside party to be mounted, as (path, app); empty in production.
     mounts: tuple[tuple[str, FastAPI], ...]
+    # Walks business time forward and returns the number of stops; None where business time is real.
+    advance_clock: Callable[[datetime], int] | None = None
 
 
 def wire(settings: Settings, database_url: str) -> Wired:
@@ -63,7 +67,8 @@ def wire(settings: Settings, database_url: str) -> Wired:
         test_mode=settings.sandbox,
     )
     mounts = (("/sandbox", sandbox_web.build(ports, _sandbox_pages())),) if settings.sandbox else ()
-    return Wired(ports, mounts)
+    walk = partial(clock_walk.advance, ports) if settings.sandbox else None
+    return Wired(ports, mounts, walk)
 
 
 def _sandbox_pages() -> Callable[[Any], str]:

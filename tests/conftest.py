@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from time import monotonic, sleep
 
 import pytest
 import uvicorn
+from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Page as Tab
 from pytest_socket import enable_socket, socket_allow_hosts
 
 from app.config import Settings
@@ -29,6 +32,10 @@ from tests.shop import open_shop
 from tests.world import World
 
 _TEMPLATE = "blp_template"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
 _counter = itertools.count()
 
 
@@ -96,3 +103,30 @@ def artifacts() -> Path:
     folder = Path(__file__).resolve().parents[1] / ".blp" / "test-artifacts"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        except Error as missing:
+            if os.environ.get("BLP_REQUIRE_BROWSER") == "1":
+                raise
+            pytest.skip(f"NOT RUN, no Chromium: {missing.message.splitlines()[0]}")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Tab]:
+    """A page on which anything the policy refuses, and any error of a script, fails the test."""
+    context = browser.new_context()
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
+    yield opened
+    context.close()
+    assert complaints == []

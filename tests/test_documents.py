@@ -1,14 +1,18 @@
 """What the documents say about the software is so."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import typer.main
-from click import Group
+from typer.core import TyperGroup
 
+import app.worker  # noqa: F401 -- every flow, because each declares its policies
+from app.catalog import file
 from app.cli import cli
 from app.config import Settings
+from app.core import policy
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATORS = ("README.md", "docs/guides/run-for-real.md", "docs/guides/operate.md", "docs/guides/write-a-catalog.md")
@@ -25,7 +29,7 @@ def documents() -> list[Path]:
 def settings_in_the_readme() -> dict[str, str]:
     text = (ROOT / "README.md").read_text("utf-8")
     table = text.partition("<!-- settings:")[2].partition("<!-- end of settings -->")[0]
-    return dict(re.findall(r"^\| `(BLP_\w+)` \| `?([^|`]*?)`? \|", table, re.MULTILINE))
+    return dict(re.findall(r"^\| `(BLP_\w+)` \| (?:`([^`]*)` )?\|", table, re.MULTILINE))
 
 
 def as_written(default: object) -> str:
@@ -42,15 +46,35 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_operators_are_told_only_commands_that_exist(name: str) -> None:
     group = typer.main.get_command(cli)
-    assert isinstance(group, Group)
+    assert isinstance(group, TyperGroup)
     told = _COMMAND.findall((ROOT / name).read_text("utf-8"))
     assert told, "the guide names no command"
     for words in told:
         first, _, second = words.partition(" ")
         assert first in group.commands, f"{name} tells of `blp {words}`"
         inner = group.commands[first]
-        if isinstance(inner, Group):
+        if isinstance(inner, TyperGroup):
             assert second in inner.commands, f"{name} tells of `blp {words}`"
+
+
+def test_the_catalog_guide_lists_every_policy_with_its_default() -> None:
+    text = (ROOT / "docs/guides/write-a-catalog.md").read_text("utf-8")
+    listed = re.findall(r"^\| `([a-z_.]+)` \| `([^`]+)` \|", text, re.MULTILINE)
+    assert dict(listed) == {name: json.dumps(each.default) for name, each in policy.declared().items()}
+
+
+def test_the_catalog_guide_names_every_field() -> None:
+    text = (ROOT / "docs/guides/write-a-catalog.md").read_text("utf-8")
+    for shape in (
+        file.CatalogFile,
+        file.LegalEntityRow,
+        file.RegistrationRow,
+        file.PlanRow,
+        file.PriceRow,
+        file.TermsRow,
+    ):
+        for name, field in shape.model_fields.items():
+            assert f"`{field.alias or name}`" in text, f"{shape.__name__}.{name}"
 
 
 def test_no_link_between_documents_leads_nowhere() -> None:

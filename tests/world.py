@@ -1,6 +1,7 @@
 """What a test holds in its hands: one running installation."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx
@@ -49,7 +50,9 @@ class World:
 
     def work(self) -> None:
         """Run every job that is due, and what those defer."""
-        jobs.drain(jobs.build_app(self.db, self.ports))
+        # In a thread of its own, because a browser test already runs an event loop in this one.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(lambda: jobs.drain(jobs.build_app(self.db, self.ports))).result()
 
     def close(self) -> None:
         for client in self._clients:

@@ -116,6 +116,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_inbox_event_handled_at"), "inbox_event", ["handled_at"], unique=False)
     op.create_table(
+        "job_failure",
+        sa.Column("job_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("error", sa.String(), nullable=False),
+        sa.Column("trace", sa.String(), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_failure")),
+    )
+    op.create_index(op.f("ix_job_failure_failed_at"), "job_failure", ["failed_at"], unique=False)
+    op.create_table(
+        "job_run",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_job_run")),
+    )
+    op.create_table(
         "ledger_account",
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from babel.core import get_global
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlmodel import col
 
 from app.accounts.models import (
@@ -41,6 +41,18 @@ def time_zone_of(country: str) -> str:
     return str(zones[0]) if zones else "UTC"
 
 
+# Countries whose addresses have no postcode, or where using one is up to the sender (Universal Postal Union).
+_NO_POSTCODES: Final = frozenset(
+    "AE AG AO AW BF BI BJ BO BS BW BZ CD CF CG CI CM CW DJ DM ER FJ GD GH GM GQ GY HK IE JM KI KM KN KP LY ML MO MR MW"
+    " NR PA QA RW SB SC SL SR SS ST SX SY TD TG TL TO TT TV UG VU YE ZW".split()
+)
+
+
+def has_postcodes(country: str) -> bool:
+    """Whether an address in this country needs a postcode."""
+    return country not in _NO_POSTCODES
+
+
 @dataclass(frozen=True, slots=True)
 class BuyerDetails:
     """Who buys, as typed at checkout; checked by the flow that prices it."""
@@ -58,17 +70,36 @@ class BuyerDetails:
     locale: str
 
 
+# Built once: every preview asks these, and building costs as much as asking (ADR 0022).
+_SELLER: Final = select(LegalEntity).order_by(col(LegalEntity.code)).limit(1)
+_REGISTRATIONS: Final = (
+    select(SellerRegistration)
+    .where(col(SellerRegistration.legal_entity_id) == bindparam("entity"))
+    .order_by(col(SellerRegistration.jurisdiction))
+)
+_MAY_BUY_FOR: Final = (
+    select(col(Account.id))
+    .join(Member, col(Member.account_id) == col(Account.id))
+    .where(
+        func.lower(col(Member.email)) == bindparam("email"),
+        col(Member.removed_at).is_(None),
+        col(Member.role).in_([Role.OWNER, Role.BUYER]),
+    )
+    .order_by(col(Account.created_at))
+    .limit(1)
+)
+
+
 def seller(tx: Tx) -> LegalEntity:
     """The legal entity that sells. Raises Unavailable before a catalog was applied."""
-    entity = tx.execute(select(LegalEntity).order_by(col(LegalEntity.code)).limit(1)).scalar_one_or_none()
+    entity = tx.execute(_SELLER).scalar_one_or_none()
     if entity is None:
         raise Unavailable("Nothing is sold here yet: `blp catalog apply FILE` loads a catalog.")
     return entity
 
 
 def registrations(tx: Tx, legal_entity_id: str) -> list[SellerRegistration]:
-    query = select(SellerRegistration).where(col(SellerRegistration.legal_entity_id) == legal_entity_id)
-    return list(tx.execute(query.order_by(col(SellerRegistration.jurisdiction))).scalars())
+    return list(tx.execute(_REGISTRATIONS, {"entity": legal_entity_id}).scalars())
 
 
 def get(tx: Tx, account_id: str) -> Account:
@@ -90,17 +121,7 @@ def account_for_buyer(tx: Tx, buyer: BuyerDetails, now: datetime) -> Account:
 
 def account_id_for_buyer(tx: Tx, email: str) -> str | None:
     """The oldest account that this address may buy for."""
-    return tx.execute(
-        select(col(Account.id))
-        .join(Member, col(Member.account_id) == col(Account.id))
-        .where(
-            func.lower(col(Member.email)) == email.lower(),
-            col(Member.removed_at).is_(None),
-            col(Member.role).in_([Role.OWNER, Role.BUYER]),
-        )
-        .order_by(col(Account.created_at))
-        .limit(1)
-    ).scalar_one_or_none()
+    return tx.execute(_MAY_BUY_FOR, {"email": email.lower()}).scalar_one_or_none()
 
 
 def _open(tx: Tx, buyer: BuyerDetails, now: datetime) -> Account:

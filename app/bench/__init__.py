@@ -1,1 +1,1 @@
-"""Measurements, as ratios to a floor in the same run."""
+"""What it costs: each figure beside a floor measured in the same run (ADR 0022)."""

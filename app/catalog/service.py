@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Final
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 from sqlmodel import col
 
 from app.catalog.errors import NoPrice, UnknownPlan
@@ -15,13 +16,24 @@ _PLANS = (
 )
 
 
+# Built once: every preview asks these, and building costs as much as asking (ADR 0022).
+_PLAN: Final = select(Plan).where(col(Plan.sku) == bindparam("sku"))
+_PRICE: Final = select(Price).where(
+    col(Price.plan_id) == bindparam("plan"),
+    col(Price.currency) == bindparam("currency"),
+    col(Price.interval) == bindparam("interval"),
+    col(Price.valid_from) <= bindparam("day"),
+    or_(col(Price.valid_to).is_(None), col(Price.valid_to) > bindparam("day")),
+)
+
+
 def plans_on_sale(tx: Tx) -> list[Plan]:
     return list(tx.execute(_PLANS).scalars())
 
 
 def plan_by_sku(tx: Tx, sku: str) -> Plan:
     """Raises UnknownPlan; a retired plan is returned, for its subscribers."""
-    plan = tx.execute(select(Plan).where(col(Plan.sku) == sku)).scalar_one_or_none()
+    plan = tx.execute(_PLAN, {"sku": sku}).scalar_one_or_none()
     if plan is None:
         raise UnknownPlan(f"There is no plan {sku!r}.", param="sku")
     return plan
@@ -34,13 +46,7 @@ def plans_by_id(tx: Tx, ids: Sequence[str]) -> dict[str, Plan]:
 def price_on(tx: Tx, plan: Plan, currency: str, interval: Interval, day: date) -> Price:
     """The price in force on `day`. Raises NoPrice where the plan is not sold in that currency or interval."""
     price = tx.execute(
-        select(Price).where(
-            col(Price.plan_id) == plan.id,
-            col(Price.currency) == currency,
-            col(Price.interval) == interval,
-            col(Price.valid_from) <= day,
-            or_(col(Price.valid_to).is_(None), col(Price.valid_to) > day),
-        )
+        _PRICE, {"plan": plan.id, "currency": currency, "interval": interval, "day": day}
     ).scalar_one_or_none()
     if price is None:
         raise NoPrice(f"{plan.name} is not sold in {currency} by the {interval}.", param="currency")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, UniqueConstraint, select
+from sqlalchemy import BigInteger, UniqueConstraint, bindparam, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, col
 
@@ -41,9 +41,35 @@ class AuditEntry(Table, table=True):
     actor: str = Field(sa_column_kwargs=personal("contact"))
     action: str = Field(index=True)
     subject: str = Field(index=True)
-    details: dict[str, Any] = Field(sa_type=JSONB)
+    details: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("free_text"))  # reasons people gave
     previous_hash: str
     hash: str
+
+
+_HEADS: Final = AuditHead.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_ENTRIES: Final = AuditEntry.__table__  # type: ignore[attr-defined]
+# One statement makes the head where there is none, waits for whoever holds it, and reads it; the update changes
+# nothing and is there for the lock. The other one writes the entry and moves the head.
+_TAKE_HEAD: Final = (
+    insert(_HEADS)
+    .values(chain=bindparam("of_chain"), sequence=0, hash=_GENESIS)
+    .on_conflict_do_update(index_elements=["chain"], set_={"hash": _HEADS.c.hash})
+    .returning(_HEADS.c.sequence, _HEADS.c.hash)
+)
+_MOVE_HEAD: Final = (
+    update(_HEADS)
+    .where(_HEADS.c.chain == bindparam("of_chain"))
+    .values(sequence=bindparam("new_sequence"), hash=bindparam("new_hash"))
+)
+_LINK: Final = (
+    insert(_ENTRIES)
+    .values(
+        chain=bindparam("of_chain"), sequence=bindparam("new_sequence"), at=bindparam("new_at"),
+        actor=bindparam("new_actor"), action=bindparam("new_action"), subject=bindparam("new_subject"),
+        details=bindparam("new_details"), previous_hash=bindparam("old_hash"), hash=bindparam("new_hash"),
+    )
+    .add_cte(_MOVE_HEAD.cte("moved"))
+)  # fmt: skip
 
 
 def _link(chain: str, sequence: int, previous: str, at: datetime, entry: Mapping[str, Any]) -> str:
@@ -64,21 +90,16 @@ def record(
     details: Mapping[str, Any] | None = None,
 ) -> None:
     """Append to a chain (`audit.SYSTEM` or an account id). `actor` is an id or a role, `details` is JSON."""
-    tx.execute(insert(AuditHead).values(chain=chain, sequence=0, hash=_GENESIS).on_conflict_do_nothing())
-    head = tx.execute(
-        select(AuditHead)
-        .where(col(AuditHead.chain) == chain)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one()
+    tx.flush()
+    head = tx.execute(_TAKE_HEAD, {"of_chain": chain}).one()
     sequence = head.sequence + 1
     at = now.astimezone(UTC)
     plain = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in (details or {}).items()}
     entry: dict[str, Any] = {"actor": actor, "action": action, "subject": subject, "details": plain}
-    digest = _link(chain, sequence, head.hash, at, entry)
-    tx.add(AuditEntry(chain=chain, sequence=sequence, at=at, previous_hash=head.hash, hash=digest, **entry))
-    head.sequence, head.hash = sequence, digest
-    tx.flush()
+    tx.execute(_LINK, {
+        "of_chain": chain, "new_sequence": sequence, "new_hash": _link(chain, sequence, head.hash, at, entry),
+        "old_hash": head.hash, "new_at": at, **{f"new_{key}": value for key, value in entry.items()},
+    })  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

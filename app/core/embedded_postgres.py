@@ -224,12 +224,12 @@ def recreate_database(cluster: Cluster, name: str) -> None:
 
 
 @contextmanager
-def throwaway() -> Iterator[Cluster]:
-    """A cluster in a temporary folder without crash safety, gone after the block: for tests."""
+def throwaway(*, durable: bool = False) -> Iterator[Cluster]:
+    """A cluster in a temporary folder, gone after the block: for tests, and, durable, for measurements."""
     with tempfile.TemporaryDirectory(prefix="blp-pg-") as name:
         folder = Path(name)
         folder.chmod(0o711)
-        cluster, process = start(folder, durable=False)
+        cluster, process = start(folder, durable=durable)
         try:
             yield cluster
         finally:

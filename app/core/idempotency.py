@@ -13,7 +13,7 @@ from sqlalchemy import LargeBinary, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
-from app.core.db import INSTANT, Database, Table
+from app.core.db import INSTANT, Database, Table, personal
 from app.core.errors import DomainError
 
 # A process that died mid-request releases its key after this long.
@@ -40,7 +40,7 @@ class IdempotencyRecord(Table, table=True):
     started_at: datetime = Field(sa_type=INSTANT, index=True)
     status: int | None = None
     content_type: str | None = None
-    body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    body: bytes | None = Field(default=None, sa_type=LargeBinary, sa_column_kwargs=personal("contact"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from typing import Final
 
 import procrastinate
 import structlog
-from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.jobs import Job as QueuedJob
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import text
 
+from app.core import job_watch
 from app.core.db import Database, Tx, driver_connection
 
 log = structlog.get_logger()
@@ -131,18 +132,25 @@ def build_app(database: Database, ports: object) -> App:
     """The queue as a worker runs it: every registered job bound to this process's ports."""
     app = App(connector=PsycopgConnector(conninfo=database.conninfo, min_size=1, max_size=8))
     for each in _registry.jobs.values():
-        task = app.task(name=each.name, retry=_Strategy(each.retry), pass_context=False)(_bind(each, ports))
+        task = app.task(name=each.name, retry=_Strategy(each.retry), pass_context=True)(_bind(each, ports, database))
         if each.every:
             app.periodic(cron=each.every)(task)
     return app
 
 
-def _bind(each: Job, ports: object) -> Callable[..., None]:
-    def run(timestamp: int | None = None, **arguments: Argument) -> None:
+def _bind(each: Job, ports: object, database: Database) -> Callable[..., None]:
+    def run(context: JobContext, timestamp: int | None = None, **arguments: Argument) -> None:
         if timestamp is not None and each.every is None:
             arguments["timestamp"] = timestamp
         with structlog.contextvars.bound_contextvars(job=each.name):
-            each.run(ports, **arguments)
+            try:
+                each.run(ports, **arguments)
+            except Exception as exc:
+                if context.job.id is not None:
+                    job_watch.note_failure(database, context.job.id, each.name, exc)
+                raise
+            if each.every is not None:
+                job_watch.note_success(database, each.name)
 
     run.__name__ = each.name
     return run

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlmodel import Field, col
 
 from app.core import audit
@@ -76,14 +76,21 @@ def minor_by_currency(value: Any) -> Mapping[str, int]:
     return value
 
 
+_IN_FORCE: Final = (
+    select(col(PolicyValue.name), col(PolicyValue.value))
+    .where(col(PolicyValue.valid_from) <= bindparam("at"))
+    .ext(distinct_on(col(PolicyValue.name)))
+    .order_by(col(PolicyValue.name), col(PolicyValue.valid_from).desc(), col(PolicyValue.id).desc())
+)
+_READ: Final = "policies in force"
+
+
 def get(tx: Tx, policy: Policy[T], now: datetime) -> T:
-    stored = tx.execute(
-        select(PolicyValue.value)
-        .where(col(PolicyValue.name) == policy.name, col(PolicyValue.valid_from) <= now)
-        .order_by(col(PolicyValue.valid_from).desc(), col(PolicyValue.id).desc())
-        .limit(1)
-    ).first()
-    return policy.read(policy.default if stored is None else stored[0])
+    """The value in force at `now`. A unit of work reads all policies of an instant at once and keeps to them."""
+    read: dict[datetime, dict[str, Any]] = tx.info.setdefault(_READ, {})
+    if now not in read:
+        read[now] = {row.name: row.value for row in tx.execute(_IN_FORCE, {"at": now})}
+    return policy.read(read[now].get(policy.name, policy.default))
 
 
 def change(tx: Tx, name: str, value: Any, *, valid_from: datetime, by: str, why: str, now: datetime) -> None:
@@ -95,6 +102,7 @@ def change(tx: Tx, name: str, value: Any, *, valid_from: datetime, by: str, why:
         policy.read(value)
     except ValueError as exc:
         raise Invalid(f"The value of {name} {exc}.", param="value") from exc
+    tx.info.pop(_READ, None)
     tx.add(PolicyValue(name=name, value=value, valid_from=valid_from, set_by=by, why=why, recorded_at=now))
     audit.record(tx, audit.SYSTEM, actor=by, action="policy.changed", subject=name, now=now,
                  details={"value": value, "valid_from": valid_from, "why": why})  # fmt: skip

@@ -55,7 +55,7 @@ class Bought:
 def pay(client: httpx.Client, page: httpx.Response, card: str = CARD) -> httpx.Response:
     """The TEST pay page: card, expiry, security code, one button; a bank that asks is told yes."""
     answer = submit(client, page, {"card": card, "expires": "12/34", "cvc": "123"})
-    return submit(client, answer, {"answer": "yes"}) if answer.url.path.endswith("/confirm") else answer
+    return submit(client, answer, {"answer": "approve"}) if answer.url.path.endswith("/confirm") else answer
 
 
 def wait_for_license(client: httpx.Client, token: str) -> float:

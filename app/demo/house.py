@@ -1,35 +1,25 @@
 """The installation the story is told on: a fresh database, a web process, a worker, ended with the block."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Final
 
-import httpx
-
-from app.accounts import api_keys
-from app.accounts import staff as people
-from app.core import embedded_postgres, keys, migrate
+from app.core import embedded_postgres
 from app.core.clock import transport_now
 from app.core.db import Database
 from app.core.ids import new_secret
+from app.core.processes import child, wait_until_ready
 from app.core.security import Secrets
-from app.flows import apply_catalog
+from app.flows.furnish import furnish
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CATALOG: Final = ROOT / "app" / "data" / "catalog.yaml"
 FOLDER: Final = ROOT / ".blp" / "demo"
 STAFF_EMAIL: Final = "sam@acme.example"
-
-
-class HouseBroken(RuntimeError):
-    """A process of the demo did not come up or died; the message names its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,56 +49,17 @@ def built() -> Iterator[House]:
             "BLP_BASE_URL": f"http://127.0.0.1:{port}", "BLP_VENDOR_NAME": "Acme Collaboration",
         }  # fmt: skip
         house = _furnish(cluster.url(name), secret, f"http://127.0.0.1:{port}")
-        web = stack.enter_context(_process("serve", environment))
-        worker = stack.enter_context(_process("worker", environment))
-        _wait_until_ready(house.url, {"serve": web, "worker": worker})
+        logs = {command: FOLDER / f"{command}.log" for command in ("serve", "worker")}
+        children = {
+            log: stack.enter_context(child((sys.executable, "-m", "app.cli", command), environment, root=ROOT, log=log))
+            for command, log in logs.items()
+        }
+        wait_until_ready(f"{house.url}/readyz", children)
         yield house
 
 
 def _furnish(database_url: str, secret: str, url: str) -> House:
-    """Migrate, apply the catalog, make keys, one member of staff and the vendor's API key."""
-    database, secrets, now = Database(database_url, pool_size=2), Secrets(secret), transport_now()
-    migrate.upgrade(database)
-    with database.transaction() as tx:
-        changes = apply_catalog.apply(tx, CATALOG, by="demo", now=now)
-        keys.ensure(tx, secrets, by="demo", now=now)
-        people.add_first(tx, email=STAFF_EMAIL, name="Sam Staff", now=now)
-        _, api_key = api_keys.create(
-            tx, secrets, name="demo", scopes=["*"], account_id=None, actor="demo", now=now, lives=timedelta(days=366)
-        )
+    database = Database(database_url, pool_size=2)
+    made = furnish(database, Secrets(secret), catalog=CATALOG, staff_email=STAFF_EMAIL, by="demo", now=transport_now())
     database.dispose()
-    return House(url=url, api_key=api_key, changes=len(changes))
-
-
-@contextmanager
-def _process(command: str, environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    with (FOLDER / f"{command}.log").open("wb") as log:
-        process = subprocess.Popen(  # noqa: S603 -- ourselves
-            [sys.executable, "-m", "app.cli", command], env=environment, cwd=ROOT, stdout=log, stderr=log,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(timeout=5)
-
-
-def _wait_until_ready(url: str, processes: "dict[str, subprocess.Popen[bytes]]") -> None:
-    give_up = monotonic() + 60
-    while True:
-        for name, process in processes.items():
-            if process.poll() is not None:
-                raise HouseBroken(f"`blp {name}` stopped; see .blp/demo/{name}.log")
-        try:
-            if httpx.get(f"{url}/readyz", timeout=2, trust_env=False).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        if monotonic() > give_up:
-            raise HouseBroken("The portal did not answer within a minute; see .blp/demo/serve.log")
-        sleep(0.05)
+    return House(url=url, api_key=made.api_key, changes=made.changes)

@@ -5,9 +5,10 @@ import signal
 import threading
 from time import perf_counter
 
+from app.core.processes import ChildBroken
 from app.demo import story, verify
 from app.demo.cast import Vendor, WentWrong
-from app.demo.house import FOLDER, ROOT, STAFF_EMAIL, House, HouseBroken, built
+from app.demo.house import FOLDER, ROOT, STAFF_EMAIL, House, built
 from app.demo.show import Teller
 
 
@@ -26,7 +27,7 @@ def main(*, once: bool) -> int:
                 teller.say(f"  {path.relative_to(ROOT)}")
             if not once:
                 _serve(house, told, teller)
-    except (WentWrong, HouseBroken, LookupError) as exc:
+    except (WentWrong, ChildBroken, LookupError) as exc:
         teller.say(f"\nThe story broke off: {exc}")
         return 1
     return 0

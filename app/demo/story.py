@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from app.core.money import Money
 from app.demo.cast import (
     Bought,
     Vendor,
@@ -52,7 +54,7 @@ class Told:
 
 
 def money(amount: dict[str, Any]) -> str:
-    return f"{amount['amount'] / 100:,.2f} {amount['currency']}"  # for the terminal; every demo currency has cents
+    return str(Money(amount["amount"], amount["currency"]))
 
 
 def tell(house: House, teller: Teller) -> Told:
@@ -104,9 +106,9 @@ def _german_business(house: House, teller: Teller) -> Bought:
     step = teller.step("A German business buys 25 seats")
     client = browser(house)
     page = client.get("/checkout", params={"sku": "professional", "interval": "year", "currency": "EUR", "seats": 25})
-    shown = submit(client, page, {**ADA, "terms": "yes", "intent": "preview"}, action="/checkout")
+    shown = submit(client, page, {**ADA, "accept": "yes", "intent": "preview"}, action="/checkout")
     must("2,750.00" in shown.text and "everse charge" in shown.text, "the preview does not show the reverse charge")
-    checkout = submit(client, shown, {**ADA, "terms": "yes", "intent": "place"}, action="/checkout")
+    checkout = submit(client, shown, {**ADA, "accept": "yes", "intent": "place"}, action="/checkout")
     must("/sandbox/pay/" in checkout.url.path, f"expected the pay page, came to {checkout.url.path}")
     after = pay(client, checkout)
     token = token_of(after.url)
@@ -150,9 +152,9 @@ def _american_buyer(house: House, vendor: Vendor, teller: Teller) -> None:
     line = {"sku": "professional", "quantity": 20}
     preview, bought = _buy_over_the_api(house, vendor, BO, line, "4000 0025 0000 3155")
     tax = preview["tax"]
-    must(tax["amount"]["amount"] == 14_400, f"tax is {tax}")
+    must(tax["amount"] == 14_400, f"tax is {tax}")
     step.done(
-        f"{money(preview['net'])} + {money(tax['amount'])} tax (6 %), confirmed by the bank; {bought.seconds:.2f} s",
+        f"{money(preview['net'])} + {money(tax)} tax (6 %), confirmed by the bank; {bought.seconds:.2f} s",
         tax_minor=14_400, license_seconds=round(bought.seconds, 2),
     )  # fmt: skip
 
@@ -163,10 +165,10 @@ def _above_the_threshold(house: House, vendor: Vendor, teller: Teller) -> None:
     page = client.get("/checkout", params={"sku": "enterprise", "interval": "year", "currency": "USD", "seats": 100})
     dora = {
         "email": "dora@big.example", "full_name": "Dora Dollar", "company": "Big Corp", "address": "1 Wall St",
-        "city": "Indianapolis", "postcode": "46204", "country": "US", "region": "IN", "tax_id": "",
+        "city": "Indianapolis", "postcode": "46204", "country": "US", "region": "US-IN", "tax_id": "",
     }  # fmt: skip
-    shown = submit(client, page, {**dora, "terms": "yes", "intent": "preview"}, action="/checkout")
-    answer = submit(client, shown, {**dora, "terms": "yes", "intent": "place"}, action="/checkout")
+    shown = submit(client, page, {**dora, "accept": "yes", "intent": "preview"}, action="/checkout")
+    answer = submit(client, shown, {**dora, "accept": "yes", "intent": "place"}, action="/checkout")
     must(answer.url.path.startswith("/q/"), f"expected a quote request, came to {answer.url.path}")
     quotes = vendor.get("/v1/quotes")["data"]
     codes = [reason["code"] for reason in quotes[0]["reasons"]]
@@ -230,7 +232,7 @@ def _renewal(house: House, vendor: Vendor, german: Bought, old: Path, teller: Te
     link = link_in_mail(vendor, ADA["email"], r"https?://[^\s]+/renew/[^\s]+")
     client = browser(house)
     review = client.get(link)
-    after = submit(client, review, {"terms": "yes"}, action="/renew/")
+    after = submit(client, review, {"accept": "yes"}, action="/renew/")
     token = token_of(after.url)
     seconds = wait_for_license(client, token)
     renewed = _keep(
@@ -253,7 +255,10 @@ def _renewal(house: House, vendor: Vendor, german: Bought, old: Path, teller: Te
 
 def _standing(vendor: Vendor, hooks: dict[str, str], teller: Teller) -> dict[str, Any]:
     step = teller.step("What customers said")
-    nps: dict[str, Any] = vendor.get("/v1/surveys/nps")
+    today = datetime.fromisoformat(vendor.get("/v1/sandbox/clock")["now"]).date()
+    period = {"from": str(today - timedelta(days=400)), "to": str(today + timedelta(days=1))}
+    nps: dict[str, Any] = vendor.get("/v1/surveys/nps", **period)
+    must(nps["n"] == 2, f"NPS counts {nps['n']} answers")
     outside = vendor.post(
         "/v1/surveys/invitations",
         {
@@ -271,7 +276,8 @@ def _standing(vendor: Vendor, hooks: dict[str, str], teller: Teller) -> dict[str
     must(_signed(arrived[0], hooks["secret"]), "the webhook's signature does not verify")
     must("@" not in chat[0]["body"], "the chat post names a person")
     must(outside["url"], "an outside system got no survey address")
-    step.done(f"NPS {nps['nps']} from {nps['n']} answers; hook signed, chat told, ERP may ask too", nps=nps)
+    figure = f"NPS {nps['nps']:.0f} from {nps['n']} answers (±{nps['margin']:.0f})"
+    step.done(f"{figure}; hook signed, chat told, ERP may ask too", nps=nps["nps"], n=nps["n"])
     return nps
 
 

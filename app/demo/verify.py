@@ -1,6 +1,7 @@
 """Every artifact is checked without the portal: from the files alone."""
 
 import csv
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -58,11 +59,9 @@ def _books_findings(vendor: Vendor) -> list[str]:
     """The journal's debits equal its credits, per currency."""
     answer = vendor.client.get("/v1/reports/ledger_journal.jsonl", params={"from": "2020-01-01", "to": "2100-01-01"})
     must(answer.status_code == 200, f"the journal answered {answer.status_code}")
-    import json
-
     sums: dict[str, int] = {}
     for line in answer.text.splitlines():
         row = json.loads(line)
-        sums[row["currency"]] = sums.get(row["currency"], 0) + int(row["debit"] or 0) - int(row["credit"] or 0)
+        sums[row["currency"]] = sums.get(row["currency"], 0) + (row["debit_minor"] or 0) - (row["credit_minor"] or 0)
     must(sums, "the journal is empty")
     return [f"{currency}: {amount}" for currency, amount in sums.items() if amount]

@@ -21,6 +21,7 @@ class MailName(StrEnum):
     QUOTE_REQUEST_STAFF = "quote_request_staff"
     WORKSPACE_READY = "workspace_ready"
     ORDER_HELD = "order_held"
+    ORDER_RELEASED = "order_released"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +198,13 @@ class OrderHeld(MailData):
     answer_by: date
     order_url: str
     card_was_charged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReleased(MailData):
+    """A held order may go on; it is paid on its page until `pay_until`."""
+
+    order_number: str
+    total: Money
+    pay_until: date
+    order_url: str

@@ -15,6 +15,7 @@ from app.documents.mail_shapes import (
     MailData,
     MailName,
     OrderHeld,
+    OrderReleased,
     PurchaseReceipt,
     QuoteRequestReceived,
     QuoteRequestStaff,
@@ -38,6 +39,7 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.QUOTE_REQUEST_STAFF: QuoteRequestStaff,
     MailName.WORKSPACE_READY: WorkspaceReady,
     MailName.ORDER_HELD: OrderHeld,
+    MailName.ORDER_RELEASED: OrderReleased,
 }
 _LONGEST_NAME = 60
 

@@ -254,7 +254,7 @@ def _book(scene: _Scene, invoice: Invoice, payment: Payment) -> None:
         Leg(Code.TAX, Money(-group.tax_minor, currency), group.jurisdiction)
         for group in invoices.taxes(scene.tx, invoice.id)
     ]
-    today = local_date(scene.now, scene.entity.time_zone)
+    today = invoice.issued_on or local_date(scene.now, scene.entity.time_zone)
     ledger.book(
         scene.tx, source=f"invoice:{invoice.id}", kind="invoice", account_id=invoice.account_id,
         legal_entity_id=invoice.legal_entity_id, booked_on=today, memo=f"Invoice {invoice.number}",

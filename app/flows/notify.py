@@ -3,9 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.accounts import service as accounts
 from app.accounts.models import LegalEntity
 from app.catalog import service as catalog
 from app.core import jobs, policy
+from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.money import Money
 from app.documents.mail_shapes import (
@@ -13,6 +15,7 @@ from app.documents.mail_shapes import (
     MailData,
     MailName,
     OrderHeld,
+    OrderReleased,
     PurchaseReceipt,
     QuoteRequestReceived,
     QuoteRequestStaff,
@@ -25,7 +28,7 @@ from app.documents.shapes import Span
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.orders import service as orders
-from app.orders.models import Order, OrderKind, Preview
+from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import service as payments
 from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
@@ -115,6 +118,23 @@ def order_held(ports: Ports, *, order_id: str) -> None:
             order_number=order.id, answer_by=_answer_by(tx, order.created_at).date(), order_url=_page(ports, order),
         )  # fmt: skip
     send(ports, MailName.ORDER_HELD, data, to=order.buyer_email, locale=locale, message_id=f"held-{order.id}")
+
+
+@jobs.job("notify.order_released", retry=jobs.Retry(attempts=10, first=5))
+def order_released(ports: Ports, *, order_id: str) -> None:
+    """Asks for the payment of an order that a person let go on; nothing where it was canceled meanwhile."""
+    with ports.db.transaction() as tx:
+        order = orders.get(tx, order_id)
+        if order.state is not OrderState.AWAITING_PAYMENT or order.expires_at is None:
+            return
+        locale = str(tx.get_one(Preview, order.preview_id).inputs["buyer"]["locale"])
+        zone = accounts.get(tx, order.account_id).time_zone
+        data = OrderReleased(
+            vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
+            order_number=order.id, total=Money(order.total_minor, order.currency),
+            pay_until=local_date(order.expires_at, zone), order_url=_page(ports, order),
+        )  # fmt: skip
+    send(ports, MailName.ORDER_RELEASED, data, to=order.buyer_email, locale=locale, message_id=f"released-{order.id}")
 
 
 @jobs.job("notify.quote_requested", retry=jobs.Retry(attempts=10, first=5))

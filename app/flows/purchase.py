@@ -43,7 +43,7 @@ _ASK_AFTER: Final = timedelta(minutes=10)
 _KEYS_LAST: Final = timedelta(hours=23)
 ORDER_TOKEN: Final = orders.TOKEN
 _REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
-                    ("city", "city"), ("postcode", "postcode"))  # fmt: skip
+                    ("city", "city"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,8 @@ def require_complete(preview: Preview) -> None:
     for name, words in _REQUIRED:
         if not buyer[name].strip():
             raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
+    if not buyer["postcode"].strip() and accounts.has_postcodes(buyer["country"]):
+        raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
 
 
 def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
@@ -332,15 +334,19 @@ def expire_overdue(ports: Ports) -> int:
         for order_id in ids:
             order = orders.lock(tx, order_id)
             _expire(tx, order, now)
-            attempt = payments.latest_attempt(tx, order_id)
-            if attempt is not None and attempt.state is AttemptState.PENDING and attempt.provider_ref:
-                jobs.defer(tx, close_checkout, attempt_id=attempt.id)
+            _close_page(tx, order_id)
     return len(ids)
+
+
+def _close_page(tx: Tx, order_id: str) -> None:
+    attempt = payments.latest_attempt(tx, order_id)
+    if attempt is not None and attempt.state is AttemptState.PENDING and attempt.provider_ref:
+        jobs.defer(tx, close_checkout, attempt_id=attempt.id)
 
 
 @jobs.job("payments.close_checkout", retry=jobs.Retry(attempts=5, first=30))
 def close_checkout(ports: Ports, *, attempt_id: str) -> None:
-    """Close the provider's page of an expired order, so that it is not paid by accident."""
+    """Close the provider's page of an expired or canceled order, so that it is not paid by accident."""
     with ports.db.transaction() as tx:
         attempt = payments.lock_attempt(tx, attempt_id)
         ref = attempt.provider_ref if attempt and attempt.state is AttemptState.PENDING else None
@@ -370,13 +376,16 @@ def order_by_token(tx: Tx, ports: Ports, token: str) -> Order:
     return orders.get(tx, order_id)
 
 
-def cancel(ports: Ports, order_id: str, *, by: str) -> None:
-    """Give up an order that is not paid. Raises OrderClosed for one that is."""
+def cancel(ports: Ports, order_id: str, *, by: str, note: str = "") -> None:
+    """Give up an order that is not paid, and close its pay page. Raises OrderClosed for one that is paid."""
     with ports.db.transaction() as tx:
         order = orders.lock(tx, order_id)
         if order.state is OrderState.COMPLETED:
             raise OrderClosed("It is paid; ask for a refund instead.")
         orders.move(order, OrderState.CANCELED)
         now = ports.clock.now()
-        audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now)
+        details = {"note": note} if note else {}
+        audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now,
+                     details=details)  # fmt: skip
         events.append(tx, "order.canceled", order.id, now=now, account_id=order.account_id)
+        _close_page(tx, order_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.core import idempotency, jobs
+from app.core import idempotency, job_watch, jobs
 from app.core.clock import transport_now
 from app.flows import (  # noqa: F401 -- importing the flows registers their jobs and declares their policies
     deliver,
@@ -30,3 +30,4 @@ def retry_stalled(ports: Ports) -> None:
 @jobs.job("schedule.forget_old_keys", every="17 3 * * *", retry=jobs.Retry(attempts=3))
 def forget_old_keys(ports: Ports) -> None:
     idempotency.forget_old(ports.db, transport_now())
+    job_watch.forget_old(ports.db, transport_now())

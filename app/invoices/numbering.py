@@ -1,5 +1,7 @@
 """Gapless numbers (R-INV-2): the counter row is locked by the transaction that finalizes, and rolls back with it."""
 
+from datetime import date
+
 from sqlalchemy import text
 
 from app.core.db import Tx
@@ -15,6 +17,18 @@ _NEXT = text(
 def next_sequence(tx: Tx, legal_entity_id: str, series: str) -> int:
     """The next number of a series; others wait until this transaction ends, so take it late."""
     return int(tx.execute(_NEXT, {"entity": legal_entity_id, "series": series}).scalar_one())
+
+
+_DATE_OF = text(
+    "SELECT issued_on FROM invoice WHERE legal_entity_id = :entity AND series = :series AND sequence = :sequence"
+)
+
+
+def date_of(tx: Tx, legal_entity_id: str, series: str, sequence: int) -> date | None:
+    """The day on which a number was issued; None before the first."""
+    found = {"entity": legal_entity_id, "series": series, "sequence": sequence}
+    issued_on: date | None = tx.execute(_DATE_OF, found).scalar()
+    return issued_on
 
 
 def shown(series: str, sequence: int) -> str:

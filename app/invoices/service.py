@@ -100,8 +100,15 @@ def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
 
 
 def finalize(tx: Tx, invoice: Invoice, *, issued_on: date, due_on: date, now: datetime) -> Invoice:
-    """Give the draft its number; from here on it never changes. The caller books it in the same transaction."""
-    invoice.sequence = numbering.next_sequence(tx, invoice.legal_entity_id, invoice.series)
+    """Give the draft its number; from here on it never changes. The caller books it in the same transaction.
+
+    Dates never run backwards in a series: two completions around midnight take numbers in the order of the
+    counter's lock, and the later number is dated no earlier than the one before it.
+    """
+    sequence = numbering.next_sequence(tx, invoice.legal_entity_id, invoice.series)
+    before = numbering.date_of(tx, invoice.legal_entity_id, invoice.series, sequence - 1)
+    issued_on, due_on = max(issued_on, before or issued_on), max(due_on, before or due_on)
+    invoice.sequence = sequence
     invoice.number = numbering.shown(invoice.series, invoice.sequence)
     invoice.state, invoice.issued_on, invoice.due_on = InvoiceState.OPEN, issued_on, due_on
     invoice.finalized_at = now

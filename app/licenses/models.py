@@ -48,7 +48,7 @@ class License(Table, table=True):
     issued_at: datetime = Field(sa_type=INSTANT)
     superseded_by: str | None = Field(default=None, foreign_key="license.id")
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    revoked_reason: str | None = None
+    revoked_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
 
 
 class IssuanceEntry(Table, table=True):

@@ -29,6 +29,6 @@ class Quote(Table, table=True):
     contact_name: str = Field(sa_column_kwargs=personal("name"))
     contact_email: str = Field(sa_column_kwargs=personal("contact"))
     note: str = Field(default="", sa_column_kwargs=personal("free_text"))
-    closed_reason: str | None = None
+    closed_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
     created_at: datetime = Field(sa_type=INSTANT)
     closed_at: datetime | None = Field(default=None, sa_type=INSTANT)

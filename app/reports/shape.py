@@ -126,10 +126,14 @@ def read_as_of(text: str, param: str = "as_of") -> date | datetime:
     return at
 
 
+# Exports sort and join much and run seldom: more memory than a request gets, and still far from the machine's.
+_SETTINGS: Final = "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL work_mem = '64MB'"
+
+
 @contextmanager
 def snapshot(db: Database) -> Iterator[Tx]:
     """One consistent state of the books, in which nothing can be written and every date is written the ISO way."""
     with db.session() as tx:
         tx.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
-        driver_connection(tx).execute("SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'")
+        driver_connection(tx).execute(_SETTINGS)
         yield tx

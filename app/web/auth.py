@@ -167,6 +167,7 @@ def staff(permission: StaffPermission, *, fresh: bool = False) -> Callable[[Requ
             raise SignInNeeded(_then(request, SIGN_IN[Audience.STAFF], Audience.STAFF))
         if person is None:
             raise SignInNeeded(_then(request, SECOND_FACTOR, Audience.STAFF))
+        request.state.staff = person  # a refusal is shown in their console (console/render.py)
         if not may(person.role, permission):
             raise NotAllowed(f"Your role is {person.role.value}, and this needs {permission.value}.")
         if fresh and not person.is_fresh(now):

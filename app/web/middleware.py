@@ -10,6 +10,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from structlog.contextvars import bound_contextvars
 from ulid import ULID
 
+from app.web.pages import CONTENT_SECURITY_POLICY
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,10 +24,6 @@ MAX_BODY_BYTES: Final = 256 * 1024
 _REQUESTS = Counter("blp_http_requests_total", "Requests answered", ["method", "route", "status"])
 _SECONDS = Histogram("blp_http_request_seconds", "Time to answer", ["route"])
 
-_CSP: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-)
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -43,7 +41,7 @@ class Surround:
 
     def __init__(self, app: ASGIApp, *, https: bool, pay_origin: str | None) -> None:
         self._app = app
-        self._csp = _CSP + (f" {pay_origin}" if pay_origin else "")
+        self._csp = CONTENT_SECURITY_POLICY + (f" {pay_origin}" if pay_origin else "")
         self._https = https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

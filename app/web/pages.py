@@ -1,7 +1,7 @@
 """Turning view models into HTML: one Jinja2 environment for the portal, the console and the sandbox.
 
 Strict in three ways: every value is escaped, an undefined name is an error, and nothing inline is needed,
-so that the policy in `CONTENT_SECURITY_POLICY` can forbid it (ADR 0012).
+so that the policy in `CONTENT_SECURITY_POLICY` can forbid it (ADR 0014).
 """
 
 from collections.abc import Callable, Mapping

@@ -23,6 +23,8 @@ from app.web.api import (
     webhook_endpoints,
     workspaces,
 )
+from app.web.console import doors as console_doors
+from app.web.console import render
 from app.web.console import sign_in as console_sign_in
 from app.web.inbound import stripe
 from app.web.portal import doors as portal
@@ -44,7 +46,9 @@ def include(app: FastAPI) -> None:
     app.include_router(webhook_endpoints.router)
     app.include_router(events.router)
     app.include_router(reports.router)
+    app.include_router(console_doors.router)
 
 
 def problem_page(request: Request, answer: JSONResponse) -> Response:
-    return show.problem(request, answer)
+    in_console = request.url.path.startswith("/console")
+    return render.problem(request, answer) if in_console else show.problem(request, answer)

@@ -30,7 +30,7 @@ def portal(
         vendor=ports.vendor_name, csrf_token=csrf.token(request), person=who.email if who else "", account=account,
         sandbox=ports.test_mode, flashes=flashes,
     )  # fmt: skip
-    return _answer(request, page, shell, status)
+    return answer(request, page, shell, status)
 
 
 def console(
@@ -43,7 +43,7 @@ def console(
         vendor=ports.vendor_name, csrf_token=csrf.token(request), person=who.email if who else "",
         role=who.role.value if who else "", sandbox=ports.test_mode, flashes=flashes,
     )  # fmt: skip
-    return _answer(request, page, shell, status)
+    return answer(request, page, shell, status)
 
 
 def problem(request: Request, answer: JSONResponse) -> HTMLResponse:
@@ -59,7 +59,8 @@ def problem(request: Request, answer: JSONResponse) -> HTMLResponse:
     return shown
 
 
-def _answer(request: Request, page: Page, shell: Shell, status: int) -> HTMLResponse:
+def answer(request: Request, page: Page, shell: Shell, status: int = 200) -> HTMLResponse:
+    """A page in a frame; the browser gets its cookie where it has none."""
     response = HTMLResponse(pages.render(_environment(), page, shell), status)
     if csrf.is_new(request):
         cookies.put(request, response, cookies.BROWSER, csrf.browser(request), seconds=csrf.COOKIE_SECONDS)

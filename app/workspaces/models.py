@@ -85,7 +85,7 @@ class Workspace(Table, table=True):
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
     subscription_id: str = Field(foreign_key="subscription.id", unique=True)
-    hostname: str = Field(unique=True)
+    hostname: str = Field(unique=True, sa_column_kwargs=personal("name"))  # the company's name is in it
     desired: Desired = Field(sa_type=text_enum(Desired, name="desired"))
     state: WorkspaceState = Field(sa_type=text_enum(WorkspaceState, name="workspace_state"), index=True)
     sku: str
@@ -101,7 +101,7 @@ class Workspace(Table, table=True):
     delete_at: datetime | None = Field(default=None, sa_type=INSTANT)  # business time
     progress: int = 0
     message: str = ""
-    url: str = ""
+    url: str = Field(default="", sa_column_kwargs=personal("name"))
     failure_reason: str | None = None
     created_at: datetime = Field(sa_type=INSTANT)
     updated_at: datetime = Field(sa_type=INSTANT)

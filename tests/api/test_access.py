@@ -24,6 +24,7 @@ BODIES: dict[str, Any] = {
     "heartbeat_provisioning": {"lease": "x"}, "progress_provisioning": {"lease": "x", "percent": 1},
     "complete_provisioning": {"lease": "x"}, "fail_provisioning": {"lease": "x", "reason": "x"},
     "play_payment": {"action": "succeed"}, "change_webhooks": {"description": "x"},
+    "replay_webhooks": {"event_id": "evt_01ka8qj6x0c5q4m3t2r1p0n9mk"},
 }  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
     own = buyer.world.api(make_key(buyer.world, account_id=bought.account))
     endpoint = own.post("/v1/webhook_endpoints", json={"url": f"{buyer.world.url}/sandbox/hooks/x"})
     assert endpoint.status_code == 201, endpoint.text
-    asked = vendor.post("/v1/surveys/invitations", json={"kind": "purchase", "external_ref": "1"})
+    asked = next(each for each in vendor.get("/v1/surveys/invitations").json()["data"] if each["order_id"])
     return {
         "order_id": order["id"], "subscription_id": order["subscription_id"], "invoice_id": order["invoice_id"],
         "license_id": order["license_id"], "account_id": bought.account,
@@ -80,7 +81,7 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
         "quote_id": buyer.client.post("/v1/quotes", json={"preview": big["id"]}).json()["id"],
         "workspace_id": workspace.json()["id"], "key_id": key.json()["id"],
         "task_id": tasks[0]["id"], "payment": "cs_test_1", "endpoint_id": endpoint.json()["id"],
-        "invitation_id": asked.json()["id"], "name": "invoice_register", "ending": "csv",
+        "invitation_id": asked["id"], "name": "invoice_register", "ending": "csv",
     }  # fmt: skip
 
 
@@ -137,7 +138,7 @@ def test_without_a_key_nothing_but_the_open_doors_answers(ids: dict[str, str], w
 
 
 def test_a_key_without_the_scope_is_refused(ids: dict[str, str], bought: Bought, world: World) -> None:
-    narrow = world.api(make_key(world, account_id=bought.account, scopes=("reports:read",)))
+    narrow = world.api(make_key(world, account_id=bought.account, scopes=()))
     for operation in operations(narrow):
         if operation.name in OPEN:
             continue

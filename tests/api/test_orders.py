@@ -1,6 +1,7 @@
 """Ordering over the API: what is charged is what was shown, or nothing is ordered."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import httpx
 from sqlalchemy import func, select
@@ -103,7 +104,7 @@ def test_a_changed_price_refuses_with_a_new_preview_that_can_be_ordered(buyer: B
 def test_what_was_not_agreed_is_not_ordered(buyer: Buyer, world: World) -> None:
     preview = buyer.preview()
     good = buyer.acceptance(preview)
-    tries = {
+    tries: dict[str, tuple[dict[str, Any], int, str]] = {
         "no authority": ({"acceptance": good | {"authority": False}}, 422, "acceptance.authority"),
         "authority as text": ({"acceptance": good | {"authority": "true"}}, 422, "acceptance.authority"),
         "no acceptance": ({"acceptance": None}, 422, "acceptance"),

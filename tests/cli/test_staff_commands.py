@@ -1,8 +1,7 @@
 """`blp staff`: run as an operator runs it, as a process on a real database."""
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
+from subprocess import CompletedProcess
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -14,22 +13,14 @@ from app.core.clock import transport_now
 from tests.signing_in import session_of_staff, totp_code
 from tests.world import World
 
-
-def blp(world: World, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """The command with this world's database; nothing else of the environment's settings reaches it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BLP_")}
-    url = world.db.engine.url.render_as_string(hide_password=False)
-    return subprocess.run(  # noqa: S603 -- ourselves
-        [sys.executable, "-m", "app.cli", *arguments], env={**kept, "BLP_DATABASE_URL": url, "BLP_ENV": "test"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+Blp = Callable[..., CompletedProcess[str]]
 
 
-def test_the_first_administrator_is_added_on_the_machine_and_the_second_is_not(world: World) -> None:
-    first = blp(world, "staff", "add", "Grace@Vendor.example", "--name", "Grace Hopper")
+def test_the_first_administrator_is_added_on_the_machine_and_the_second_is_not(world: World, blp: Blp) -> None:
+    first = blp("staff", "add", "Grace@Vendor.example", "--name", "Grace Hopper")
     assert (first.returncode, first.stderr) == (0, "")
     assert "grace@vendor.example" in first.stdout
-    second = blp(world, "staff", "add", "eve@vendor.example", "--name", "Eve")
+    second = blp("staff", "add", "eve@vendor.example", "--name", "Eve")
     assert second.returncode == 1
     assert "adds the next in the console" in second.stderr
     assert "Traceback" not in second.stderr
@@ -38,7 +29,7 @@ def test_the_first_administrator_is_added_on_the_machine_and_the_second_is_not(w
         assert staff.of_person(tx, "eve@vendor.example") is None
 
 
-def test_a_lost_device_is_forgotten_its_sessions_end_and_the_record_says_who(world: World) -> None:
+def test_a_lost_device_is_forgotten_its_sessions_end_and_the_record_says_who(world: World, blp: Blp) -> None:
     now = transport_now()
     with world.db.transaction() as tx:
         person = staff.add_first(tx, email="grace@vendor.example", name="Grace", now=now)
@@ -47,7 +38,7 @@ def test_a_lost_device_is_forgotten_its_sessions_end_and_the_record_says_who(wor
             tx, world.ports.secrets, person.id, session_id="ses_1", code=totp_code(secret), now=transport_now()
         )
         session = session_of_staff(tx, world.ports.secrets, person)
-    answer = blp(world, "staff", "reset-second-factor", " GRACE@vendor.example ")
+    answer = blp("staff", "reset-second-factor", " GRACE@vendor.example ")
     assert (answer.returncode, answer.stderr) == (0, "")
     with world.db.transaction() as tx:
         again = staff.of_person(tx, "grace@vendor.example")
@@ -58,7 +49,7 @@ def test_a_lost_device_is_forgotten_its_sessions_end_and_the_record_says_who(wor
         assert (entry.actor, entry.subject) == ("command-line", person.id)
 
 
-def test_somebody_who_is_not_on_staff_is_named_as_such(world: World) -> None:
-    answer = blp(world, "staff", "reset-second-factor", "nobody@vendor.example")
+def test_somebody_who_is_not_on_staff_is_named_as_such(blp: Blp) -> None:
+    answer = blp("staff", "reset-second-factor", "nobody@vendor.example")
     assert (answer.returncode, answer.stdout) == (1, "")
     assert "nobody on staff" in answer.stderr

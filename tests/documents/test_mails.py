@@ -23,6 +23,7 @@ from app.documents.mail_shapes import (
     MailName,
     Occasion,
     OrderHeld,
+    OrderReleased,
     PurchaseReceipt,
     QuoteRequestReceived,
     QuoteRequestStaff,
@@ -117,6 +118,13 @@ MAILS: dict[MailName, MailData] = {
     ),
     MailName.ORDER_HELD: OrderHeld(
         **SHARED, order_number="ord_1", answer_by=date(2026, 11, 24), order_url=f"{SITE}/orders/ord_1"
+    ),
+    MailName.ORDER_RELEASED: OrderReleased(
+        **SHARED,
+        order_number="ord_1",
+        total=Money(357000, "EUR"),
+        pay_until=date(2026, 11, 29),
+        order_url=f"{SITE}/orders/ord_1",
     ),
 }
 every_mail = pytest.mark.parametrize("name", MAILS)

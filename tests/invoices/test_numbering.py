@@ -86,7 +86,7 @@ def faults(world: World) -> set[str]:
 
 
 def test_twenty_writers_that_fail_and_die_leave_no_gap_and_no_repeat(world: World) -> None:
-    account, attempts = customer(world), max(4, full(20_000) // WRITERS)
+    account, attempts = customer(world), max(4, full(5_000) // WRITERS)
     ended: Counter[Fate] = Counter()
     counting = threading.Lock()
 
@@ -115,7 +115,7 @@ def test_twenty_writers_that_fail_and_die_leave_no_gap_and_no_repeat(world: Worl
 
 def test_connections_cut_at_any_moment_leave_no_gap(world: World) -> None:
     """A killer strikes blindly: before the number, with it in hand, inside the commit."""
-    account, attempts = customer(world), max(4, full(5_000) // WRITERS)
+    account, attempts = customer(world), max(4, full(2_000) // WRITERS)
     done = threading.Event()
     acknowledged: list[str | None] = []
     cut: list[int] = []

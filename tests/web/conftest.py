@@ -87,7 +87,7 @@ def _check_policy(outline: Outline) -> None:
 
 
 def assert_well_formed(html: str) -> None:
-    """The rules of every whole page (STYLE, ADR 0012)."""
+    """The rules of every whole page (ADR 0014)."""
     outline = Outline(html)
     assert outline.headings.count("h1") == 1
     assert outline.headings[0] == "h1"

@@ -301,7 +301,7 @@ def test_every_page_of_an_account_and_of_the_console_asks_who_is_asking(app: Fas
     """S7: deny by default, generated from the routes."""
     open_to_all = {
         "/console/sign-in", "/console/sign-in/check", "/console/sign-in/link", "/console/sign-in/{token}",
-        "/console/sign-out",
+        "/console/sign-out", "/console/procedures/staff-sign-in", "/console/procedures/lost-second-factor",
     }  # fmt: skip
     closed = [each for each in pages_of(app) if (each.path or "").startswith(("/account", "/console"))]
     assert len(closed) > len(Permission)

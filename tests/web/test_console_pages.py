@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from app.web.console import views as c
-from app.web.views import Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Reason, Shell, Step
+from app.web.views import Bar, Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Reason, Shell, Step
 
 Show = Callable[[str, Page, Shell], str]
 
@@ -77,7 +77,6 @@ LISTED = c.ListView(
     form=Form(values={"q": "eng"}),
     states=(Option(value="active", label="Active"),),
     pages=Pages(newer="/n", older="/o", summary="26 to 50 of 312"),
-    csv_href="/console/accounts.csv",
 )
 
 RELATED = c.Related(
@@ -116,43 +115,44 @@ ACCOUNT_PAGE = c.AccountView(
         ),
         c.TimelineEvent(at=NOW, kind="order.placed", sentence="Order placed", actor="ada@engines.example"),
     ),
-    view_as_href="/console/accounts/1/view-as",
 )
+
+
+def action(name: str, procedure: str, **changes: object) -> c.Action:
+    made = c.Action(name=name, title=f"{name} it", button=f"{name} the thing", href=f"/{name}", procedure=procedure)
+    return replace(made, **changes)  # type: ignore[arg-type]  # keyword arguments as a table
+
 
 ORDER = c.ConsoleOrderView(
     order_id="ord_01kafz",
     state="held",
     account=ACCOUNT,
-    route="quote",
+    route="review",
     reasons=REASONS,
     rows=ROWS,
     total="7,140.00 EUR",
     treatment="German VAT is charged.",
     facts=(Fact(name="Person", value="Ada Byron"),),
     steps=STEPS,
-    screening=(Fact(name="Match", value="0.91 with A. Byron (EU list of 20 November 2026)"),),
-    release_href="/console/orders/1/release",
-    cancel_href="/console/orders/1/cancel",
+    evidence=(Fact(name="SHA-256 of the terms", value="c0ffee", mono=True),),
+    attempts=replace(RELATED, title="Attempts to pay", rows=()),
+    actions=(action("release", "release-held-order", tone="primary"), action("cancel", "cancel-order", tone="danger")),
 )
 
 QUOTE = c.QuoteRequestView(
-    number="Q-2026-00017-r1",
-    state="draft",
+    quote_id="quo_01kafz",
+    state="requested",
     account=ACCOUNT,
     contact="ada@engines.example",
     asked_at=NOW,
+    message="We need an offer for three years.",
     reasons=REASONS,
     rows=ROWS,
     total="7,140.00 EUR",
     treatment="German VAT is charged.",
     facts=(Fact(name="Margin to the limit", value="1,000.00 EUR over"),),
     history=STEPS,
-    form=Form(values={"valid_until": "2026-12-22"}),
-    discount_limit="You may give up to 10 percent.",
-    save_href="/s",
-    send_href="/send",
-    withdraw_href="/w",
-    pdf_href="/p",
+    actions=(action("decline", "close-quote-request", tone="danger"), action("withdraw", "close-quote-request")),
 )
 
 INVOICE = c.ConsoleInvoiceView(
@@ -171,23 +171,27 @@ INVOICE = c.ConsoleInvoiceView(
     documents=(Link(label="PDF", href="/i.pdf"), Link(label="XML", href="/i.xml")),
     postings=replace(RELATED, title="Postings"),
     related=(replace(RELATED, title="Payments", rows=()),),
-    payment_href="/pay",
-    credit_href="/credit",
-    void_href="/void",
 )
 
-LICENSE = c.ConsoleLicenseView(
-    license_id="lic_01kafz",
+LICENSE = c.DetailView(
+    kind="licenses",
+    id="lic_01kafz",
+    title="Enterprise of Analytical Engines GmbH",
     state="active",
     account=ACCOUNT,
-    plan="Enterprise",
     facts=(Fact(name="Seats", value="50"),),
-    files=replace(RELATED, title="Files"),
-    activations=replace(RELATED, title="Activations", rows=()),
-    reasons=(Option(value="refund", label="Refunded"), Option(value="leak", label="Leaked")),
-    revoke_href="/revoke",
-    reissue_href="/reissue",
+    related=(replace(RELATED, title="Others of this subscription"),),
+    actions=(
+        action(
+            "revoke",
+            "revoke-license",
+            tone="danger",
+            grounds=(Option(value="refund", label="Refunded"), Option(value="leak", label="Leaked")),
+        ),
+    ),
 )
+
+SAY_WHY = Form(values={"_form": "release", "note": ""}, errors={"note": "Say why."})
 
 PIXEL = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 2 2'%3E"
@@ -206,6 +210,7 @@ PAGES: dict[str, tuple[Page, Shell]] = {
         c.OverviewView(
             figures=FIGURES,
             as_of=NOW,
+            charts=(c.Chart(title="Invoiced by month", bars=(Bar(label="Nov", value=3, text="3k"),)),),
             tasks=(
                 c.Task(
                     kind="quote",
@@ -223,6 +228,14 @@ PAGES: dict[str, tuple[Page, Shell]] = {
                     href="/h",
                 ),
                 c.Task(
+                    kind="payment",
+                    title="A payment fits no open order",
+                    detail="It was paid a second time.",
+                    waiting="3 d",
+                    href="/o",
+                    late=True,
+                ),
+                c.Task(
                     kind="job",
                     title="renew failed five times",
                     detail="PaymentUnavailable",
@@ -238,41 +251,36 @@ PAGES: dict[str, tuple[Page, Shell]] = {
         replace(GRACE, todo={}, sandbox=False, business_time=None, closed=frozenset({"exports"})),
     ),
     "console-list": (LISTED, GRACE),
-    "console-list-empty": (replace(LISTED, kind="orders", rows=(), pages=Pages(), states=(), csv_href=""), GRACE),
+    "console-list-empty": (replace(LISTED, kind="orders", rows=(), pages=Pages(), states=()), GRACE),
     "console-account": (ACCOUNT_PAGE, GRACE),
-    "console-account-new": (replace(ACCOUNT_PAGE, timeline=(), related=(), view_as_href=""), GRACE),
+    "console-account-new": (replace(ACCOUNT_PAGE, timeline=(), related=(), state=""), GRACE),
     "console-order-held": (ORDER, replace(GRACE, flashes=(Flash(text="Saved."),))),
-    "console-order-refused": (
-        replace(ORDER, form=Form(values={"_form": "release"}, errors={"note": "Say why."})),
-        GRACE,
-    ),
+    "console-order-refused": (replace(ORDER, form=SAY_WHY, actions=(replace(ORDER.actions[0], form=SAY_WHY),)), GRACE),
     "console-order-done": (
-        replace(ORDER, state="fulfilled", route="automatic", reasons=(), screening=(), release_href="", cancel_href=""),
+        replace(ORDER, state="completed", route="automatic", reasons=(), evidence=(), actions=()),
         GRACE,
     ),
     "console-quote": (QUOTE, GRACE),
-    "console-quote-refused": (
-        replace(
-            QUOTE,
-            form=Form(
-                values={"_form": "draft", "discount_percent": "40"},
-                errors={"discount_percent": "Above 10 percent a second person approves."},
-            ),
-        ),
-        GRACE,
-    ),
-    "console-quote-accepted": (replace(QUOTE, state="accepted", save_href="", send_href="", withdraw_href=""), GRACE),
+    "console-quote-declined": (replace(QUOTE, state="declined", message="", actions=()), GRACE),
     "console-invoice": (INVOICE, GRACE),
-    "console-invoice-refused": (
-        replace(INVOICE, form=Form(values={"_form": "payment"}, errors={"amount": "An amount looks like 1200.00."})),
-        GRACE,
-    ),
-    "console-invoice-paid": (
-        replace(INVOICE, state="paid", open_amount="", payment_href="", void_href="", credit_href=""),
-        GRACE,
-    ),
+    "console-invoice-paid": (replace(INVOICE, state="paid", open_amount="", documents=()), GRACE),
     "console-license": (LICENSE, GRACE),
-    "console-license-revoked": (replace(LICENSE, state="revoked", revoke_href="", reissue_href=""), GRACE),
+    "console-license-revoked": (replace(LICENSE, state="revoked", actions=()), GRACE),
+    "console-subscription": (replace(LICENSE, kind="subscriptions", actions=()), GRACE),
+    "console-workspace": (
+        replace(LICENSE, kind="workspaces", actions=(action("retry", "provisioning"),)),
+        GRACE,
+    ),
+    "console-search": (c.SearchView(asked="engines", found=(RELATED,)), replace(GRACE, search="engines")),
+    "console-search-empty": (c.SearchView(asked="nobody", found=()), GRACE),
+    "console-error": (
+        c.ConsoleErrorView(status=404, title="There is no such thing here", detail="No order.", code="not_found"),
+        GRACE,
+    ),
+    "console-error-outside": (
+        c.ConsoleErrorView(status=403, title="Form refused", detail="Load it again.", request_id="req_1"),
+        OUTSIDE,
+    ),
 }
 
 
@@ -286,9 +294,9 @@ def test_every_state_of_the_console_keeps_the_rules_of_a_page(show: Show, name: 
     ("name", "procedures"),
     [
         ("console-order-held", ("release-held-order", "cancel-order")),
-        ("console-quote", ("draft-quote", "send-quote", "withdraw-quote")),
-        ("console-invoice", ("record-wire", "issue-credit-note", "void-invoice")),
-        ("console-license", ("revoke-license", "reissue-license")),
+        ("console-quote", ("close-quote-request",)),
+        ("console-license", ("revoke-license",)),
+        ("console-workspace", ("provisioning",)),
     ],
 )
 def test_every_action_names_its_procedure(show: Show, name: str, procedures: tuple[str, ...]) -> None:

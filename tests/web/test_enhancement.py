@@ -3,8 +3,6 @@
 Without a Chromium these report themselves as not run; BLP_REQUIRE_BROWSER=1 makes that an error (INTERFACES).
 """
 
-import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # ships no types
-from playwright.sync_api import Browser, Error, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from playwright.sync_api import Page as Tab
 
 from app.web import pages
@@ -24,10 +22,6 @@ from app.web.views import Form, Link, MoneyRow, Option, Page, Shell, Step
 
 pytestmark = pytest.mark.browser
 
-_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 SHELL = Shell(vendor="Northwind", csrf_token="t0ken")
 ENV = pages.environment()
@@ -151,33 +145,6 @@ def shop() -> Iterator[Shop]:
     yield server
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        try:
-            opened = playwright.chromium.launch(executable_path=found, args=_FLAGS)
-        except Error as missing:
-            if os.environ.get("BLP_REQUIRE_BROWSER") == "1":
-                raise
-            pytest.skip(f"NOT RUN, no Chromium: {missing.message.splitlines()[0]}")
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Tab]:
-    """A page on which anything the policy refuses, and any error of a script, fails the test."""
-    context = browser.new_context()
-    opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None)
-    yield opened
-    context.close()
-    assert complaints == []
 
 
 def test_changing_the_seats_reprices_without_a_reload(shop: Shop, tab: Tab) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.web.console import operations_views as o
 from app.web.console import views as c
-from app.web.views import Bar, Choice, Fact, Form, Link, Option, Page, Shell, Step
+from app.web.views import Bar, Choice, Fact, Form, Link, Option, Page, Shell
 
 Show = Callable[[str, Page, Shell], str]
 
@@ -28,8 +28,8 @@ GRACE = c.ConsoleShell(
 
 JOBS = o.JobsView(
     queues=(
-        o.QueueRow(name="renew", waiting=12, running=2, failed=1, oldest="40 s", last_good=NOW),
-        o.QueueRow(name="send_mail", waiting=0, running=0, failed=0, oldest="", last_good=None),
+        o.QueueRow(name="renew", waiting=12, later=3, running=2, failed=1, oldest="40 s", last_good=NOW),
+        o.QueueRow(name="send_mail", waiting=0, later=0, running=0, failed=0, oldest="", last_good=None),
     ),
     failed=(
         o.FailedJob(
@@ -63,7 +63,7 @@ NPS = o.NpsView(
     ),
     segments=(
         o.Segment(name="Purchase", answers=81, score=47, rate="44 %"),
-        o.Segment(name="Expansion", answers=3, score=None, rate="20 %"),
+        o.Segment(name="Expansion", answers=5, score=-20, rate="20 %"),
     ),
     comments=(
         o.Comment(
@@ -72,7 +72,9 @@ NPS = o.NpsView(
         o.Comment(score=3, text="I could not find where to put the PO number.", segment="Renewal, Enterprise", on=DAY),
     ),
     wording="Wording purchase-1: “Based on this purchase, how likely are you to recommend us to a colleague?”",
-    csv_href="/v1/reports/nps.csv",
+    form=Form(values={"from": "2026-08-25", "to": "2026-11-22", "segment": "kind"}),
+    groups=(Option(value="kind", label="Occasion"), Option(value="plan", label="Plan")),
+    hidden="1 group with fewer than five answers each, 3 in all, are not shown.",
 )
 
 MONTHS = ("Dec", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov")
@@ -91,11 +93,15 @@ EXPORTS = o.ExportsView(
     ),
     formats=(Option(value="csv", label="CSV"), Option(value="xlsx", label="XLSX")),
     links=(Link(label="invoices-2026-10.csv", href="/v1/reports/invoices.csv"),),
-    revenue=tuple(
-        Bar(label=m, value=v, text=f"{v}k")
-        for m, v in zip(MONTHS, (61, 66, 64, 70, 74, 79, 77, 84, 90, 93, 99, 71), strict=True)
+    charts=(
+        c.Chart(
+            title="Revenue recognized by month, thousand USD",
+            bars=tuple(
+                Bar(label=m, value=v, text=f"{v}k")
+                for m, v in zip(MONTHS, (61, 66, 64, 70, 74, 79, 77, 84, 90, 93, 99, 71), strict=True)
+            ),
+        ),
     ),
-    revenue_title="Revenue recognized by month, thousand USD",
 )
 
 POLICIES = o.PoliciesView(
@@ -121,9 +127,6 @@ POLICIES = o.PoliciesView(
             key="renewal.opens_days",
             title="Renewal opens before the end",
             value="90 days",
-            since=DAY,
-            who="system",
-            why="Default",
         ),
     ),
 )
@@ -133,7 +136,7 @@ CLOCK = o.ClockView(
     real=NOW,
     action="/console/clock",
     due=(Fact(name="23 November 2026", value="2 reminders, 1 renewal"),),
-    log=(Step(label="1 survey mailed", state="done", at="21 Nov"),),
+    log=(Fact(name="Survey sent", value="1"),),
     form=Form(values={"days": "30"}),
 )
 
@@ -153,6 +156,10 @@ PAGES: dict[str, tuple[Page, Shell]] = {
         GRACE,
     ),
     "console-clock": (CLOCK, GRACE),
+    "console-procedures": (
+        o.ProceduresView(procedures=(Link(label="Daily review", href="/console/procedures/daily-review"),)),
+        GRACE,
+    ),
     "console-procedure": (o.ProcedureView(name="release-held-order", text="1. Compare.\n2. Decide."), GRACE),
 }
 
@@ -183,5 +190,5 @@ def test_the_interval_is_drawn_where_it_lies(show: Show) -> None:
     assert "95 % interval +29 to +55" in html
 
 
-def test_a_segment_with_few_answers_hides_its_score(show: Show) -> None:
-    assert "under 5" in show("nps-hidden", NPS, GRACE)
+def test_segments_that_are_too_small_are_only_counted(show: Show) -> None:
+    assert "1 group with fewer than five answers each" in show("nps-hidden", NPS, GRACE)

@@ -210,10 +210,11 @@ class SandboxMail(Table, table=True):
     id: int | None = row_id()
     message_id: str = Field(unique=True)
     to: str = Field(index=True, sa_column_kwargs=personal("contact"))
-    subject: str
+    subject: str = Field(sa_column_kwargs=personal("contact"))
     text: str = Field(sa_column_kwargs=personal("contact"))
     html: str = Field(sa_column_kwargs=personal("contact"))
-    headers: dict[str, str] = Field(sa_type=JSONB)
+    # The link that opts out is in them.
+    headers: dict[str, str] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
     sent_at: datetime = Field(sa_type=INSTANT)
 
 
@@ -225,7 +226,7 @@ class SandboxHook(Table, table=True):
     id: int | None = row_id()
     name: str = Field(index=True)
     headers: dict[str, str] = Field(sa_type=JSONB)
-    body: str
+    body: str = Field(sa_column_kwargs=personal("free_text"))
     received_at: datetime = Field(sa_type=INSTANT)
 
 

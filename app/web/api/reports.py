@@ -119,10 +119,10 @@ def download(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wir
     pieces = registry.run(ports.db, name, period, as_of, fmt)
     file_name = registry.file_name(name, period, as_of, fmt)
     headers = {"Content-Disposition": f'attachment; filename="{file_name}"'}
-    return StreamingResponse(_closing(pieces), headers=headers, media_type=formats.MEDIA_TYPES[fmt])
+    return StreamingResponse(closing(pieces), headers=headers, media_type=formats.MEDIA_TYPES[fmt])
 
 
-async def _closing(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+async def closing(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
     """A reader who leaves in the middle gives the database connection back at once, not when memory is tidied."""
     try:
         async for piece in iterate_in_threadpool(pieces):

@@ -4,12 +4,11 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import RedirectResponse
 
 from app.accounts.models import ApiKey
-from app.core import jobs
 from app.core.clock import StoredClock, transport_now
 from app.core.errors import DomainError, Invalid, NotAllowed
 from app.flows import tick
@@ -72,8 +71,8 @@ def get_clock(ports: Wired, _key: Reader) -> ClockOut:
 
 
 @router.post("/clock", responses=problems(*KEYED, NoSandbox, NotAllowed, Invalid))
-def move_clock(body: ClockIn, ports: Wired, _key: Vendor) -> ClockOut:
-    """Walk business time forward a day at a time, doing at each stop what has come due, and answer when it is done."""
+def move_clock(request: Request, body: ClockIn, ports: Wired, _key: Vendor) -> ClockOut:
+    """Walk business time forward, doing at each stop what has come due; the answer comes when all is done."""
     clock = _clock(ports)
     now = clock.now()
     target = body.to or now + timedelta(days=body.advance_days or 0)
@@ -82,8 +81,7 @@ def move_clock(body: ClockIn, ports: Wired, _key: Vendor) -> ClockOut:
     target = target.astimezone(UTC)
     if target > now + tick.LONGEST_WALK:
         raise Invalid(f"Walk at most {tick.LONGEST_WALK.days} days at a time.", param="to")
-    queue = jobs.build_app(ports.db, ports)
-    stops = tick.walk(ports, target, set_clock=clock.move_to, settle=lambda: jobs.drain(queue))
+    stops: int = request.app.state.advance_clock(target)
     return _shown(clock, stops)
 
 

@@ -100,7 +100,7 @@ def strict_json(body: bytes) -> Any:
     if _depth(body) > MAX_DEPTH:
         raise json.JSONDecodeError(f"nested deeper than {MAX_DEPTH}", "", 0)
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body.decode(), parse_constant=_no_constant)
         if rb"\ud" in body.lower():
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError:

@@ -17,8 +17,8 @@ from app.core.errors import Invalid, NotFound, Unavailable
 from app.core.keys import NoSigningKey
 from app.flows import renewal
 from app.flows.ports import Ports
-from app.flows.renewal import AlreadyRenewed, RenewalNotOpen
-from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired, SeatsOutOfRange
+from app.flows.renewal import RenewalNotOpen
+from app.orders.errors import AlreadyRenewed, NeedsQuote, PreviewChanged, PreviewExpired, SeatsOutOfRange
 from app.orders.models import Order, OrderKind, OrderState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.subscriptions import service

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar
 
-from app.web.console.views import Cell
-from app.web.views import Bar, Choice, Fact, Form, Link, Option, Step
+from app.web.console.views import Cell, Chart
+from app.web.views import Bar, Choice, Fact, Form, Link, Option
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueRow:
     name: str
     waiting: int
+    later: int
     running: int
     failed: int
     oldest: str
@@ -55,17 +56,20 @@ class Comment:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """`score` is None where fewer than five answers hide it (R-NPS-3)."""
+    """One group of at least five answers; smaller ones are hidden (R-NPS-3)."""
 
     name: str
     answers: int
-    score: int | None
+    score: int
     rate: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class NpsView:
-    """`score`, `low` and `high` are -100 to 100; `score` is None without answers. `distribution` has eleven bars."""
+    """`score`, `low` and `high` are -100 to 100; `score` is None without answers. `distribution` has eleven bars.
+
+    The filter (GET to `/console/survey`) sends from, to and segment. `hidden` says how many groups were too small.
+    """
 
     template: ClassVar[str] = "console/survey.html"
     section: ClassVar[str] = "survey"
@@ -83,7 +87,9 @@ class NpsView:
     segments: tuple[Segment, ...]
     comments: tuple[Comment, ...]
     wording: str
-    csv_href: str = ""
+    form: Form = field(default_factory=Form)
+    groups: tuple[Option, ...] = ()
+    hidden: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +106,7 @@ class ReportRow:
 class ExportsView:
     """Inputs: report (a `ReportRow.name`), from, to, as_of, format; sent by GET to `action`.
 
-    `revenue` has one bar per month in `revenue_currency`. `links` are the downloads of the dates now chosen.
+    `links` are the downloads of the dates now chosen.
     """
 
     template: ClassVar[str] = "console/exports.html"
@@ -110,27 +116,29 @@ class ExportsView:
     reports: tuple[ReportRow, ...]
     formats: tuple[Option, ...]
     links: tuple[Link, ...]
-    revenue: tuple[Bar, ...]
-    revenue_title: str
+    charts: tuple[Chart, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyRow:
-    """One policy with the value in force; `history` are older and coming values, newest first."""
+    """One policy with the value in force; `history` are all values it was given, newest first.
+
+    `since` is None where nobody ever changed the value it came with.
+    """
 
     key: str
     title: str
     value: str
-    since: date
-    who: str
-    why: str
+    since: date | None = None
+    who: str = ""
+    why: str = ""
     history: tuple[tuple[Cell, ...], ...] = ()
     change_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoliciesView:
-    """The form of one row posts key, value, from (a date), why. Errors belong to the row in `open_key`."""
+    """The form of one row posts key, value (JSON), from (a date), why. Errors belong to the row in `open_key`."""
 
     template: ClassVar[str] = "console/policies.html"
     section: ClassVar[str] = "policies"
@@ -141,7 +149,7 @@ class PoliciesView:
 
 @dataclass(frozen=True, kw_only=True)
 class ClockView:
-    """Sandbox only. Inputs: days, posted to `action`. `due` is what the next ticks will do; `log` what they did."""
+    """Sandbox only. Inputs: days, posted to `action`. `due` is what comes next; `log` counts what the last walk did."""
 
     template: ClassVar[str] = "console/clock.html"
     section: ClassVar[str] = "clock"
@@ -149,7 +157,7 @@ class ClockView:
     real: datetime
     action: str
     due: tuple[Fact, ...]
-    log: tuple[Step, ...]
+    log: tuple[Fact, ...]
     form: Form = field(default_factory=Form)
 
 
@@ -158,6 +166,13 @@ class ProcedureView:
     """A file of `docs/procedures/` for reading beside the work; `text` is its Markdown, shown as written."""
 
     template: ClassVar[str] = "console/procedure.html"
-    section: ClassVar[str] = ""
+    section: ClassVar[str] = "procedures"
     name: str
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProceduresView:
+    template: ClassVar[str] = "console/procedures.html"
+    section: ClassVar[str] = "procedures"
+    procedures: tuple[Link, ...]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
-from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
+from app.web.views import Bar, ErrorView, Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,13 @@ class ConsoleShell(Shell):
     business_time: datetime | None = None
     procedures: str = "/console/procedures/"
     search: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleErrorView(ErrorView):
+    """A refusal or a failure, in the frame of the console."""
+
+    template: ClassVar[str] = "console/error.html"
 
 
 # --- Signing in --------------------------------------------------------------------------------------------------
@@ -82,12 +89,20 @@ class Figure:
 class Task:
     """Something that waits for a person: oldest first. `waiting` is how long, in words."""
 
-    kind: Literal["quote", "held", "job", "dispute", "detractor", "renewal"]
+    kind: Literal["quote", "held", "payment", "job"]
     title: str
     detail: str
     waiting: str
     href: str
     late: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """Columns of one currency; amounts in `bars` are written in thousands where that is shorter."""
+
+    title: str
+    bars: tuple[Bar, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +112,7 @@ class OverviewView:
     figures: tuple[Figure, ...]
     tasks: tuple[Task, ...]
     as_of: datetime
+    charts: tuple[Chart, ...] = ()
 
 
 # --- Lists -------------------------------------------------------------------------------------------------------
@@ -119,17 +135,17 @@ class Cell:
 class ListView:
     """Any list of the console. `columns` name the cells of every row; the first cell of a row names it.
 
-    The filter (GET) sends `q` and, where `states` are given, `state`. `kind` picks title, words and procedure.
+    The filter (GET) sends `q` and, where `states` and `routes` are given, `state` and `route`. `kind` picks the title.
     """
 
     template: ClassVar[str] = "console/list.html"
-    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces", "partners"]
+    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces"]
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     form: Form = field(default_factory=Form)
     states: tuple[Option, ...] = ()
+    routes: tuple[Option, ...] = ()
     pages: Pages = field(default_factory=Pages)
-    csv_href: str = ""
 
     @property
     def section(self) -> str:
@@ -144,6 +160,16 @@ class Related:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     all_href: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchView:
+    """What the one search box found: a table for each kind that has a hit."""
+
+    template: ClassVar[str] = "console/search.html"
+    section: ClassVar[str] = ""
+    asked: str
+    found: tuple[Related, ...]
 
 
 # --- Details -----------------------------------------------------------------------------------------------------
@@ -161,7 +187,28 @@ class TimelineEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Action:
+    """Something staff can do here: a form that posts `note`, the reason, to `href`.
+
+    `name` keeps its inputs apart from those of other forms and comes back as `_form`; `grounds` is a choice posted as
+    `ground` before the reason.
+    """
+
+    name: str
+    title: str
+    button: str
+    href: str
+    procedure: str
+    hint: str = ""
+    grounds: tuple[Option, ...] = ()
+    tone: Literal["", "primary", "danger"] = ""
+    form: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountView:
+    """`state` is that of what the account has; empty for one that never bought."""
+
     template: ClassVar[str] = "console/account.html"
     section: ClassVar[str] = "accounts"
     account_id: str
@@ -172,12 +219,11 @@ class AccountView:
     related: tuple[Related, ...]
     timeline: tuple[TimelineEvent, ...]
     pages: Pages = field(default_factory=Pages)
-    view_as_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleOrderView:
-    """`release_href` and `cancel_href` are posted with `note` (required). `screening` tells why it is held."""
+    """`evidence` is what the acceptance kept; `actions` are those this state and this role allow."""
 
     template: ClassVar[str] = "console/order.html"
     section: ClassVar[str] = "orders"
@@ -191,47 +237,36 @@ class ConsoleOrderView:
     treatment: str
     facts: tuple[Fact, ...]
     steps: tuple[Step, ...]
-    screening: tuple[Fact, ...] = ()
+    evidence: tuple[Fact, ...]
+    attempts: Related
+    actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
-    release_href: str = ""
-    cancel_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QuoteRequestView:
-    """A quote request and the quote made of it.
-
-    The draft form posts discount_percent, valid_until (a date), message, lines are the preview's; `send_href` sends,
-    `withdraw_href` takes back (both by POST). Addresses are empty where the state does not allow the action.
-    """
+    """A request for a quote, with the figures that were shown and why they did not run by themselves."""
 
     template: ClassVar[str] = "console/quote.html"
     section: ClassVar[str] = "quotes"
-    number: str
+    quote_id: str
     state: str
     account: Link
     contact: str
     asked_at: datetime
+    message: str
     reasons: tuple[Reason, ...]
     rows: tuple[MoneyRow, ...]
     total: str
     treatment: str
     facts: tuple[Fact, ...]
     history: tuple[Step, ...]
+    actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
-    discount_limit: str = ""
-    save_href: str = ""
-    send_href: str = ""
-    withdraw_href: str = ""
-    pdf_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleInvoiceView:
-    """`payment_href` records a wire or cheque (amount, reference, received: a date); `credit_href` credits (amount,
-    reason); `void_href` voids (reason) where R-INV-1 allows it. Documents are links to PDF and XML.
-    """
-
     template: ClassVar[str] = "console/invoice.html"
     section: ClassVar[str] = "invoices"
     number: str
@@ -245,26 +280,23 @@ class ConsoleInvoiceView:
     documents: tuple[Link, ...]
     postings: Related
     related: tuple[Related, ...] = ()
-    form: Form = field(default_factory=Form)
-    payment_href: str = ""
-    credit_href: str = ""
-    void_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsoleLicenseView:
-    """`revoke_href` posts `reason` (from `reasons`) and `note`; `reissue_href` posts `note`."""
+class DetailView:
+    """The page of something that facts, tables and actions describe: a license, a subscription, a workspace."""
 
-    template: ClassVar[str] = "console/license.html"
-    section: ClassVar[str] = "licenses"
-    license_id: str
+    template: ClassVar[str] = "console/detail.html"
+    kind: Literal["licenses", "subscriptions", "workspaces"]
+    id: str
+    title: str
     state: str
     account: Link
-    plan: str
     facts: tuple[Fact, ...]
-    files: Related
-    activations: Related
-    reasons: tuple[Option, ...]
+    related: tuple[Related, ...]
+    actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
-    revoke_href: str = ""
-    reissue_href: str = ""
+
+    @property
+    def section(self) -> str:
+        return self.kind

@@ -1,0 +1,120 @@
+"""Figures of single steps, measured in this process: no server, no database."""
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import count as counting
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import typst
+
+from app.bench.harness import Figure, Unit, alternate, here
+from app.core.clock import transport_now
+from app.core.ids import new_license_file_id
+from app.core.money import Money
+from app.core.signing import generate_rsa_key, load_rsa_private_key
+from app.documents.render_pdf import render_pdf
+from app.documents.shapes import (
+    DocumentKind,
+    InvoiceDocument,
+    InvoiceLineView,
+    Party,
+    PaymentMethod,
+    PaymentView,
+    Span,
+    TaxGroupView,
+    TaxId,
+)
+from app.licenses.claims import LicenseClaims, LicenseCustomer
+from app.licenses.issuing import issue
+from app.licenses.mattermost import sign_payload
+from app.tax.determination import determine
+from app.tax.explain import read_request
+
+_MICROSECONDS: Final = Unit("CPU µs each", 1_000_000)
+_MILLISECONDS: Final = Unit("CPU ms each", 1_000)
+_QUESTION: Final = {
+    "id": 1,
+    "seller": {
+        "country": "US", "established": ["US"],
+        "registrations": [{"jurisdiction": code, "scheme": "standard"} for code in ("US-KY", "US-NY", "US-WA")],
+    },
+    "buyer": {"country": "US", "region": "NY", "postcode": "10001", "city": "New York", "type": "business",
+              "tax_ids": []},
+    "lines": [{"tax_code": "software_download_business", "amount": 120_000}, {"tax_code": "saas_business",
+               "amount": 34_900}],
+    "currency": "USD", "date": "2026-11-22",
+}  # fmt: skip
+
+
+def license_issue(count: Callable[[int], int]) -> Figure:
+    """Claims to a linted license file, without the record; the floor is the one signature it cannot do without."""
+    key = load_rsa_private_key(generate_rsa_key())
+    now = transport_now()
+
+    def claims_under(file_id: str) -> LicenseClaims:
+        return LicenseClaims(
+            id=file_id, issued_at=now, starts_at=now, expires_at=now + timedelta(days=365),
+            customer=LicenseCustomer(id="acc_1", name="Bo Bourbon", email="bo@bench.example", company="Bench LLC"),
+            sku_name="Professional", sku_short_name="professional", features={"users": 25, "ldap": True},
+        )  # fmt: skip
+
+    payload = claims_under(new_license_file_id()).to_payload()
+    n = count(200)
+    return alternate(
+        "license_issue", _MICROSECONDS, "one RSA-2048 signature over the same payload, key already parsed",
+        lambda: here(lambda: issue(claims_under, key, new_id=new_license_file_id, now=now), n),
+        lambda: here(lambda: sign_payload(payload, key), n),
+    )  # fmt: skip
+
+
+def determination(count: Callable[[int], int]) -> Figure:
+    """The tax of two lines in New York City; the floor is to read the question's JSON and write the answer's."""
+    request = read_request(_QUESTION)
+    question, answer = json.dumps(_QUESTION), determine(request).to_json()
+    n = count(2_000)
+    return alternate(
+        "determination", _MICROSECONDS, "the JSON of the question read and of the answer written",
+        lambda: here(lambda: determine(request), n),
+        lambda: here(lambda: (json.loads(question), json.dumps(answer)), n),
+    )  # fmt: skip
+
+
+def invoice_pdf(count: Callable[[int], int]) -> Figure:
+    """A paid invoice of one line, its number new each time; the floor is a warm typst with one new word."""
+    numbers = counting(1)
+    n = count(30)
+    with TemporaryDirectory(prefix="blp-bench-") as folder:
+        page = Path(folder) / "page.typ"
+        page.write_text('#set document(title: "Word")\n#sys.inputs.word\n', encoding="utf-8")
+        compiler = typst.Compiler(page, root=folder, ignore_system_fonts=True)
+
+        def word() -> object:
+            return compiler.compile(
+                format="pdf", sys_inputs={"word": f"word {next(numbers)}"}, pdf_standards=["a-3b", "ua-1"], timestamp=0
+            )
+
+        return alternate(
+            "invoice_pdf", _MILLISECONDS, "a page with one new word, same standards, from a warm typst",
+            lambda: here(lambda: render_pdf(DocumentKind.INVOICE, _invoice(next(numbers)), "en"), n),
+            lambda: here(word, n),
+        )  # fmt: skip
+
+
+def _invoice(number: int) -> InvoiceDocument:
+    net, tax = Money(120_000, "USD"), Money(7_200, "USD")
+    day = date(2026, 11, 22)
+    return InvoiceDocument(
+        number=f"ACME-{number:06}", issued_on=day, subtotal=net, tax_total=tax, total=net + tax,
+        amount_due=Money.zero("USD"), legal_footer=("Acme Collaboration, Inc., Palo Alto, California",),
+        seller=Party("Acme Collaboration, Inc.", ("530 Lytton Ave", "Palo Alto, CA 94301"), "US"),
+        buyer=Party("Bluegrass Labs LLC", ("600 W Main St", "Louisville, KY 40202"), "US",
+                    (TaxId("us_ein", "12-3456789"),)),
+        lines=(InvoiceLineView("Professional", Decimal(10), net, Money(12_000, "USD"), (Decimal(6),),
+                               Span(day, date(2027, 11, 22))),),
+        tax_groups=(TaxGroupView("US-KY", "Sales tax", Decimal(6), net, tax),),
+        payments=(PaymentView(day, net + tax, PaymentMethod.CARD, "4242"),),
+    )  # fmt: skip

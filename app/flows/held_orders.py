@@ -1,0 +1,99 @@
+"""A held order, looked at by a person (R-THR-3, R-TAX-3).
+
+The buyer accepted exact figures, so releasing never changes one: everything is computed again, and only where it
+comes out the same does the order go on to payment. What was unclear about tax has to be clear by now; a hold
+because of the destination is decided by the person, whose reason is kept.
+"""
+
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+
+from app.core import audit, events, jobs, policy
+from app.core.db import Tx
+from app.core.errors import DomainError
+from app.core.money import Money
+from app.flows import preview as previews
+from app.flows.ports import Ports
+from app.orders import service as orders
+from app.orders.models import Order, OrderState, Preview, Route
+from app.tax import service as tax
+from app.tax.determination import Treatment
+
+DAYS_TO_PAY: Final = policy.declare(
+    policy.Policy(
+        "released_order_days", 7, policy.whole_number(minimum=1),
+        "Days a buyer has to pay an order that a person released.",
+    )
+)  # fmt: skip
+
+
+class NotHeld(DomainError):
+    slug, title = "not-held", "This order is not held"
+
+
+class TaxStillUnclear(DomainError):
+    slug, title = "tax-still-unclear", "The tax of this order is still not known"
+
+
+class GoesToSales(DomainError):
+    slug, title = "goes-to-sales", "This order would go through sales now"
+
+
+class FiguresChanged(DomainError):
+    """The buyer agreed to other figures; only they can agree to the new ones."""
+
+    status, slug, title = HTTPStatus.CONFLICT, "figures-changed", "The order would cost something else now"
+
+
+def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
+    """Compute a held order again and let it go on to payment; the buyer is asked by mail.
+
+    `by` is the staff member who takes the decision, `note` their reason. Raises NotFound, NotHeld, TaxStillUnclear,
+    FiguresChanged, GoesToSales, and what `preview.price` refuses, such as a destination that is forbidden by now.
+    """
+    with ports.db.transaction() as tx:
+        accepted = tx.get_one(Preview, _held(orders.get(tx, order_id)).preview_id)
+    fresh = previews.price(ports, previews.request_of(accepted))
+    with ports.db.transaction() as tx:
+        order = _held(orders.lock(tx, order_id))
+        _require_same(tx, order, accepted, fresh)
+        now = ports.clock.now()
+        before = order.tax_determination_id
+        # The figures are those that were accepted; the reason for the tax is the one that is known now.
+        order.tax_determination_id = fresh.tax_determination_id
+        order.expires_at = now + timedelta(days=policy.get(tx, DAYS_TO_PAY, now))
+        orders.move(order, OrderState.AWAITING_PAYMENT)
+        details = {
+            "note": note, "held_for": " ".join(each["code"] for each in order.reasons), "tax_before": before,
+            "tax_now": order.tax_determination_id, "checked": fresh.id,
+        }  # fmt: skip
+        audit.record(tx, order.account_id, actor=by, action="order.released", subject=order.id, now=now,
+                     details=details)  # fmt: skip
+        events.append(tx, "order.released", order.id, now=now, account_id=order.account_id)
+        jobs.defer(tx, "notify.order_released", order_id=order.id)
+    return order
+
+
+def _held(order: Order) -> Order:
+    if order.state is not OrderState.HELD:
+        raise NotHeld(f"It is {str(order.state).replace('_', ' ')}; somebody may have been quicker.")
+    return order
+
+
+def _require_same(tx: Tx, order: Order, accepted: Preview, fresh: Preview) -> None:
+    found = tax.stored(tx, fresh.tax_determination_id)
+    if found.treatment is Treatment.NEEDS_REVIEW:
+        raise TaxStillUnclear(
+            f"{found.reason} Add what is missing (a registration, an override, the buyer's number) and release it "
+            "again, or cancel it and tell the buyer."
+        )
+    if fresh.route is Route.SALES:
+        sentences = " ".join(each["sentence"] for each in fresh.reasons)
+        raise GoesToSales(f"{sentences} Cancel it and make the buyer an offer.")
+    if fresh.lines != accepted.lines or fresh.total_minor != order.total_minor:
+        then, now = Money(order.total_minor, order.currency), Money(fresh.total_minor, fresh.currency)
+        raise FiguresChanged(
+            f"The buyer accepted {then} and it would be {now}. Cancel it and ask them to order again; the new figures "
+            "are then theirs to accept."
+        )

@@ -1,0 +1,168 @@
+"""Customers: the list, and one with everything that belongs to it and everything that happened."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import Select, exists, func, or_, select
+from sqlmodel import col
+from starlette.responses import Response
+
+from app.accounts import service
+from app.accounts.models import Account, AccountTaxId, Member
+from app.core import ids
+from app.core.db import Tx as Session
+from app.core.i18n import locale_of
+from app.invoices.models import Invoice
+from app.licenses.models import License, LicenseState
+from app.orders.models import Order
+from app.subscriptions.models import Subscription, SubscriptionState
+from app.web.console import cells, lists, subscriptions, timeline
+from app.web.console.render import Reader, page
+from app.web.console.views import AccountView, Cell, Figure, ListView, Related
+from app.web.deps import Tx
+from app.web.views import Fact, Pages
+from app.workspaces.models import Workspace
+
+router = APIRouter()
+_SHOWN = 5
+
+
+def matching(q: str) -> Any:
+    """Accounts by id, name, address, domain of an address, or by what belongs to them."""
+
+    def has(column: Any, where: Any) -> Any:
+        return exists(select(column).where(column == col(Account.id), where))
+
+    people = or_(
+        col(Member.email).icontains(q, autoescape=True), col(Member.name).icontains(q, autoescape=True)
+    )  # fmt: skip
+    return or_(
+        col(Account.id) == q,
+        col(Account.name).icontains(q, autoescape=True),
+        col(Account.email).icontains(q, autoescape=True),
+        has(col(Member.account_id), people),
+        has(col(Invoice.account_id), col(Invoice.number) == q),
+        has(col(Order.account_id), or_(col(Order.id) == q, col(Order.po_number) == q)),
+        has(col(License.account_id), or_(col(License.id) == q, col(License.file_id) == q)),
+        has(col(AccountTaxId.account_id), col(AccountTaxId.value) == q),
+    )
+
+
+def found_by(q: str) -> Select[Any]:
+    query = select(Account)
+    return query.where(matching(q)) if q else query
+
+
+@router.get("/console/accounts")
+def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Response:
+    found = lists.window(tx, found_by(wanted.q), col(Account.id), wanted, "accounts")
+    view = ListView(
+        kind="accounts", columns=("Account", "E-mail", "Country", "Since"),
+        rows=tuple(account_row(each) for (each,) in found.rows), form=wanted.form, pages=found.pages,
+    )  # fmt: skip
+    return page(request, tx, view, who)
+
+
+def account_row(account: Account) -> cells.Row:
+    return (
+        Cell(text=account.name, href=f"/console/accounts/{account.id}"), Cell(text=account.email),
+        Cell(text=_country(account.country)), lists.day(account.created_at),
+    )  # fmt: skip
+
+
+def _country(code: str) -> str:
+    return str(locale_of("en").territories.get(code, code))
+
+
+@router.get("/console/accounts/{account_id}")
+def one(
+    request: Request, tx: Tx, who: Reader, account_id: str, events: Annotated[int, Query(ge=0, le=10_000)] = 0
+) -> Response:
+    """`events` is the page of the timeline, from 0."""
+    account = service.get(tx, ids.require_form("acc", account_id))
+    here = f"/console/accounts/{account.id}"
+    happened = timeline.of_account(tx, account.id, events)
+    view = AccountView(
+        account_id=account.id, name=account.name, state=_state(tx, account.id), facts=_facts(tx, account),
+        figures=_figures(tx, account.id), related=_related(tx, account), timeline=happened.events,
+        pages=Pages(
+            newer=f"{here}?events={events - 1}#timeline" if events else "",
+            older=f"{here}?events={events + 1}#timeline" if happened.further else "",
+        ),
+    )  # fmt: skip
+    return page(request, tx, view, who)
+
+
+def _state(tx: Session, account_id: str) -> str:
+    """The best that its subscriptions are in; empty for an account without any."""
+    states = set(
+        tx.execute(select(col(Subscription.state)).where(col(Subscription.account_id) == account_id)).scalars()
+    )
+    order = ("active", "trialing", "past_due", "lapsed", "canceled", "expired")
+    return next((name for name in order if SubscriptionState(name) in states), "")
+
+
+def _facts(tx: Session, account: Account) -> tuple[Fact, ...]:
+    place = ", ".join(
+        part for part in (account.line1, account.line2, f"{account.postcode} {account.city}", account.region) if part
+    )
+    numbers = tx.execute(select(AccountTaxId).where(col(AccountTaxId.account_id) == account.id)).scalars()
+    return (
+        Fact(name="Kind", value=str(account.type).capitalize()),
+        Fact(name="E-mail", value=account.email),
+        Fact(name="Address", value=f"{place}, {_country(account.country)}"),
+        *(Fact(name="Tax number", value=f"{each.value} ({each.status})") for each in numbers),
+        Fact(name="Language, time zone", value=f"{account.locale}, {account.time_zone}"),
+        Fact(name="Customer since", value=f"{account.created_at:%Y-%m-%d}"),
+    )
+
+
+def _count(tx: Session, table: Any, account_id: str, *where: Any) -> int:
+    query = select(func.count()).select_from(table).where(col(table.account_id) == account_id, *where)
+    return tx.execute(query).scalar_one()
+
+
+def _figures(tx: Session, account_id: str) -> tuple[Figure, ...]:
+    recurring = subscriptions.annual(tx, account_id)
+    seats = tx.execute(
+        select(func.coalesce(func.sum(col(License.seats)), 0)).where(
+            col(License.account_id) == account_id, col(License.state) == LicenseState.ACTIVE
+        )
+    ).scalar_one()
+    return (
+        Figure(name="A year", value=", ".join(str(each) for each in recurring.values()) or "0",
+               why="from what runs now, before tax"),
+        Figure(name="Seats", value=f"{seats:,}", why="on active licenses"),
+        Figure(name="Orders", value=str(_count(tx, Order, account_id)), href=f"/console/orders?q={account_id}"),
+        Figure(name="Invoices", value=str(_count(tx, Invoice, account_id)), href=f"/console/invoices?q={account_id}"),
+    )  # fmt: skip
+
+
+def _newest(tx: Session, table: Any, account_id: str) -> list[Any]:
+    query = select(table).where(col(table.account_id) == account_id).order_by(col(table.id).desc()).limit(_SHOWN)
+    return list(tx.execute(query).scalars())
+
+
+def _related(tx: Session, account: Account) -> tuple[Related, ...]:
+    plans, these = cells.plan_names(tx), account.id
+    workspaces = _newest(tx, Workspace, these)
+    return (
+        _people(tx, these),
+        cells.subscriptions(_newest(tx, Subscription, these), plans, f"/console/subscriptions?q={these}"),
+        cells.licenses(_newest(tx, License, these), plans, f"/console/licenses?q={these}"),
+        cells.invoices(_newest(tx, Invoice, these), f"/console/invoices?q={these}"),
+        cells.orders(_newest(tx, Order, these), f"/console/orders?q={these}"),
+        *((cells.workspaces(workspaces, f"/console/workspaces?q={these}"),) if workspaces else ()),
+    )
+
+
+def _people(tx: Session, account_id: str) -> Related:
+    query = select(Member).where(col(Member.account_id) == account_id).order_by(col(Member.created_at))
+    rows = tuple(
+        (
+            Cell(text=each.name), Cell(text=each.email), Cell(text=str(each.role).replace("_", " ").capitalize()),
+            Cell(text=f"removed {each.removed_at:%Y-%m-%d}" if each.removed_at else ""), lists.day(each.created_at),
+        )
+        for each in tx.execute(query).scalars()
+    )  # fmt: skip
+    return Related(title="People", columns=("Name", "E-mail", "Role", "", "Since"), rows=rows)

@@ -1,0 +1,94 @@
+"""Rows of tables that several pages show: a customer's orders, subscriptions, licenses and invoices."""
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from app.catalog.models import Plan
+from app.core.db import Tx
+from app.core.money import Money
+from app.invoices.models import Invoice
+from app.licenses.models import License
+from app.orders.models import Order
+from app.subscriptions.models import Subscription
+from app.web.console.lists import day
+from app.web.console.views import Cell, Related
+from app.workspaces.models import Workspace
+
+Row = tuple[Cell, ...]
+
+
+def plan_names(tx: Tx) -> dict[str, str]:
+    return {plan_id: name for plan_id, name in tx.execute(select(col(Plan.id), col(Plan.name)))}  # noqa: C416 -- a Row is not a pair to mypy
+
+
+def amount(minor: int, currency: str) -> Cell:
+    return Cell(text=str(Money(minor, currency)), number=True)
+
+
+def _first(kind: str, id_: str) -> Cell:
+    return Cell(text=id_, href=f"/console/{kind}/{id_}", mono=True)
+
+
+ORDER_COLUMNS = ("Order", "State", "Route", "Placed", "Total")
+SUBSCRIPTION_COLUMNS = ("Subscription", "Plan", "State", "Ends")
+LICENSE_COLUMNS = ("License", "Plan", "Seats", "State", "Ends")
+INVOICE_COLUMNS = ("Invoice", "State", "Issued", "Total")
+WORKSPACE_COLUMNS = ("Workspace", "Address", "State")
+
+
+def order_row(order: Order) -> Row:
+    return (
+        _first("orders", order.id), Cell(state=str(order.state)), Cell(state=str(order.route)), day(order.created_at),
+        amount(order.total_minor, order.currency),
+    )  # fmt: skip
+
+
+def subscription_row(subscription: Subscription, plans: dict[str, str]) -> Row:
+    return (
+        _first("subscriptions", subscription.id), Cell(text=plans[subscription.plan_id]),
+        Cell(state=str(subscription.state)), Cell(day=subscription.ends_on),
+    )  # fmt: skip
+
+
+def license_row(license_: License, plans: dict[str, str]) -> Row:
+    return (
+        _first("licenses", license_.id), Cell(text=plans[license_.plan_id]),
+        Cell(text=str(license_.seats), number=True), Cell(state=str(license_.state)), day(license_.expires_at),
+    )  # fmt: skip
+
+
+def invoice_row(invoice: Invoice) -> Row:
+    return (
+        Cell(text=invoice.number or "Draft", href=f"/console/invoices/{invoice.id}"), Cell(state=str(invoice.state)),
+        Cell(day=invoice.issued_on), amount(invoice.total_minor, invoice.currency),
+    )  # fmt: skip
+
+
+def workspace_row(workspace: Workspace) -> Row:
+    return (
+        _first("workspaces", workspace.id), Cell(text=workspace.url or workspace.hostname),
+        Cell(state=str(workspace.state)),
+    )  # fmt: skip
+
+
+def orders(rows: list[Order], all_href: str = "") -> Related:
+    return Related(title="Orders", columns=ORDER_COLUMNS, rows=tuple(map(order_row, rows)), all_href=all_href)
+
+
+def subscriptions(rows: list[Subscription], plans: dict[str, str], all_href: str = "") -> Related:
+    shown = tuple(subscription_row(each, plans) for each in rows)
+    return Related(title="Subscriptions", columns=SUBSCRIPTION_COLUMNS, rows=shown, all_href=all_href)
+
+
+def licenses(rows: list[License], plans: dict[str, str], all_href: str = "", title: str = "Licenses") -> Related:
+    shown = tuple(license_row(each, plans) for each in rows)
+    return Related(title=title, columns=LICENSE_COLUMNS, rows=shown, all_href=all_href)
+
+
+def invoices(rows: list[Invoice], all_href: str = "") -> Related:
+    return Related(title="Invoices", columns=INVOICE_COLUMNS, rows=tuple(map(invoice_row, rows)), all_href=all_href)
+
+
+def workspaces(rows: list[Workspace], all_href: str = "") -> Related:
+    shown = tuple(map(workspace_row, rows))
+    return Related(title="Workspaces", columns=WORKSPACE_COLUMNS, rows=shown, all_href=all_href)

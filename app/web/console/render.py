@@ -1,0 +1,156 @@
+"""From a view model to a page of the console: its frame, what waits in it, what was just done, what went wrong."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final, cast
+
+from fastapi import Depends, Form, Request
+from sqlalchemy import func, select
+from sqlmodel import col
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+
+from app.accounts.models import Staff
+from app.accounts.permissions import StaffPermission as May
+from app.accounts.permissions import may
+from app.accounts.sessions import SignedInStaff
+from app.core import job_watch
+from app.core.db import Tx
+from app.core.errors import Invalid
+from app.core.money import Money
+from app.flows import unmatched
+from app.orders.models import Order, OrderState
+from app.quotes.models import Quote, QuoteState
+from app.web import auth, csrf, show
+from app.web.console.views import ConsoleErrorView, ConsoleShell
+from app.web.deps import ports_of
+from app.web.views import Flash, Page
+from app.web.views import Form as FormView
+
+LONGEST_NOTE: Final = 1000
+# What a redirect after an action says; anything else in `done` says nothing.
+_DONE: Final = {
+    "order-canceled": "The order is canceled.",
+    "order-released": "The order is released, and the buyer is asked by mail to pay.",
+    "payment-resolved": "Recorded. The payment no longer waits for a person.",
+    "quote-declined": "The request is declined.",
+    "quote-withdrawn": "The request is withdrawn.",
+    "license-revoked": "The license is revoked.",
+    "workspace-retried": "It is being tried again.",
+    "deletion-canceled": "The workspace stays.",
+    "job-retried": "The job is on the queue again.",
+    "jobs-retried": "The failed jobs are on the queue again.",
+    "policy-changed": "The new value is recorded.",
+    "clock-advanced": "Business time has moved.",
+}
+
+Reader = Annotated[SignedInStaff, Depends(auth.staff(May.CONSOLE_READ))]
+Note = Annotated[str, Form()]
+# The console's own form helpers guard every router that includes this dependency.
+GUARDED: Final = [Depends(csrf.protect)]
+
+
+def page(
+    request: Request, tx: Tx, view: Page, who: SignedInStaff, *, status: int = 200, search: str = ""
+) -> HTMLResponse:  # fmt: skip
+    """A page for a signed-in staff member, with the counts of what waits beside the navigation."""
+    ports = ports_of(request)
+    done = _DONE.get(request.query_params.get("done", ""))
+    shell = ConsoleShell(
+        vendor=ports.vendor_name, csrf_token=csrf.token(request), person=who.email, role=who.role.value,
+        sandbox=ports.test_mode, flashes=(Flash(text=done),) if done else (), todo=_todo(tx),
+        closed=_closed(request, who), business_time=ports.clock.now() if ports.test_mode else None, search=search,
+    )  # fmt: skip
+    return show.answer(request, view, shell, status)
+
+
+def _todo(tx: Tx) -> dict[str, int]:
+    held = select(func.count()).select_from(Order).where(col(Order.state) == OrderState.HELD)
+    asked = select(func.count()).select_from(Quote).where(col(Quote.state) == QuoteState.REQUESTED)
+    return {
+        "orders": tx.execute(held).scalar_one() + len(unmatched.waiting(tx)),
+        "quotes": tx.execute(asked).scalar_one(),
+        "jobs": job_watch.failed_count(tx),
+    }
+
+
+def clock_of(request: Request) -> Callable[[datetime], int] | None:
+    """What walks business time forward; None where business time is real."""
+    return cast("Callable[[datetime], int] | None", request.app.state.advance_clock)
+
+
+def _closed(request: Request, who: SignedInStaff) -> frozenset[str]:
+    """Sections that this role, or this installation, does not have."""
+    closed = set()
+    if not may(who.role, May.REPORTS_READ):
+        closed.add("exports")
+    if clock_of(request) is None or not may(who.role, May.CLOCK_WRITE):
+        closed.add("clock")
+    return frozenset(closed)
+
+
+def problem(request: Request, answer: JSONResponse) -> HTMLResponse:
+    """A refusal in the frame of the console: with the navigation for staff, without it for anybody else."""
+    told = json.loads(bytes(answer.body))
+    who: SignedInStaff | None = getattr(request.state, "staff", None)
+    view = ConsoleErrorView(
+        status=told["status"], title=told["title"], detail=told["detail"], code=told["code"],
+        request_id=told["request_id"] or "",
+    )  # fmt: skip
+    ports = ports_of(request)
+    shell = ConsoleShell(
+        vendor=ports.vendor_name, csrf_token=csrf.token(request), sandbox=ports.test_mode,
+        person=who.email if who else "", role=who.role.value if who else "",
+        closed=_closed(request, who) if who else frozenset(),
+    )  # fmt: skip
+    shown = show.answer(request, view, shell, answer.status_code)
+    if "retry-after" in answer.headers:
+        shown.headers["Retry-After"] = answer.headers["retry-after"]
+    return shown
+
+
+def back(to: str, done: str) -> RedirectResponse:
+    """After a POST: to the page it was about, which then says what was done."""
+    if done not in _DONE:
+        raise ValueError(f"nothing is said for {done!r}")
+    return RedirectResponse(f"{to}?done={done}", 303)
+
+
+def reason(note: str) -> str:
+    """The reason of an action, which is never empty. Raises Invalid."""
+    plain = note.strip()
+    if not plain:
+        raise Invalid("Say why; it goes into the audit log.", param="note")
+    if len(plain) > LONGEST_NOTE:
+        raise Invalid(f"At most {LONGEST_NOTE} characters.", param="note")
+    return plain
+
+
+def refused(name: str, values: dict[str, str], error: str, param: str | None = None) -> FormView:
+    """The form `name` with what was typed and why it was refused."""
+    known = param if param in values else ""
+    return FormView(values={"_form": name, **values}, errors={known or "": error})
+
+
+def form_for(name: str, form: FormView) -> FormView:
+    """What belongs to the form `name` of a page with several."""
+    return form if form.value("_form") == name else FormView()
+
+
+def can(who: SignedInStaff, permission: May) -> bool:
+    return may(who.role, permission)
+
+
+def actor_name(tx: Tx, actor: str) -> str:
+    """Who an audit row names: the address of a staff member, else the word that was recorded."""
+    person = tx.get(Staff, actor) if actor.startswith("stf_") else None
+    return person.email if person is not None else actor
+
+
+def money(minor: int, currency: str) -> str:
+    return str(Money(minor, currency))
+
+
+def shown(amount: Any) -> str:
+    """Money as events and reasons keep it, `{"amount", "currency"}`; nothing for anything else."""
+    return money(amount["amount"], amount["currency"]) if isinstance(amount, dict) else ""

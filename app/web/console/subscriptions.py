@@ -1,0 +1,155 @@
+"""Subscriptions: the list, and one with its terms, reminders and papers. Changes are the customer's to make."""
+
+from fastapi import APIRouter, Request
+from sqlalchemy import or_, select
+from sqlmodel import col
+from starlette.responses import Response
+
+from app.accounts.models import Account
+from app.core import ids
+from app.core.db import Tx as Session
+from app.core.money import Money
+from app.invoices.models import Invoice
+from app.licenses import service as licenses
+from app.subscriptions import service
+from app.subscriptions.models import RenewalReminder, Subscription, SubscriptionState
+from app.web.console import cells, lists
+from app.web.console.render import Reader, page
+from app.web.console.views import Cell, DetailView, ListView, Related
+from app.web.deps import Tx
+from app.web.views import Fact, Link
+from app.workspaces import service as workspaces
+
+router = APIRouter()
+
+
+@router.get("/console/subscriptions")
+def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Response:
+    query = select(Subscription, col(Account.name)).join(Account, col(Account.id) == col(Subscription.account_id))
+    if wanted.q:
+        query = query.where(
+            or_(
+                col(Subscription.id) == wanted.q, col(Subscription.account_id) == wanted.q,
+                col(Account.name).icontains(wanted.q, autoescape=True),
+                col(Subscription.contact_email).icontains(wanted.q, autoescape=True),
+            )
+        )  # fmt: skip
+    if state := lists.one_of(SubscriptionState, wanted.state):
+        query = query.where(col(Subscription.state) == state)
+    found = lists.window(tx, query, col(Subscription.id), wanted, "subscriptions")
+    plans = cells.plan_names(tx)
+    rows = []
+    for each, name in found.rows:
+        first, *rest = cells.subscription_row(each, plans)
+        rows.append((first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), *rest))
+    view = ListView(
+        kind="subscriptions", columns=("Subscription", "Account", "Plan", "State", "Ends"), rows=tuple(rows),
+        form=wanted.form, states=lists.options(SubscriptionState), pages=found.pages,
+    )  # fmt: skip
+    return page(request, tx, view, who)
+
+
+@router.get("/console/subscriptions/{subscription_id}")
+def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response:
+    found = service.get(tx, ids.require_form("sub", subscription_id))
+    account = tx.get_one(Account, found.account_id)
+    plans = cells.plan_names(tx)
+    view = DetailView(
+        kind="subscriptions", id=found.id, title=f"{plans[found.plan_id]} of {account.name}", state=str(found.state),
+        account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(found),
+        related=(
+            _lines(tx, found),
+            _terms(tx, found),
+            cells.licenses(licenses.of_subscription(tx, found.id), plans),
+            cells.invoices(_invoices(tx, found.id)),
+            *_workspace(tx, found.id),
+            _reminders(tx, found),
+        ),
+    )  # fmt: skip
+    return page(request, tx, view, who)
+
+
+def _facts(found: Subscription) -> tuple[Fact, ...]:
+    return (
+        Fact(name="Term", value=f"{found.starts_on} to {found.ends_on}, that day not included"),
+        Fact(name="Billed", value=f"by the {found.interval}, {found.term_months} months at a time"),
+        Fact(name="Customer since", value=str(found.first_starts_on)),
+        Fact(name="Grace", value=f"{found.grace_days} days"),
+        Fact(name="Contact", value=f"{found.contact_name}, {found.contact_email}"),
+        Fact(name="Time zone", value=found.time_zone),
+        Fact(name="Begun by", value=found.order_id, href=f"/console/orders/{found.order_id}", mono=True),
+    )
+
+
+def _lines(tx: Session, found: Subscription) -> Related:
+    rows = tuple(
+        (
+            Cell(text=line.description), Cell(text=str(line.quantity), number=True),
+            cells.amount(line.unit_minor, found.currency), cells.amount(line.net_minor, found.currency),
+            cells.amount(line.arr_minor, found.currency),
+        )
+        for line in service.lines(tx, found.id)
+    )  # fmt: skip
+    return Related(title="What it holds", columns=("Plan", "Seats", "Each", "A term", "A year"), rows=rows)
+
+
+def _terms(tx: Session, found: Subscription) -> Related:
+    rows = tuple(
+        (
+            Cell(day=term.starts_on), Cell(day=term.ends_on), Cell(text=str(term.kind).capitalize()),
+            Cell(text=term.order_id, href=f"/console/orders/{term.order_id}", mono=True),
+        )
+        for term in reversed(service.terms(tx, found.id))
+    )  # fmt: skip
+    return Related(title="Terms", columns=("From", "To, not included", "By", "Order"), rows=rows)
+
+
+def _reminders(tx: Session, found: Subscription) -> Related:
+    query = select(RenewalReminder).where(
+        col(RenewalReminder.subscription_id) == found.id, col(RenewalReminder.ends_on) == found.ends_on
+    )
+    rows = tuple(
+        (
+            Cell(day=each.due_at.date()), Cell(text=_when(each.days_before)),
+            Cell(text=_became(each)),
+        )
+        for each in tx.execute(query.order_by(col(RenewalReminder.due_at))).scalars()
+    )  # fmt: skip
+    return Related(title="Reminders of this term", columns=("Due", "When", "What became of it"), rows=rows)
+
+
+def _became(reminder: RenewalReminder) -> str:
+    if reminder.skipped_reason:
+        return f"not sent: {reminder.skipped_reason.replace('_', ' ')}"
+    return f"sent {reminder.sent_at:%Y-%m-%d}" if reminder.sent_at else "to be sent"
+
+
+def _when(days_before: int) -> str:
+    if days_before == 0:
+        return "on the day"
+    return f"{days_before} days before" if days_before > 0 else f"{-days_before} days after"
+
+
+def _invoices(tx: Session, subscription_id: str) -> list[Invoice]:
+    query = select(Invoice).where(col(Invoice.subscription_id) == subscription_id)
+    return list(tx.execute(query.order_by(col(Invoice.id).desc())).scalars())
+
+
+def _workspace(tx: Session, subscription_id: str) -> tuple[Related, ...]:
+    found = workspaces.of_subscription(tx, subscription_id)
+    return (cells.workspaces([found]),) if found is not None else ()
+
+
+def annual(tx: Session, account_id: str) -> dict[str, Money]:
+    """Recurring revenue a year of an account by currency, from what runs now."""
+    running = (SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE)
+    query = select(Subscription).where(
+        col(Subscription.account_id) == account_id, col(Subscription.state).in_(running)
+    )  # fmt: skip
+    sums: dict[str, Money] = {}
+    for each in tx.execute(query).scalars():
+        for line in service.lines(tx, each.id):
+            sums[each.currency] = sums.get(each.currency, Money.zero(each.currency)) + Money(
+                line.arr_minor, each.currency
+            )
+    return sums

@@ -1,0 +1,114 @@
+"""What happened to an account, newest first: its events, with who caused them, and what only the audit record knows."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Select, and_, cast, func, null, select, union_all
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import col
+
+from app.core.audit import AuditEntry
+from app.core.db import Tx
+from app.core.events import Event
+from app.web.console.render import actor_name, shown
+from app.web.console.views import TimelineEvent
+
+PAGE: Final = 20
+_PAGES: Final = {
+    "ord": "orders", "sub": "subscriptions", "inv": "invoices", "lic": "licenses", "quo": "quotes", "wsp": "workspaces",
+}  # fmt: skip
+# Sentences for the kinds that matter most; any other is shown by its name.
+_SENTENCES: Final = {
+    "account.opened": "The account was opened",
+    "order.placed": "Ordered",
+    "order.held": "Ordered, and held for a person to look at",
+    "order.released": "A held order was released",
+    "order.completed": "Paid and delivered",
+    "order.canceled": "An order was canceled",
+    "order.expired": "An order expired unpaid",
+    "subscription.started": "A subscription began",
+    "subscription.renewed": "A subscription was renewed",
+    "license.issued": "A license was issued",
+    "license.superseded": "A license was replaced",
+    "license.revoked": "A license was revoked",
+    "invoice.paid": "An invoice was paid",
+    "payment.unmatched": "A payment arrived that fits no open order",
+    "payment.resolved": "A loose payment was dealt with",
+    "quote.requested": "Asked for a quote",
+    "quote.declined": "A request for a quote was declined",
+    "quote.withdrawn": "A request for a quote was withdrawn",
+    "workspace.requested": "A workspace was asked for",
+    "workspace.ready": "A workspace is ready",
+    "workspace.noted": "Staff wrote something down",
+    "session.began": "Somebody signed in",
+    "member.added": "A person was added",
+    "member.removed": "A person was removed",
+    "api_key.created": "An API key was made",
+    "api_key.revoked": "An API key was revoked",
+    "survey.invited": "Asked how it went",
+    "survey.answered": "Answered the survey",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    events: tuple[TimelineEvent, ...]
+    further: bool
+
+
+def of_account(tx: Tx, account_id: str, page: int) -> Timeline:
+    """`page` counts from 0; the deed that an event and an audit row both tell of is shown once, with its actor."""
+    same_deed = and_(
+        col(AuditEntry.chain) == col(Event.account_id),
+        col(AuditEntry.action) == col(Event.type),
+        col(AuditEntry.subject) == col(Event.object_id),
+        col(AuditEntry.at) == col(Event.occurred_at),
+    )
+    told: Select[*tuple[Any, ...]] = (
+        select(
+            col(Event.occurred_at).label("at"), col(Event.type).label("kind"), col(Event.object_id).label("subject"),
+            func.coalesce(col(AuditEntry.actor), "").label("actor"), col(Event.data).label("data"),
+            col(AuditEntry.details).label("details"), col(Event.sequence).label("nth"),
+        )
+        .outerjoin(AuditEntry, same_deed)
+        .where(col(Event.account_id) == account_id)
+    )  # fmt: skip
+    only_audited: Select[*tuple[Any, ...]] = (
+        select(
+            col(AuditEntry.at), col(AuditEntry.action), col(AuditEntry.subject), col(AuditEntry.actor),
+            cast(null(), JSONB), col(AuditEntry.details), col(AuditEntry.sequence),
+        )
+        .where(
+            col(AuditEntry.chain) == account_id,
+            ~select(col(Event.id)).where(same_deed, col(Event.account_id) == account_id).exists(),
+        )
+    )  # fmt: skip
+    both = union_all(told, only_audited).subquery()
+    rows = tx.execute(
+        select(both).order_by(both.c.at.desc(), both.c.nth.desc()).offset(page * PAGE).limit(PAGE + 1)
+    ).all()
+    return Timeline(
+        tuple(
+            TimelineEvent(
+                at=row.at, kind=row.kind, sentence=_sentence(row.kind, row.data or {}, row.details or {}),
+                actor=actor_name(tx, row.actor), href=_href(row.subject),
+            )
+            for row in rows[:PAGE]
+        ),
+        len(rows) > PAGE,
+    )  # fmt: skip
+
+
+def _sentence(kind: str, data: dict[str, Any], details: dict[str, Any]) -> str:
+    plain = kind.replace(".", " ").replace("_", " ").capitalize()
+    told = _SENTENCES.get(kind, plain)
+    figure = shown(data.get("total"))
+    if kind == "license.issued" and "seats" in data:
+        figure = f"{data['seats']} seats"
+    note = details.get("note") or details.get("reason")
+    return told + (f", {figure}" if figure else "") + (f": {note}" if note else "")
+
+
+def _href(subject: str) -> str:
+    kind = _PAGES.get(subject.partition("_")[0])
+    return f"/console/{kind}/{subject}" if kind else ""

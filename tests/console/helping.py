@@ -1,0 +1,121 @@
+"""What tests of the console share: an installation with something in it, and what its doors are."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from sqlalchemy import func, select, text
+from sqlmodel import col
+
+from app.core import events
+from app.core.audit import AuditEntry
+from app.core.db import metadata
+from app.core.events import Event
+from app.flows import quoting, unmatched
+from app.invoices import service as invoices
+from app.licenses import service as licenses
+from app.main import create_app
+from app.orders.models import Order
+from app.quotes.models import Quote
+from tests import shop
+from tests.signing_in import form_token, send_form
+from tests.world import World
+
+BUFFALO = {"country": "US", "region": "NY", "postcode": "14201", "city": "Buffalo", "email": "ny@example.com"}
+DONETSK = {"country": "UA", "postcode": "83001", "city": "Donetsk", "email": "ua@example.com"}
+
+
+def held(world: World, **where: Any) -> str:
+    """The id of an order that waits for a person: for its tax, unless told otherwise."""
+    offered = shop.offer(world, currency="USD", vat=None, seats=25, **(where or BUFFALO))
+    return shop.order(world, offered).order_id
+
+
+def asked(world: World, **wanted: Any) -> Quote:
+    """A request for a quote on 400 seats."""
+    given = {"seats": 400, "email": "big@example.de", "company": "Big AG", **wanted}
+    return quoting.request(world.ports, shop.offer(world, **given).id, note="We would like three years.")
+
+
+@dataclass(frozen=True)
+class Stocked:
+    """One of everything."""
+
+    order: Order
+    held: str
+    quote: str
+    subscription: str
+    license: str
+    invoice: str
+    workspace: str
+
+    @property
+    def paths(self) -> dict[str, str]:
+        return {
+            "account_id": self.order.account_id, "order_id": self.order.id, "quote_id": self.quote,
+            "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
+            "workspace_id": self.workspace, "name": "invoice_register", "ending": "csv", "job_id": "1",
+        }  # fmt: skip
+
+
+def stock(world: World) -> Stocked:
+    """A purchase of a cloud plan, a held order, a request for a quote."""
+    order = shop.buy(world, sku="cloud-professional", interval="month", seats=5)
+    with world.db.transaction() as tx:
+        license_, invoice = licenses.of_order(tx, order.id), invoices.of_order(tx, order.id)
+        workspace = tx.execute(text("SELECT id FROM workspace")).scalar_one()
+        assert license_
+        assert invoice
+    return Stocked(order, held(world), asked(world).id, order.subscription_id or "", license_.id, invoice.id, workspace)
+
+
+def lose_money(world: World, order: Order) -> None:
+    """Make a payment appear that fits no open order."""
+    with world.db.transaction() as tx:
+        events.append(tx, unmatched.FOUND, order.id, now=world.ports.clock.now(), account_id=order.account_id,
+                      why="paid_twice")  # fmt: skip
+
+
+def doors(world: World) -> list[tuple[str, str]]:
+    """Every (method, path) of the console, from the app itself."""
+    app: FastAPI = create_app(world.settings, world.wired)
+    found = [each for each in iter_route_contexts(app.routes) if isinstance(each.original_route, APIRoute)]
+    return sorted(
+        (method, each.path)
+        for each in found
+        for method in (each.methods or set()) - {"HEAD"}
+        if each.path and each.path.startswith("/console")
+    )
+
+
+def audited(world: World, action: str) -> list[AuditEntry]:
+    with world.db.transaction() as tx:
+        return list(tx.execute(select(AuditEntry).where(col(AuditEntry.action) == action)).scalars())
+
+
+def told(world: World, kind: str) -> int:
+    """How often an event of a kind was appended."""
+    with world.db.transaction() as tx:
+        return tx.execute(select(func.count()).select_from(Event).where(col(Event.type) == kind)).scalar_one()
+
+
+def fingerprint(world: World) -> dict[str, tuple[int, int]]:
+    """How many rows every table has and a sum over their content; sessions and limits are the door-keeper's own."""
+    own = {"web_session", "rate_window"}
+    with world.db.transaction() as tx:
+        return {
+            name: tuple(tx.execute(text(f'SELECT count(*), coalesce(sum(hashtext(t::text)), 0) FROM "{name}" t')).one())  # noqa: S608 -- names of our own tables
+            for name in sorted(metadata.tables)
+            if name not in own
+        }
+
+
+def do(browser: httpx.Client, page: str, action: str, **values: str) -> httpx.Response:
+    """Press a button of a page of the console."""
+    return send_form(browser, page, action, **values)
+
+
+def token_of(browser: httpx.Client, page: str = "/console/procedures") -> str:
+    return form_token(browser.get(page).text)
