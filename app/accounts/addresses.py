@@ -1,4 +1,4 @@
-"""E-mail addresses as this installation compares them."""
+"""E-mail addresses as this installation compares them, and what a postal address has to have."""
 
 import re
 from typing import Final
@@ -16,3 +16,15 @@ def normal_email(text: str) -> str:
     if len(address) > _LONGEST or not address.isprintable() or not _FORM.fullmatch(address):
         raise Invalid("An e-mail address looks like name@company.example.", param="email")
     return address
+
+
+# Territories without postcodes (Universal Postal Union, addressing systems by country).
+_WITHOUT_POSTCODES: Final = frozenset(
+    "AE AG AO AW BF BI BJ BO BS BW BZ CD CF CG CI CK CM DJ DM ER FJ GA GD GH GM GQ GY HK KI KM KN LC ML MO MR MW NR NU "
+    "QA RW SB SC SL SR ST TD TG TK TL TO TT TV UG VU YE ZW".split()
+)
+
+
+def has_postcodes(country: str) -> bool:
+    """Whether an address there has a postcode; `country` is ISO 3166-1 alpha-2."""
+    return country not in _WITHOUT_POSTCODES

@@ -11,6 +11,7 @@ from typing import Any, Final
 from structlog import get_logger
 
 from app.accounts import service as accounts
+from app.accounts.addresses import has_postcodes
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
 from app.core import audit, events, inbox, jobs, keys, policy
@@ -155,7 +156,7 @@ def require_complete(preview: Preview) -> None:
     """An estimate may be incomplete, an order may not."""
     buyer = preview.inputs["buyer"]
     for name, words in _REQUIRED:
-        if not buyer[name].strip():
+        if not buyer[name].strip() and (name != "postcode" or has_postcodes(buyer["country"])):
             raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
     if not buyer["postcode"].strip() and accounts.has_postcodes(buyer["country"]):
         raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")

@@ -25,8 +25,8 @@ class Reader:
 
 # Rows that carry the account's id themselves.
 BY_ACCOUNT: Final = frozenset({
-    "acceptance", "api_key", "invoice", "license", "member", "order", "preview", "quote", "subscription", "workspace",
-    "account_tax_id",
+    "acceptance", "api_key", "event", "invoice", "license", "member", "order", "preview", "quote",
+    "subscription", "workspace", "account_tax_id",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {
@@ -44,6 +44,7 @@ BY_MENTION: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 # Left out, and why.
 LEFT_OUT: Final[Mapping[str, str]] = {
+    "idempotency_record": "answers kept for a day so that a repeated call gets the same one; all of it is listed here",
     "inbox_event": "the payment provider's own messages; the provider answers for them",
     "staff": "the vendor's own people",
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +14,11 @@ from structlog.contextvars import get_contextvars
 from app.core.errors import DomainError, Invalid, NotFound
 
 MEDIA_TYPE = "application/problem+json"
+# What the framework says in two words only.
+_SAID: Final = {
+    404: "Nothing answers at this address; check that it is complete.",
+    405: "Go back and use the page's own links and buttons, or see /openapi.json for the methods of an address.",
+}
 
 
 class Problem(BaseModel):
@@ -85,9 +90,11 @@ def of_validation(request: Request, exc: RequestValidationError) -> JSONResponse
 
 def of_http(request: Request, exc: HTTPException) -> JSONResponse:
     titles = {404: NotFound.title, 405: "This address does not take that method", 413: "The body is too large"}
+    bare = str(exc.detail) == HTTPStatus(exc.status_code).phrase
+    detail = _SAID.get(exc.status_code, str(exc.detail)) if bare else str(exc.detail)
     slug = HTTPStatus(exc.status_code).phrase.lower().replace(" ", "-")
     title = titles.get(exc.status_code, HTTPStatus(exc.status_code).phrase)
-    return problem(request, status=exc.status_code, slug=slug, title=title, detail=str(exc.detail))
+    return problem(request, status=exc.status_code, slug=slug, title=title, detail=detail)
 
 
 def rendered(request: Request, exc: Exception) -> JSONResponse | None:

@@ -19,11 +19,12 @@ from app.orders.models import Order
 from app.payments import service as payments
 from app.privacy import export
 from app.surveys.models import SurveyOptOut
+from app.web import csrf
 from app.web.portal import doors
 from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
 from tests import shop
-from tests.portal.buyers import count, signed_in, visitor
+from tests.portal.buyers import count, page_of, signed_in, visitor
 from tests.portal.forms import Visitor
 from tests.world import World
 
@@ -339,6 +340,22 @@ def test_every_address_with_an_id_is_closed_to_other_accounts(world: World) -> N
             status = _ask(ada, method, url, token)
             assert status in expected, f"{method} {url} answered {status}"
         assert _ask(ada, method, re.sub(r"\{\w+\}", "made-up", path), token) == 404, path
+
+
+def test_no_form_of_the_portal_is_taken_without_its_token(world: World) -> None:
+    order = shop.buy(world)
+    ada = signed_in(world, order)
+    ada.open("/account")
+    order_token = page_of(world, order).rpartition("/")[2]
+    swept = 0
+    for router in doors.ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and "POST" in (route.methods or ()) and not csrf.is_exempt(route.endpoint):
+                ids = {name: order_token if name == "token" else "x" for name in re.findall(r"\{(\w+)\}", route.path)}
+                answer = ada.browser.post(route.path.format(**ids), data={"email": "a@b.example"})
+                assert answer.status_code == 403, route.path
+                swept += 1
+    assert swept >= 15
 
 
 def _ask(ada: Visitor, method: str, url: str, token: str) -> int:

@@ -222,6 +222,15 @@ def test_a_state_is_asked_for_where_it_decides_the_tax(world: World) -> None:
     assert "Total 2,544.00 USD" in page.text
 
 
+def test_a_postcode_is_asked_for_only_where_there_are_any(world: World) -> None:
+    somewhere = {"tax_id": "", "postcode": "", "city": "Central"}
+    ada = priced(world, **somewhere, country="DE")
+    assert "Give the postcode" in ada.send("/checkout", "Pay ").text
+    wong = priced(world, **somewhere, country="HK")
+    wong.send("/checkout", "Pay ")
+    assert "/sandbox/pay/" in wong.page.url
+
+
 def test_a_number_is_refused_where_none_is_needed(world: World) -> None:
     bo = priced(world, CHECKOUT, BO, tax_id="12-3456789")
     assert "No tax number is needed for United States" in bo.page.text

@@ -89,6 +89,7 @@ class Shop(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Door)
         self.seats: list[str] = []
+        self.ordered: list[str] = []
         self.polls = 0
         self.broken = False
 
@@ -131,7 +132,7 @@ class _Door(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         seats = body.split('name="seats"')[1].split()[0] if 'name="seats"' in body else parse_qs(body)["seats"][0]
-        self.server.seats.append(seats)
+        (self.server.ordered if self.path == "/checkout" else self.server.seats).append(seats)
         if self.server.broken:
             self._send(b"", "text/html", 503)
             return
@@ -167,6 +168,26 @@ def test_a_preview_that_fails_never_leaves_an_old_price_to_press(shop: Shop, tab
     tab.get_by_label("Seats").press("Tab")
     expect(tab.get_by_role("button", name="Update the price")).to_be_visible()
     expect(tab.get_by_role("button", name="Pay 2000.00 EUR")).to_be_disabled()
+
+
+def test_one_press_right_after_typing_orders_when_the_price_is_as_shown(shop: Shop, tab: Tab) -> None:
+    tab.goto(f"{shop.url}/checkout")
+    tab.locator("form.checkout").evaluate("form => { form.noValidate = true }")
+    tab.get_by_label("Full name").press_sequentially("Ada")
+    tab.get_by_role("button", name="Pay 2000.00 EUR").click()
+    tab.wait_for_url(f"{shop.url}/checkout")
+    expect(tab.locator("form.checkout")).to_have_count(0)
+    assert shop.ordered == ["50"]
+
+
+def test_one_press_right_after_changing_the_price_shows_the_new_one_instead_of_ordering(shop: Shop, tab: Tab) -> None:
+    tab.goto(f"{shop.url}/checkout")
+    tab.locator("form.checkout").evaluate("form => { form.noValidate = true }")
+    tab.get_by_label("Seats").press("End")
+    tab.get_by_label("Seats").press_sequentially("0")
+    tab.get_by_role("button", name="Pay 2000.00 EUR").click()
+    expect(tab.get_by_role("button", name="Pay 20000.00 EUR")).to_be_enabled()
+    assert shop.ordered == []
 
 
 def test_accepting_the_terms_asks_for_no_new_price(shop: Shop, tab: Tab) -> None:

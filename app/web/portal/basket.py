@@ -6,7 +6,7 @@ from typing import Final
 
 import pycountry
 
-from app.accounts.addresses import normal_email
+from app.accounts.addresses import has_postcodes, normal_email
 from app.accounts.models import Account, BuyerType
 from app.accounts.service import BuyerDetails
 from app.accounts.sessions import SignedInCustomer
@@ -130,6 +130,8 @@ def _read_tax_id(values: dict[str, str], errors: dict[str, str]) -> tuple[TaxIdG
 
 def _incomplete(values: dict[str, str]) -> dict[str, str]:
     errors = {name: sentence for name, sentence in _NEEDED.items() if not values[name]}
+    if not has_postcodes(values["country"]):
+        errors.pop("postcode", None)
     try:
         normal_email(values["email"])
     except Invalid as refused:

@@ -11,7 +11,7 @@ from app.orders.service import PricedLine
 from app.tax.determination import Determination, Treatment
 from app.web.views import MoneyRow, Reason
 
-_UNITS = {"month": "1 month", "year": "1 year"}
+_UNITS = {"month": "1\u00a0month", "year": "1\u00a0year"}  # a count and its unit stay on one line
 
 
 def counted(count: int, one: str, many: str) -> str:

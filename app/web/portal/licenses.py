@@ -10,6 +10,7 @@ from app.accounts.models import Account
 from app.accounts.permissions import Permission, may
 from app.accounts.sessions import SignedInCustomer
 from app.catalog import service as catalog
+from app.core.clock import local_date
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid
 from app.licenses import service as licenses
@@ -70,7 +71,8 @@ def _row(tx: Unit, account: Account, each: License) -> LicenseRow:
     path = f"/account/licenses/{each.id}"
     return LicenseRow(
         license_id=each.id, label=each.label, plan=catalog.plans_by_id(tx, [each.plan_id])[each.plan_id].name,
-        seats=each.seats, starts=each.starts_at.date(), until=license_files.last_day(each, account.time_zone),
+        seats=each.seats, starts=local_date(each.starts_at, account.time_zone),
+        until=license_files.last_day(each, account.time_zone),
         state=each.state.value, href=path, fingerprint=each.file_sha256[:12],
         download_href=f"{path}/file" if each.state is not LicenseState.REVOKED else "",
     )  # fmt: skip

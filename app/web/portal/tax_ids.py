@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from sqlmodel import col
 from starlette.responses import Response
 
+from app.accounts import service as accounts
 from app.accounts.models import AccountTaxId
 from app.accounts.permissions import Permission, may
 from app.accounts.sessions import SignedInCustomer
@@ -46,7 +47,8 @@ def kind_name(kind: str) -> str:
 @router.get("/tax-ids")
 def listed(request: Request, tx: Tx, who: Reader, said: str = "") -> Response:
     """The numbers of the account with what their registries said."""
-    return account_page(request, tx, _view(tx, who, FormView()), who, said=said)
+    usual = identifiers.type_for(accounts.get(tx, who.account_id).country) or ""
+    return account_page(request, tx, _view(tx, who, FormView(values={"kind": usual})), who, said=said)
 
 
 @router.post("/tax-ids")

@@ -33,7 +33,7 @@ def listed(request: Request, tx: Tx, who: Reader) -> Response:
     """The account's workspaces, newest first."""
     rows = tuple(
         WorkspaceRow(
-            name=each.hostname, state=each.state.value, url=each.url, region=each.region,
+            name=each.hostname, state=each.state.value, url=each.url, region=each.region.upper(),
             version=each.running_version or each.version, href=f"/account/workspaces/{each.id}",
         )
         for each in owned.all_of(tx, who, Workspace)

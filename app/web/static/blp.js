@@ -29,17 +29,35 @@ function swap(target, html) {
 function livePreview(form) {
   const target = document.querySelector(form.dataset.liveTarget);
   let request = new AbortController();
+  let stale = false; // the form says something that the figures do not answer yet
+  let pressedAt = ""; // what the figures said when the button was pressed meanwhile
+  let down = false;
+  let letGo = () => {};
   const plainWay = (hidden) => form.querySelectorAll("[data-without-script]").forEach((element) => { element.hidden = hidden; });
   plainWay(true);
 
   const priced = (element) => Boolean(element?.name) && !element.closest("[data-not-priced]");
+  const said = () => target.querySelector("[data-announce]")?.dataset.announce ?? "";
+  const place = () => target.querySelector('button[value="place"]');
+  // A press that leaves a field changes it first: the button is not taken away from under the finger.
+  const released = () => new Promise((resolve) => { if (down) letGo = resolve; else resolve(); });
+  form.addEventListener("pointerdown", () => { down = true; });
+  ["pointerup", "pointercancel"].forEach((kind) => {
+    document.addEventListener(kind, () => setTimeout(() => { down = false; letGo(); }, 0));
+  });
+
+  form.addEventListener("submit", (event) => {
+    if (!stale || event.submitter?.value !== "place") return;
+    event.preventDefault();
+    pressedAt = said();
+  });
 
   form.addEventListener("change", async (event) => {
     if (!priced(event.target)) return;
     request.abort();
     request = new AbortController();
+    stale = true;
     target.setAttribute("aria-busy", "true");
-    target.querySelectorAll("button").forEach((button) => { button.disabled = true; });
     try {
       const answer = await fetch(form.dataset.livePreview, {
         method: "POST",
@@ -49,13 +67,21 @@ function livePreview(form) {
         signal: request.signal,
       });
       if (!answer.ok) throw new Error(`preview answered ${answer.status}`);
-      swap(target, await answer.text());
+      const html = await answer.text();
+      await released();
+      swap(target, html);
       plainWay(true);
+      stale = false;
       target.removeAttribute("aria-busy");
+      // Pressed while the figures were on their way: it counts if they came out as they stood there.
+      if (pressedAt && pressedAt === said() && place()) form.requestSubmit(place());
+      pressedAt = "";
     } catch (error) {
       if (error.name === "AbortError") return;
       // The figures on screen may be old now: the button stays off and the plain way is offered again.
       target.removeAttribute("aria-busy");
+      target.querySelectorAll("button").forEach((button) => { button.disabled = true; });
+      pressedAt = "";
       plainWay(false);
       announce(form.dataset.liveFailed);
     }
