@@ -49,7 +49,7 @@ def dashboard(
     todos = [todo for each in running if (todo := _todo(tx, each, today)) is not None]
     todos.sort(key=lambda todo: {"bad": 0, "warn": 1, "info": 2}[todo.tone])
     view = DashboardView(
-        company=accounts.get(tx, who.account_id).name, holdings=tuple(_holding(tx, each) for each in running),
+        company=accounts.get(tx, who.account_id).name, holdings=tuple(_holding(tx, each, today) for each in running),
         todos=(*todos, *_unpaid(tx, ports, who)), recent=_recent(tx, who), pricing_href="/",
     )  # fmt: skip
     return account_page(request, tx, view, who)
@@ -85,7 +85,7 @@ def _unpaid(tx: Unit, ports: Ports, who: SignedInCustomer) -> list[Todo]:
     ]  # fmt: skip
 
 
-def _holding(tx: Unit, held: Subscription) -> Holding:
+def _holding(tx: Unit, held: Subscription, today: date) -> Holding:
     lines = sorted(subscriptions.lines(tx, held.id), key=lambda line: line.plan_id != held.plan_id)
     plan = catalog.plans_by_id(tx, [held.plan_id])[held.plan_id]
     net = total([Money(line.net_minor, held.currency) for line in lines], held.currency)
@@ -97,7 +97,7 @@ def _holding(tx: Unit, held: Subscription) -> Holding:
     by_itself = held.term_months < 12
     return Holding(
         plan=plan.name, state=held.state.value, seats=lines[0].quantity, seats_used=None,
-        until=held.ends_on - timedelta(days=1), until_note=renewal_words(tx, held, held.ends_on),
+        until=held.ends_on - timedelta(days=1), until_note=renewal_words(tx, held, today),
         next_charge=str(net), equation=f"{' + '.join(equations)}, before tax",
         next_charge_on=held.ends_on if by_itself else None, href=f"/account/subscriptions/{held.id}",
         license_href=f"/account/licenses/{license_.id}/file" if license_ and workspace is None else "",
