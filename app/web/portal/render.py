@@ -50,6 +50,7 @@ async def posted(request: Request) -> Posted:
             upload = upload or await value.read()
         else:
             values[name] = (*values.get(name, ()), value)
+    await form.close()
     return Posted(values, upload)
 
 

@@ -11,7 +11,7 @@ from app.agreements import service as agreements
 from app.agreements.models import TermsVersion
 from app.catalog.models import Plan
 from app.core.db import Tx
-from app.core.errors import DomainError, NotFound
+from app.core.errors import DomainError, Invalid
 from app.core.money import Money
 from app.flows import renewal
 from app.flows.ports import Ports
@@ -163,8 +163,8 @@ def _span(period: Period) -> str:
 
 
 def preview_of(tx: Tx, preview_id: str, subscription_id: str) -> Preview:
-    """The posted offer, if it is for this subscription. Raises NotFound."""
+    """The posted offer, if it is for this subscription. Raises Invalid."""
     preview = tx.get(Preview, preview_id)
     if preview is None or preview.subscription_id != subscription_id:
-        raise NotFound("There is no such renewal offer.", param="preview")
+        raise Invalid("That offer was not for this subscription; here are its own figures.", param="preview")
     return preview
