@@ -15,6 +15,7 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin blp
 COPY --from=build /srv/venv /srv/venv
 COPY --from=build /srv/blp /srv/blp
 COPY alembic ./alembic
+COPY docs/procedures ./docs/procedures
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 BLP_ENV=prod BLP_HOST=0.0.0.0
 USER 10001
 EXPOSE 8000

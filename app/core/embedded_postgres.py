@@ -26,7 +26,10 @@ import psycopg
 _NOBODY = 65534
 _START_SECONDS = 30
 # Tests throw their cluster away, so they may lie to the disk; nobody else may.
-_VOLATILE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_VOLATILE = (
+    "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
+    "shared_buffers=32MB", "io_method=sync", "autovacuum=off", "jit=off", "max_parallel_workers=0",
+)  # fmt: skip
 
 
 class CannotStart(RuntimeError):

@@ -146,4 +146,6 @@ def test_dashboard_and_console_are_pictured_and_readable(world: World, tab: Tab,
         answer = tab.goto(f"{world.url}{path}")
         assert answer is not None
         assert (answer.status, tab.locator("h1").count()) == (200, 1), path
+        if path == "/account":
+            assert "Renewal opens on" in tab.inner_text("main")
         picture(tab, artifacts, name)

@@ -40,7 +40,7 @@ def test_the_overview_counts_what_was_sold(world: World) -> None:
     browser, _ = staff_browser(world)
     shop.buy(world)
     html = browser.get("/console").text
-    assert "2,750.00 EUR" in html, "recurring revenue: 25 seats at 110.00"
+    assert "<dd>2,750.00</dd>" in html, "recurring revenue: 25 seats at 110.00"
     assert "Invoiced by month, before tax, EUR" in html
     assert "2.8k" in html, "over the column of this month"
 

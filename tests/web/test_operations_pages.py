@@ -160,7 +160,10 @@ PAGES: dict[str, tuple[Page, Shell]] = {
         o.ProceduresView(procedures=(Link(label="Daily review", href="/console/procedures/daily-review"),)),
         GRACE,
     ),
-    "console-procedure": (o.ProcedureView(name="release-held-order", text="1. Compare.\n2. Decide."), GRACE),
+    "console-procedure": (
+        o.ProcedureView(name="release-held-order", title="Release a held order", text="1. Compare.\n2. Decide."),
+        GRACE,
+    ),
 }
 
 

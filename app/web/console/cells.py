@@ -29,6 +29,11 @@ def _first(kind: str, id_: str) -> Cell:
     return Cell(text=id_, href=f"/console/{kind}/{id_}", mono=True)
 
 
+def named(kind: str, id_: str, account: str) -> Cell:
+    """The first cell of a list across accounts: whose it is, and its id under the name."""
+    return Cell(text=account, href=f"/console/{kind}/{id_}", note=id_)
+
+
 ORDER_COLUMNS = ("Order", "State", "Route", "Placed", "Total")
 SUBSCRIPTION_COLUMNS = ("Subscription", "Plan", "State", "Ends")
 LICENSE_COLUMNS = ("License", "Plan", "Seats", "State", "Ends")

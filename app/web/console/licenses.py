@@ -19,7 +19,7 @@ from app.licenses.models import License, LicenseState
 from app.web import auth
 from app.web.console import cells, lists
 from app.web.console.render import Note, Reader, back, can, form_for, page, reason, refused
-from app.web.console.views import Action, Cell, DetailView, ListView
+from app.web.console.views import Action, DetailView, ListView
 from app.web.deps import Now, Tx, Wired
 from app.web.views import Fact, Link, Option
 from app.web.views import Form as FormView
@@ -52,10 +52,10 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
     plans = cells.plan_names(tx)
     rows = []
     for each, name in found.rows:
-        first, *rest = cells.license_row(each, plans)
-        rows.append((first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), *rest))
+        _, *rest = cells.license_row(each, plans)
+        rows.append((cells.named("licenses", each.id, name), *rest))
     view = ListView(
-        kind="licenses", columns=("License", "Account", "Plan", "Seats", "State", "Ends"), rows=tuple(rows),
+        kind="licenses", columns=("License", "Plan", "Seats", "State", "Ends"), rows=tuple(rows),
         form=wanted.form, states=lists.options(LicenseState), pages=found.pages,
     )  # fmt: skip
     return page(request, tx, view, who)

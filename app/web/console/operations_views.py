@@ -163,11 +163,12 @@ class ClockView:
 
 @dataclass(frozen=True, kw_only=True)
 class ProcedureView:
-    """A file of `docs/procedures/` for reading beside the work; `text` is its Markdown, shown as written."""
+    """A file of `docs/procedures/` for reading beside the work; `text` is its Markdown without the title."""
 
     template: ClassVar[str] = "console/procedure.html"
     section: ClassVar[str] = "procedures"
     name: str
+    title: str
     text: str
 
 

@@ -57,10 +57,10 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
     found = lists.window(tx, query, col(Order.id), wanted, "orders")
     rows = []
     for each, name in found.rows:
-        first, *rest = cells.order_row(each)
-        rows.append((first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), *rest))
+        _, *rest = cells.order_row(each)
+        rows.append((cells.named("orders", each.id, name), *rest))
     view = ListView(
-        kind="orders", columns=("Order", "Account", "State", "Route", "Placed", "Total"), rows=tuple(rows),
+        kind="orders", columns=("Order", "State", "Route", "Placed", "Total"), rows=tuple(rows),
         form=wanted.form, states=lists.options(OrderState), routes=lists.options(Route), pages=found.pages,
     )  # fmt: skip
     return page(request, tx, view, who)

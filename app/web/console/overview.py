@@ -56,7 +56,7 @@ def waited(span: timedelta) -> str:
     """How long, in the largest unit that says enough: `3 d`, `5 h`, `12 min`."""
     minutes = max(0, int(span.total_seconds() // 60))
     if minutes < 60:
-        return f"{minutes} min"
+        return f"{minutes} min" if minutes else "now"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
@@ -125,7 +125,7 @@ def _failed_jobs(tx: Session) -> tuple[Task, ...]:
 
 def _figures(standing: overview.Overview) -> tuple[Figure, ...]:
     recurring = [
-        Figure(name=f"A year, {each.currency}", value=str(each), why="recurring revenue before tax")
+        Figure(name=f"{each.currency} a year", value=str(each).rpartition(" ")[0], why="recurring, before tax")
         for each in standing.arr
     ]
     orders = standing.orders

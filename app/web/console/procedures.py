@@ -1,5 +1,6 @@
 """The procedures of `docs/procedures/`, to be read beside the work they describe."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from app.web.deps import Tx, ports_of
 from app.web.views import Link
 
 router = APIRouter()
+# What starts a line of its own: an item, a row of a table, a heading, a quotation, indented code.
+_BEGINS: Final = re.compile(r"\s*([-*] |\d+\. |\||#|>|```)|    ")
 FOLDER: Final = Path(__file__).resolve().parents[3] / "docs" / "procedures"
 
 
@@ -25,7 +28,8 @@ def known() -> dict[str, Path]:
 
 @router.get("/console/procedures")
 def listed(request: Request, tx: Tx, who: Reader) -> Response:
-    links = tuple(Link(label=_title(name), href=f"/console/procedures/{name}") for name in known())
+    read = [_read(name) for name in known()]
+    links = tuple(Link(label=each.title, href=f"/console/procedures/{each.name}") for each in read)
     return page(request, tx, ProceduresView(procedures=links), who)
 
 
@@ -48,7 +52,20 @@ def _read(name: str) -> ProcedureView:
     path = known().get(name)
     if path is None:
         raise NotFound("There is no such procedure.")
-    return ProcedureView(name=name, text=path.read_text("utf-8"))
+    heading, _, rest = path.read_text("utf-8").partition("\n")
+    return ProcedureView(name=name, title=heading.removeprefix("# "), text=flowing(rest))
+
+
+def flowing(text: str) -> str:
+    """Markdown whose paragraphs are one line each, so that the page breaks them where its own width ends."""
+    lines: list[str] = []
+    for line in text.strip().splitlines():
+        begins = not line.strip() or _BEGINS.match(line) or not lines or not lines[-1].strip()
+        if begins:
+            lines.append(line)
+        else:
+            lines[-1] += " " + line.strip()
+    return "\n".join(lines)
 
 
 def _outside(request: Request, name: str) -> HTMLResponse:
@@ -56,7 +73,3 @@ def _outside(request: Request, name: str) -> HTMLResponse:
     ports = ports_of(request)
     shell = ConsoleShell(vendor=ports.vendor_name, csrf_token=csrf.token(request), sandbox=ports.test_mode)
     return show.answer(request, _read(name), shell)
-
-
-def _title(name: str) -> str:
-    return name.replace("-", " ").capitalize()

@@ -51,14 +51,13 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
     found = lists.window(tx, query, col(Quote.id), wanted, "quotes")
     rows = tuple(
         (
-            Cell(text=each.id, href=f"/console/quotes/{each.id}", mono=True),
-            Cell(text=name, href=f"/console/accounts/{each.account_id}"), Cell(state=str(each.state)),
+            cells.named("quotes", each.id, name), Cell(state=str(each.state)),
             lists.day(each.created_at), cells.amount(preview.net_minor, preview.currency),
         )
         for each, preview, name in found.rows
     )  # fmt: skip
     view = ListView(
-        kind="quotes", columns=("Request", "Account", "State", "Asked", "Before tax"), rows=rows, form=wanted.form,
+        kind="quotes", columns=("Request", "State", "Asked", "Before tax"), rows=rows, form=wanted.form,
         states=lists.options(QuoteState), pages=found.pages,
     )  # fmt: skip
     return page(request, tx, view, who)

@@ -40,10 +40,10 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
     plans = cells.plan_names(tx)
     rows = []
     for each, name in found.rows:
-        first, *rest = cells.subscription_row(each, plans)
-        rows.append((first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), *rest))
+        _, *rest = cells.subscription_row(each, plans)
+        rows.append((cells.named("subscriptions", each.id, name), *rest))
     view = ListView(
-        kind="subscriptions", columns=("Subscription", "Account", "Plan", "State", "Ends"), rows=tuple(rows),
+        kind="subscriptions", columns=("Subscription", "Plan", "State", "Ends"), rows=tuple(rows),
         form=wanted.form, states=lists.options(SubscriptionState), pages=found.pages,
     )  # fmt: skip
     return page(request, tx, view, who)
@@ -72,7 +72,7 @@ def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response
 def _facts(found: Subscription) -> tuple[Fact, ...]:
     return (
         Fact(name="Term", value=f"{found.starts_on} to {found.ends_on}, that day not included"),
-        Fact(name="Billed", value=f"by the {found.interval}, {found.term_months} months at a time"),
+        Fact(name="Billed", value=f"by the {found.interval}"),
         Fact(name="Customer since", value=str(found.first_starts_on)),
         Fact(name="Grace", value=f"{found.grace_days} days"),
         Fact(name="Contact", value=f"{found.contact_name}, {found.contact_email}"),

@@ -44,13 +44,13 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
     found = lists.window(tx, query, col(Workspace.id), wanted, "workspaces")
     rows = []
     for each, name in found.rows:
-        first, address, state_cell = cells.workspace_row(each)
+        _, address, state_cell = cells.workspace_row(each)
         rows.append((
-            first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), address, state_cell,
+            cells.named("workspaces", each.id, name), address, state_cell,
             Cell(text=each.region), lists.day(each.created_at),
         ))  # fmt: skip
     view = ListView(
-        kind="workspaces", columns=("Workspace", "Account", "Address", "State", "Region", "Made"), rows=tuple(rows),
+        kind="workspaces", columns=("Workspace", "Address", "State", "Region", "Made"), rows=tuple(rows),
         form=wanted.form, states=lists.options(WorkspaceState), pages=found.pages,
     )  # fmt: skip
     return page(request, tx, view, who)
