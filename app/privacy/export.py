@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Table, func, select
 
 from app.core.db import Tx, metadata
+from app.privacy import personal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ BY_MENTION: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 # Left out, and why.
 LEFT_OUT: Final[Mapping[str, str]] = {
-    "idempotency_record": "answers kept for a day so that a repeated call gets the same one; all of it is listed here",
+    "idempotency_record": "answers to API calls, kept for a time so that a repeated call gets the same one",
     "inbox_event": "the payment provider's own messages; the provider answers for them",
     "staff": "the vendor's own people",
 }
@@ -56,13 +57,12 @@ _NEVER: Final = frozenset({
 
 
 def personal_tables() -> dict[str, list[str]]:
-    """Every table with personal columns, and these."""
-    found = {
-        name: [column.name for column in table.columns if "personal" in column.info]
-        for name, table in metadata.tables.items()
-        if not name.startswith(_OUTSIDE)
-    }
-    return {name: columns for name, columns in found.items() if columns}
+    """Every table of ours with personal columns, and these."""
+    found: dict[str, list[str]] = {}
+    for tagged in personal.columns():
+        if not tagged.table.startswith(_OUTSIDE):
+            found.setdefault(tagged.table, []).append(tagged.column)
+    return found
 
 
 def export(tx: Tx, reader: Reader, now: datetime) -> dict[str, Any]:
