@@ -47,7 +47,7 @@ class AuditEntry(Table, table=True):
 
 
 _HEADS: Final = AuditHead.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
-_ENTRIES: Final = AuditEntry.__table__  # type: ignore[attr-defined]
+_ENTRIES: Final = AuditEntry.__table__  # type: ignore[attr-defined]  # as above
 # One statement makes the head where there is none, waits for whoever holds it, and reads it; the update changes
 # nothing and is there for the lock. The other one writes the entry and moves the head.
 _TAKE_HEAD: Final = (
