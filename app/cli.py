@@ -15,6 +15,7 @@ import typer
 from app.config import Misconfigured, Settings, load
 from app.core import embedded_postgres, keys, logging, migrate
 from app.core.clock import transport_now
+from app.core.db import Database
 from app.core.errors import DomainError, NotFound
 from app.core.keys import KeyPurpose
 from app.reports.shape import Format
@@ -50,19 +51,21 @@ for name, group in (
 @contextmanager
 def installation(settings: Settings) -> Iterator[Wired]:
     """A wired installation: the configured database, or the embedded server for the length of the command."""
-    if settings.database_url is not None:
-        wired = wire(settings, settings.database_url)
+    with _address(settings) as url:
+        wired = wire(settings, Database(url, pool_size=settings.pool_size))
         try:
             yield wired
         finally:
             wired.ports.db.dispose()
+
+
+@contextmanager
+def _address(settings: Settings) -> Iterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url
         return
     with embedded_postgres.running(ROOT) as cluster:
-        wired = wire(settings, cluster.url("blp"))
-        try:
-            yield wired
-        finally:
-            wired.ports.db.dispose()
+        yield cluster.url("blp")
 
 
 @cli.command()

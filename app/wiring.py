@@ -44,12 +44,11 @@ class Wired:
     advance_clock: Callable[[datetime], int] | None = None
 
 
-def wire(settings: Settings, database_url: str) -> Wired:
-    """Everything a process of BLP needs, from its settings and the address of its database."""
+def wire(settings: Settings, database: Database) -> Wired:
+    """Everything a process of BLP needs, from its settings and its database."""
     if settings.sandbox:
         key = settings.stripe_secret_key.get_secret_value() if settings.stripe_secret_key else ""
         refuse_in_production(env=settings.env, stripe_key=key)
-    database = Database(database_url, pool_size=settings.pool_size)
     secret = settings.secret_key.get_secret_value() if settings.secret_key else DEVELOPMENT_SECRET
     secrets = Secrets(secret)
     clock = sandbox_clock(database) if settings.sandbox else RealClock()

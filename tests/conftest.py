@@ -1,21 +1,16 @@
 """The world a test lives in: real PostgreSQL, the real web server on a loopback port, the real queue.
 
-One server and one migrated template database per test process; every test that asks for `world` gets a
-database of its own cloned from the template, so it may commit, race and advance the clock as it likes.
+One server and one migrated template database per test process; every test that asks for `world` gets a new
+clone of the template, so it may commit, race and advance the clock as it likes.
 """
 
-import asyncio
-import itertools
 import logging
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Error, sync_playwright
 from playwright.sync_api import Page as Tab
 from pytest_socket import enable_socket, socket_allow_hosts
@@ -28,6 +23,7 @@ from app.core.security import Secrets
 from app.main import create_app
 from app.wiring import DEVELOPMENT_SECRET, wire
 from app.worker import run as _worker  # noqa: F401 -- registers every job
+from tests.serving import Stage
 from tests.shop import open_shop
 from tests.world import World
 
@@ -36,7 +32,6 @@ FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync"
 ).split()
-_counter = itertools.count()
 
 
 def pytest_configure() -> None:
@@ -61,40 +56,30 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
-class _Server(uvicorn.Server):
-    def install_signal_handlers(self) -> None:
-        """The test process keeps its own."""
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    opened = Stage()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def database(cluster: Cluster) -> Database:
+    """One for all tests of the process, whose content each `world` begins anew: its compiled statements are kept."""
+    return Database(cluster.url("blp"), pool_size=24)
 
 
 @pytest.fixture
-def world(cluster: Cluster) -> Iterator[World]:
-    name = f"blp_{os.getpid()}_{next(_counter)}"
-    embedded_postgres.create_database(cluster, name, template=_TEMPLATE)
-    port = embedded_postgres.free_port()
-    settings = Settings(
-        env="test",
-        base_url=f"http://127.0.0.1:{port}",
-        port=port,
-        pool_size=24,
-        _env_file=None,  # type: ignore[call-arg]
-    )
-    wired = wire(settings, cluster.url(name))
-    server = _Server(
-        uvicorn.Config(create_app(settings, wired), host="127.0.0.1", port=port, log_config=None, ws="none")
-    )
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    give_up = monotonic() + 20
-    while not server.started:
-        if monotonic() > give_up or not thread.is_alive():
-            pytest.fail("the web server did not start")
-        sleep(0.005)
-    running = World(settings, wired, settings.base_url)
-    yield running
-    running.close()
-    server.should_exit = True
-    thread.join(timeout=20)
-    wired.ports.db.dispose()
+def world(cluster: Cluster, database: Database, stage: Stage) -> Iterator[World]:
+    embedded_postgres.create_database(cluster, "blp", template=_TEMPLATE)
+    settings = Settings(env="test", base_url=stage.url, port=stage.port, pool_size=24, _env_file=None)  # type: ignore[call-arg]
+    wired = wire(settings, database)
+    with stage.showing(create_app(settings, wired)):
+        running = World(settings, wired, settings.base_url)
+        yield running
+        running.close()
+    database.dispose()
+    embedded_postgres.drop_database(cluster, "blp")
 
 
 @pytest.fixture(scope="session")

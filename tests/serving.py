@@ -1,8 +1,8 @@
-"""A second web server beside the world's own, for an app to which a test has added doors."""
+"""The web server of a test process: one for all tests, showing whichever app is put on."""
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
 
@@ -10,22 +10,68 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.core import embedded_postgres
+from app.web.middleware import ASGIApp, Receive, Scope, Send
+
+
+class Stage:
+    """A server on a free loopback port whose app changes from test to test.
+
+    Starting and stopping a server costs a fifth of a second, most of it waiting; an app's own start and end
+    are run as the server would, on its event loop.
+    """
+
+    def __init__(self) -> None:
+        self.port = embedded_postgres.free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._app: ASGIApp | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        config = uvicorn.Config(
+            self._show, host="127.0.0.1", port=self.port, log_config=None, ws="none", lifespan="off", interface="asgi3"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        give_up = monotonic() + 20
+        while not self._server.started:
+            assert self._thread.is_alive(), "the web server did not start"
+            assert monotonic() < give_up, "the web server did not start in time"
+            sleep(0.005)
+
+    def _run(self) -> None:
+        with asyncio.Runner() as runner:
+            self._loop = runner.get_loop()
+            runner.run(self._server.serve())
+
+    def _wait_for(self, step: Coroutine[object, object, object]) -> None:
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(step, self._loop).result(timeout=20)
+
+    async def _show(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._app is not None, "a request came between two tests"
+        await self._app(scope, receive, send)
+
+    @contextmanager
+    def showing(self, app: FastAPI) -> Iterator[None]:
+        life = app.router.lifespan_context(app)
+        self._wait_for(life.__aenter__())
+        self._app = app
+        try:
+            yield
+        finally:
+            self._app = None
+            self._wait_for(life.__aexit__(None, None, None))
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(timeout=20)
 
 
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
-    """The app on a free loopback port; gives its address."""
-    port = embedded_postgres.free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, ws="none"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
-    thread.start()
-    give_up = monotonic() + 20
-    while not server.started:
-        assert thread.is_alive(), "the web server did not start"
-        assert monotonic() < give_up, "the web server did not start in time"
-        sleep(0.005)
+    """A second server beside the world's own, for an app to which a test has added doors; gives its address."""
+    stage = Stage()
     try:
-        yield f"http://127.0.0.1:{port}"
+        with stage.showing(app):
+            yield stage.url
     finally:
-        server.should_exit = True
-        thread.join(timeout=20)
+        stage.close()

@@ -237,7 +237,7 @@ def test_an_installation_can_pay_through_the_sdk_and_believe_the_sandboxs_events
         stripe_api_base=f"{world.url}/sandbox/stripe",
         _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its plugin does not say so
     )
-    ports = wire(settings, world.db.engine.url.render_as_string(hide_password=False)).ports
+    ports = wire(settings, world.db).ports
     switches.flip(world.db, target_url=f"{world.url}/sandbox/hooks/sdk")
     pay(world.browser(), ports.payments.start_checkout(checkout_request(world)).url)
     world.work()

@@ -371,7 +371,7 @@ def test_every_page_of_signing_in_carries_the_policies_and_is_not_cached(world: 
 def test_over_https_the_cookies_are_bound_to_this_very_host(world: World, ada: str) -> None:
     """S12: the `__Host-` prefix, Secure, HttpOnly, SameSite=Lax, no Domain."""
     settings = world.settings.model_copy(update={"base_url": "https://billing.vendor.example"})
-    wired = wire(settings, world.db.engine.url.render_as_string(hide_password=False))
+    wired = wire(settings, world.db)
     with served(create_app(settings, wired)) as url, httpx.Client(base_url=url, trust_env=False) as client:
         page = client.get("/sign-in")
         # This client speaks http to the server, as a proxy does, so it hands over secure cookies by hand.

@@ -78,7 +78,7 @@ def test_provisioners_of_ones_own_replace_the_sandboxs(world: World) -> None:
     assert isinstance(world.ports.provisioners, SandboxProvisioners)
     for changes, kind in (({"provisioner": "external"}, PollingProvisioners), ({}, SandboxProvisioners)):
         settings = Settings(env="test", _env_file=None, **changes)  # type: ignore[call-arg, arg-type]  # checked at run time
-        wired = wire(settings, world.db.engine.url.render_as_string(hide_password=False))
+        wired = wire(settings, world.db)
         assert isinstance(wired.ports.provisioners, kind)
         wired.ports.db.dispose()
 
