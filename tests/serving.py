@@ -8,9 +8,21 @@ from time import monotonic, sleep
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from app.core import embedded_postgres
 from app.web.middleware import ASGIApp, Receive, Scope, Send
+
+_doors: dict[int, BaseRoute] = {}
+
+
+def _with_known_doors(app: FastAPI) -> FastAPI:
+    """FastAPI works a door out when it is first asked for, ours in 80 ms; they are the same in every app."""
+    for place, route in enumerate(app.router.routes):
+        router = getattr(route, "original_router", None)
+        if router is not None:
+            app.router.routes[place] = _doors.setdefault(id(router), route)
+    return app
 
 
 class Stage:
@@ -54,7 +66,7 @@ class Stage:
     def showing(self, app: FastAPI) -> Iterator[None]:
         life = app.router.lifespan_context(app)
         self._wait_for(life.__aenter__())
-        self._app = app
+        self._app = _with_known_doors(app)
         try:
             yield
         finally:

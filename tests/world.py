@@ -1,6 +1,7 @@
 """What a test holds in its hands: one running installation."""
 
 import os
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ from app.core.db import Database
 from app.flows.ports import Ports
 from app.wiring import Wired
 
+# Never used on a loopback address; httpx would read all the system's certificates for each new client.
+_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 FULL = os.environ.get("BLP_TEST_FULL") == "1"
 
 
@@ -39,7 +42,7 @@ class World:
 
     def browser(self) -> httpx.Client:
         """A new client with its own cookies that does not follow redirects."""
-        client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+        client = httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=_TLS)
         self._clients.append(client)
         return client
 

@@ -2,14 +2,13 @@
 
 import json
 from datetime import datetime
-from typing import Final
 
 import httpx
 import structlog
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from app.adapters.sandbox import SandboxInProduction, switches
+from app.adapters.sandbox import SandboxInProduction, loopback, switches
 from app.adapters.sandbox.models import SandboxEvent
 from app.adapters.sandbox.signature import sign, webhook_secret
 from app.core import jobs
@@ -19,8 +18,6 @@ from app.core.errors import Unavailable
 from app.flows.ports import Ports
 
 log = structlog.get_logger()
-
-_SECONDS: Final = 10
 
 
 class NotDelivered(Unavailable):
@@ -72,7 +69,8 @@ def _post(event: SandboxEvent, secret: str) -> None:
     headers = {"content-type": "application/json; charset=utf-8", "user-agent": "BLP-sandbox/1.0"}
     headers["stripe-signature"] = sign(raw, secret, transport_now())
     try:
-        reply = httpx.post(event.target_url, content=raw, headers=headers, timeout=_SECONDS, trust_env=False)
+        with loopback.client() as sender:
+            reply = sender.post(event.target_url, content=raw, headers=headers)
     except httpx.HTTPError as exc:
         raise NotDelivered(f"{event.id}: {type(exc).__name__}") from exc
     if not reply.is_success:

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import func, select
 
 from app.accounts import api_keys
-from app.adapters.sandbox import refuse_in_production
+from app.adapters.sandbox import loopback, refuse_in_production
 from app.adapters.sandbox.models import SandboxProvisioner
 from app.core import jobs
 from app.core.clock import transport_now
@@ -77,9 +77,7 @@ class SandboxProvisioners:
         require_no_transaction()
         taken = 0
         try:
-            with httpx.Client(
-                base_url=f"{self._base_url}/v1/provisioning/tasks", timeout=10, trust_env=False
-            ) as client:
+            with loopback.client(f"{self._base_url}/v1/provisioning/tasks") as client:
                 while (task := self._claim(client)) is not None:
                     taken += 1
                     self._do(client, task)
