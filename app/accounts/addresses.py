@@ -18,10 +18,10 @@ def normal_email(text: str) -> str:
     return address
 
 
-# Territories without postcodes (Universal Postal Union, addressing systems by country).
+# Countries whose addresses have no postcode, or where using one is up to the sender (Universal Postal Union).
 _WITHOUT_POSTCODES: Final = frozenset(
-    "AE AG AO AW BF BI BJ BO BS BW BZ CD CF CG CI CK CM DJ DM ER FJ GA GD GH GM GQ GY HK KI KM KN LC ML MO MR MW NR NU "
-    "QA RW SB SC SL SR ST TD TG TK TL TO TT TV UG VU YE ZW".split()
+    "AE AG AO AW BF BI BJ BO BS BW BZ CD CF CG CI CK CM CW DJ DM ER FJ GA GD GH GM GQ GY HK IE JM KI KM "
+    "KN KP LC LY ML MO MR MW NR NU PA QA RW SB SC SL SR SS ST SX SY TD TG TK TL TO TT TV UG VU YE ZW".split()
 )
 
 

@@ -41,18 +41,6 @@ def time_zone_of(country: str) -> str:
     return str(zones[0]) if zones else "UTC"
 
 
-# Countries whose addresses have no postcode, or where using one is up to the sender (Universal Postal Union).
-_NO_POSTCODES: Final = frozenset(
-    "AE AG AO AW BF BI BJ BO BS BW BZ CD CF CG CI CM CW DJ DM ER FJ GD GH GM GQ GY HK IE JM KI KM KN KP LY ML MO MR MW"
-    " NR PA QA RW SB SC SL SR SS ST SX SY TD TG TL TO TT TV UG VU YE ZW".split()
-)
-
-
-def has_postcodes(country: str) -> bool:
-    """Whether an address in this country needs a postcode."""
-    return country not in _NO_POSTCODES
-
-
 @dataclass(frozen=True, slots=True)
 class BuyerDetails:
     """Who buys, as typed at checkout; checked by the flow that prices it."""

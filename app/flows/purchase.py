@@ -156,9 +156,9 @@ def require_complete(preview: Preview) -> None:
     """An estimate may be incomplete, an order may not."""
     buyer = preview.inputs["buyer"]
     for name, words in _REQUIRED:
-        if not buyer[name].strip() and (name != "postcode" or has_postcodes(buyer["country"])):
+        if not buyer[name].strip():
             raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
-    if not buyer["postcode"].strip() and accounts.has_postcodes(buyer["country"]):
+    if not buyer["postcode"].strip() and has_postcodes(buyer["country"]):
         raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
 
 
