@@ -7,10 +7,10 @@ that a tick selects.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import procrastinate
 import structlog
@@ -25,8 +25,10 @@ from app.core.db import Database, Tx, driver_connection
 log = structlog.get_logger()
 
 Argument = str | int | bool | None
+T = TypeVar("T")
 # Without a heartbeat for this long a worker is dead and its jobs go back to the queue.
 STALLED_AFTER_SECONDS: Final = 30
+_DONE_KEPT_HOURS: Final = 7 * 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,19 +168,32 @@ def drain(app: App) -> None:
     """Run every job that is due now, and those they defer, then return: for tests and one-shot commands."""
 
     async def catch_up() -> None:
-        async with app.open_async():
-            await app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
+        await app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
 
-    asyncio.run(catch_up())
+    asyncio.run(_opened(app, catch_up))
 
 
-async def retry_stalled(app: App) -> int:
+def retry_stalled(app: App) -> int:
     """Give jobs of dead workers back to the queue; returns how many."""
-    stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS))
-    for each in stalled:
-        await app.job_manager.retry_job(each)
-        log.warning("job.stalled_retried", job=each.task_name, id=each.id)
-    return len(stalled)
+
+    async def retry() -> int:
+        stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_AFTER_SECONDS))
+        for each in stalled:
+            await app.job_manager.retry_job(each)
+            log.warning("job.stalled_retried", job=each.task_name, id=each.id)
+        return len(stalled)
+
+    return asyncio.run(_opened(app, retry))
+
+
+def forget_done(app: App) -> None:
+    """Remove jobs that ended well some days ago; what failed stays until somebody has looked at it."""
+    asyncio.run(_opened(app, lambda: app.job_manager.delete_old_jobs(nb_hours=_DONE_KEPT_HOURS)))
+
+
+async def _opened(app: App, step: Callable[[], Awaitable[T]]) -> T:
+    async with app.open_async():
+        return await step()
 
 
 @dataclass(frozen=True, slots=True)
