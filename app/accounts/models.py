@@ -110,6 +110,18 @@ class Account(Table, table=True):
     created_at: datetime = Field(sa_type=INSTANT)
 
 
+class CreditTerms(Table, table=True):
+    """What staff decided about an account's invoices: a limit of its own by currency, and whether it may order so."""
+
+    __tablename__ = "credit_terms"
+    __table_args__ = (CheckConstraint("(frozen_at IS NULL) = (frozen_why = '')", name="freeze_has_its_reason"),)
+
+    account_id: str = Field(primary_key=True, foreign_key="account.id")
+    limits: dict[str, int] = Field(default_factory=dict, sa_type=JSONB)  # currency to minor units
+    frozen_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    frozen_why: str = Field(default="", sa_column_kwargs=personal("free_text"))
+
+
 class AccountTaxId(Table, table=True):
     """A tax number a customer gave us, with what its registry said last."""
 

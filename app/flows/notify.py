@@ -27,6 +27,7 @@ from app.documents.render_mail import render_mail
 from app.documents.shapes import Span
 from app.flows.ports import Ports
 from app.invoices import service as invoices
+from app.invoices.models import InvoiceState
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import service as payments
@@ -90,6 +91,7 @@ def _receipt(tx: Tx, ports: Ports, order: Order) -> PurchaseReceipt:
         invoice_number=invoice.number or "" if invoice else "", license_url=f"{page}/license",
         invoice_url=f"{page}/invoice.pdf", order_url=page,
         card_last4=payment.method_label[-4:] if payment and payment.method_label else None,
+        due_on=invoice.due_on if invoice and invoice.state is InvoiceState.OPEN else None,
     )  # fmt: skip
 
 

@@ -9,18 +9,20 @@ from starlette.responses import Response
 
 from app.accounts import service
 from app.accounts.models import Account, AccountTaxId, Member
+from app.accounts.sessions import SignedInStaff
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.i18n import locale_of
+from app.flows.ports import Ports
 from app.invoices.models import Invoice
 from app.licenses.models import License, LicenseState
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
-from app.web.console import cells, lists, subscriptions, timeline
+from app.web.console import cells, lists, standing, subscriptions, timeline
 from app.web.console.render import Reader, page
 from app.web.console.views import AccountView, Cell, Figure, ListView, Related
-from app.web.deps import Tx
-from app.web.views import Fact, Pages
+from app.web.deps import Tx, ports_of
+from app.web.views import Fact, Form, Pages
 from app.workspaces.models import Workspace
 
 router = APIRouter()
@@ -79,18 +81,35 @@ def one(
     request: Request, tx: Tx, who: Reader, account_id: str, events: Annotated[int, Query(ge=0, le=10_000)] = 0
 ) -> Response:
     """`events` is the page of the timeline, from 0."""
+    return _show(request, tx, who, account_id, Form(), 200, events)
+
+
+def again(
+    request: Request, ports: Ports, who: SignedInStaff, account_id: str, form: Form, status: int
+) -> Response:  # fmt: skip
+    """The page with a form that was refused."""
+    with ports.db.session() as tx:
+        return _show(request, tx, who, account_id, form, status)
+
+
+def _show(
+    request: Request, tx: Session, who: SignedInStaff, account_id: str, form: Form, status: int, events: int = 0
+) -> Response:
+    ports = ports_of(request)
     account = service.get(tx, ids.require_form("acc", account_id))
     here = f"/console/accounts/{account.id}"
     happened = timeline.of_account(tx, account.id, events)
     view = AccountView(
-        account_id=account.id, name=account.name, state=_state(tx, account.id), facts=_facts(tx, account),
+        account_id=account.id, name=account.name, state=_state(tx, account.id),
+        facts=(*_facts(tx, account), *standing.facts(tx, ports, account)),
+        actions=standing.actions(tx, account, who, form), form=form,
         figures=_figures(tx, account.id), related=_related(tx, account), timeline=happened.events,
         pages=Pages(
             newer=f"{here}?events={events - 1}#timeline" if events else "",
             older=f"{here}?events={events + 1}#timeline" if happened.further else "",
         ),
     )  # fmt: skip
-    return page(request, tx, view, who)
+    return page(request, tx, view, who, status=status)
 
 
 def _state(tx: Session, account_id: str) -> str:

@@ -18,7 +18,7 @@ from app.flows import held_orders, purchase, unmatched
 from app.invoices import service as invoices
 from app.licenses import service as licenses
 from app.orders import service
-from app.orders.models import Order, OrderState, Preview, Route
+from app.orders.models import Order, OrderState, PayBy, Preview, Route
 from app.payments.models import AttemptState, PaymentAttempt
 from app.tax import service as tax
 from app.tax.determination import Determination
@@ -231,8 +231,10 @@ def _steps(order: Order, attempts: list[PaymentAttempt]) -> tuple[Step, ...]:
     last = attempts[0] if attempts else None
     if order.state is OrderState.COMPLETED:
         at = f"{order.completed_at:%Y-%m-%d %H:%M}" if order.completed_at else ""
-        return (*steps, Step(label="Paid", state="done", at=at), Step(label="Invoice, license, postings", state="done",
-                                                                      at=at))  # fmt: skip
+        paid = Step(label="Paid", state="done", at=at)
+        if order.pay_by is PayBy.INVOICE:
+            paid = Step(label="Ordered on invoice", state="done", at=at, detail="The invoice says what is paid of it.")
+        return (*steps, paid, Step(label="Invoice, license, postings", state="done", at=at))
     if order.state in {OrderState.CANCELED, OrderState.EXPIRED}:
         return (*steps, Step(label=str(order.state).capitalize(), state="failed"))
     declined = last is not None and last.state is AttemptState.FAILED

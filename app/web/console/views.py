@@ -187,11 +187,21 @@ class TimelineEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Input:
+    """A line to fill in before the reason."""
+
+    name: str
+    label: str
+    type: Literal["text", "date"] = "text"
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Action:
     """Something staff can do here: a form that posts `note`, the reason, to `href`.
 
     `name` keeps its inputs apart from those of other forms and comes back as `_form`; `grounds` is a choice posted as
-    `ground` before the reason.
+    `ground`, and `inputs` are lines to fill in, both before the reason.
     """
 
     name: str
@@ -201,6 +211,8 @@ class Action:
     procedure: str
     hint: str = ""
     grounds: tuple[Option, ...] = ()
+    grounds_label: str = "Ground"
+    inputs: tuple[Input, ...] = ()
     tone: Literal["", "primary", "danger"] = ""
     form: Form = field(default_factory=Form)
 
@@ -219,6 +231,8 @@ class AccountView:
     related: tuple[Related, ...]
     timeline: tuple[TimelineEvent, ...]
     pages: Pages = field(default_factory=Pages)
+    actions: tuple[Action, ...] = ()
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,6 +294,8 @@ class ConsoleInvoiceView:
     documents: tuple[Link, ...]
     postings: Related
     related: tuple[Related, ...] = ()
+    actions: tuple[Action, ...] = ()
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, kw_only=True)

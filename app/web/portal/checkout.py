@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from app.accounts import service as accounts
 from app.accounts.errors import TooManyTries
-from app.accounts.models import Account
+from app.accounts.models import Account, BuyerType
 from app.accounts.permissions import Permission, may
 from app.accounts.sessions import SignedInCustomer
 from app.agreements import service as agreements
@@ -32,14 +32,14 @@ from app.core.ids import has_form
 from app.core.money import Money, total
 from app.core.security import allow
 from app.flows import preview as previews
-from app.flows import purchase, quoting
+from app.flows import purchase, quoting, trade_credit
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
 from app.flows.preview import PreviewRequest
 from app.flows.purchase import ORDER_TOKEN, Placing
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired
-from app.orders.models import Preview, Route
+from app.orders.models import PayBy, Preview, Route
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
 from app.tax import service as tax
@@ -126,7 +126,7 @@ def preview_fragment(request: Request, ports: Wired, who: CustomerIfAny, form: F
     except DomainError as refused:
         return show.portal(request, PreviewView(missing=refused.detail), who=who)
     with ports.db.transaction() as tx:
-        view = preview_view(tx, ports, found) if found else _estimate(tx, ports, filled)
+        view = _slip(tx, scene, filled, found)
     return show.portal(request, view, who=who)
 
 
@@ -190,7 +190,8 @@ def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
     started = purchase.start(
         ports,
         Placing(
-            stored.id, filled.value("terms_id"), evidence, po_number=filled.value("po_number"), account_id=account_id
+            stored.id, filled.value("terms_id"), evidence, po_number=filled.value("po_number"), account_id=account_id,
+            pay_by=PayBy.INVOICE if filled.value("payment") == PayBy.INVOICE else PayBy.CARD,
         ),
     )  # fmt: skip
     return see_other(started.payment_url or f"/orders/{started.token}")
@@ -251,21 +252,49 @@ def _view(
     plan = catalog.plan_by_sku(tx, filled.value("sku"))
     today = _today(tx, ports)
     terms = agreements.terms_in_force(tx, ports.clock.now().date())
-    values = {**filled.values, "terms_id": terms.id, "payment": "card"}
+    payments, hint = _payments(tx, scene, found)
+    offered = {each.value for each in payments}
+    chosen = filled.value("payment") if filled.value("payment") in offered else PayBy.CARD.value
+    values = {**filled.values, "terms_id": terms.id, "payment": chosen}
     shown = Basket(values, filled.addons, filled.errors, filled.wanted)
     query = {"seats": filled.value("seats"), "currency": filled.value("currency"), "family": plan.family.value}
     return CheckoutView(
         form=shown.form(**errors),
-        preview=preview_view(tx, ports, found, notice) if found else _estimate(tx, ports, filled),
+        preview=_slip(tx, scene, filled, found, notice),
         preview_href="/checkout/preview", plan=plan.name, delivery=DELIVERIES[plan.family],
         pricing_href=f"/?{urlencode(query)}", min_seats=plan.min_seats,
         term_options=_terms_sold(tx, plan, filled.value("currency"), today),
         addons=_addons(tx, plan, filled, today), countries=basket.countries(), us_states=basket.regions("US"),
-        ca_provinces=basket.regions("CA"), payments=(Option(value="card", label="By card"),),
-        payment_hint="The card is typed on the payment provider's own page, which comes next; it never reaches us.",
+        ca_provinces=basket.regions("CA"), payments=payments, payment_hint=hint,
         terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, authority=agreements.AUTHORITY, known_person=scene.who is not None,
     )  # fmt: skip
+
+
+def _slip(tx: Tx, scene: Scene, filled: Basket, found: Preview | None, notice: _Notice = "") -> PreviewView:
+    """The figures beside the form; where there is a choice of how to pay, the button speaks of ordering."""
+    if found is None:
+        return _estimate(tx, scene.ports, filled)
+    view = preview_view(tx, scene.ports, found, notice)
+    if found.route is Route.AUTOMATIC and len(_payments(tx, scene, found)[0]) > 1:
+        view = replace(view, button=f"Order for {view.total}")
+    return view
+
+
+def _payments(tx: Tx, scene: Scene, found: Preview | None) -> tuple[tuple[Option, ...], str]:
+    """How this buyer can pay this offer, and what to know about it."""
+    by_card = Option(value=PayBy.CARD.value, label="By card")
+    hint = "The card is typed on the payment provider's own page, which comes next; it never reaches us."
+    if scene.account is None or scene.account.type is not BuyerType.BUSINESS or found is None:
+        return (by_card,), hint
+    now = scene.ports.clock.now()
+    standing = trade_credit.standing(tx, scene.account, _today(tx, scene.ports), now)
+    refusal = standing.refusal(Money(found.total_minor, found.currency))
+    if refusal is not None:
+        return (by_card,), f"{hint} On invoice is not offered: {refusal.detail}"
+    days = policy.get(tx, trade_credit.NET_DAYS, now)
+    on_invoice = Option(value=PayBy.INVOICE.value, label=f"On invoice, due in {figures.counted(days, 'day', 'days')}")
+    return (by_card, on_invoice), f"{hint} An order on invoice needs your PO number and is delivered at once."
 
 
 def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> PreviewView:
