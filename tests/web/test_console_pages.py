@@ -186,7 +186,7 @@ LICENSE = c.DetailView(
             "revoke",
             "revoke-license",
             tone="danger",
-            grounds=(Option(value="refund", label="Refunded"), Option(value="leak", label="Leaked")),
+            options=(Option(value="refund", label="Refunded"), Option(value="leak", label="Leaked")),
         ),
     ),
 )

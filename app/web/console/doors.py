@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.console import (
     accounts,
+    api_keys,
     clock,
     exports,
     invoices,
@@ -15,6 +16,7 @@ from app.web.console import (
     procedures,
     quotes,
     search,
+    staff,
     subscriptions,
     survey,
     workspaces,
@@ -24,6 +26,6 @@ from app.web.console.render import GUARDED
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, orders, quotes, subscriptions, licenses, workspaces, invoices, exports, survey, jobs,
-    policies, clock, procedures,
+    policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -130,7 +130,7 @@ def _actions(found: License, who: SignedInStaff, form: FormView) -> tuple[Action
             href=f"/console/licenses/{found.id}/revoke",
             hint="Products that check online refuse it from then on. A server that only has the file goes on until it "
             "ends. This cannot be taken back. The reason goes into the audit log.",
-            grounds=tuple(Option(value=value, label=label) for value, label in GROUNDS.items()),
+            options=tuple(Option(value=value, label=label) for value, label in GROUNDS.items()),
             form=form_for("revoke", form),
         ),
     )  # fmt: skip

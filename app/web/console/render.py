@@ -40,6 +40,11 @@ _DONE: Final = {
     "deletion-canceled": "The workspace stays.",
     "job-retried": "The job is on the queue again.",
     "jobs-retried": "The failed jobs are on the queue again.",
+    "person-added": "They can sign in with their address now, and set up a second factor as they do.",
+    "role-changed": "The role is changed; their sessions are ended.",
+    "person-removed": "The person is out of the console, and every session of theirs is ended.",
+    "second-factor-reset": "Their sessions are ended; the next sign-in sets up a new authenticator.",
+    "key-revoked": "The key is revoked; nothing signed with it is answered any more.",
     "policy-changed": "The new value is recorded.",
     "clock-advanced": "Business time has moved.",
 }
@@ -86,6 +91,10 @@ def _closed(request: Request, who: SignedInStaff) -> frozenset[str]:
         closed.add("exports")
     if clock_of(request) is None or not may(who.role, May.CLOCK_WRITE):
         closed.add("clock")
+    if not may(who.role, May.STAFF_WRITE):
+        closed.add("staff")
+    if not may(who.role, May.KEYS_WRITE):
+        closed.add("api-keys")
     return frozenset(closed)
 
 

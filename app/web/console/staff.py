@@ -1,0 +1,194 @@
+"""The vendor's own people: who is on staff, in which role, and what an administrator can change about it (S7, S8).
+
+Whatever gives or takes rights asks for a second factor shown within the last hour.
+"""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import Response
+
+from app.accounts import staff
+from app.accounts.models import Staff, StaffRole
+from app.accounts.permissions import StaffPermission as May
+from app.accounts.sessions import SignedInStaff
+from app.core.clock import transport_now
+from app.core.db import Tx as Session
+from app.core.errors import DomainError, Invalid, NotFound
+from app.web import auth
+from app.web.console import lists
+from app.web.console.render import Note, back, form_for, page, reason, refused
+from app.web.console.staff_views import NewPersonView, StaffView
+from app.web.console.views import Action, Cell, DetailView
+from app.web.deps import Tx, Wired
+from app.web.views import Fact, Option
+from app.web.views import Form as FormView
+
+router = APIRouter()
+Reader = Annotated[SignedInStaff, Depends(auth.staff(May.STAFF_WRITE))]
+Administrator = Annotated[SignedInStaff, Depends(auth.staff(May.STAFF_WRITE, fresh=True))]
+Text = Annotated[str, Form()]
+
+_LONGEST_NAME: Final = 120
+ROLES: Final = {
+    StaffRole.SALES: "Sales: quotes, held orders, accounts, subscriptions",
+    StaffRole.SUPPORT: "Support: accounts, licenses, workspaces, jobs",
+    StaffRole.FINANCE: "Finance: payments, refunds, held orders, closing",
+    StaffRole.ADMIN: "Administrator: everything, this page too",
+}
+
+
+@router.get("/console/staff")
+def listed(request: Request, tx: Tx, who: Reader) -> Response:
+    last = staff.last_sign_ins(tx)
+    rows = tuple(
+        (
+            Cell(text=each.name or each.email, href=f"/console/staff/{each.id}",
+                 note=each.email + (" (you)" if each.id == who.staff_id else "")),
+            Cell(text=each.role.value.capitalize()), Cell(text=_second_factor(each)),
+            lists.day(last.get(each.id)), lists.day(each.created_at),
+        )
+        for each in staff.present(tx)
+    )  # fmt: skip
+    columns = ("Person", "Role", "Second factor", "Last sign-in", "Since")
+    return page(request, tx, StaffView(columns=columns, rows=rows), who)
+
+
+@router.get("/console/staff/new")
+def new(request: Request, tx: Tx, who: Administrator) -> Response:
+    return page(request, tx, NewPersonView(roles=_options()), who)
+
+
+@router.post("/console/staff")
+def add(
+    request: Request, ports: Wired, who: Administrator, email: Text = "", name: Text = "", role: Text = ""
+) -> Response:  # fmt: skip
+    """Let a person into the console."""
+    try:
+        with ports.db.session() as tx:
+            staff.add(tx, email=email, name=_name(name), role=_role(role), by=who.staff_id, now=transport_now())
+    except DomainError as exc:
+        form = refused("", {"email": email, "name": name, "role": role}, exc.detail, exc.param)
+        with ports.db.session() as tx:
+            return page(request, tx, NewPersonView(roles=_options(), form=form), who, status=exc.status)
+    return back("/console/staff", "person-added")
+
+
+@router.get("/console/staff/{staff_id}")
+def one(request: Request, tx: Tx, who: Administrator, staff_id: str) -> Response:
+    return _show(request, tx, who, staff_id, FormView(), 200)
+
+
+@router.post("/console/staff/{staff_id}/role")
+def change_role(
+    request: Request, ports: Wired, who: Administrator, staff_id: str, note: Note = "", role: Text = ""
+) -> Response:  # fmt: skip
+    """Another role from the next sign-in on; the sessions with the old one end."""
+    try:
+        with ports.db.session() as tx:
+            staff.change_role(tx, staff_id, _role(role), by=who.staff_id, now=transport_now(), why=reason(note))
+    except DomainError as exc:
+        return _refused(request, ports, who, staff_id, refused("role", {"note": note, "role": role}, *_said(exc)), exc)
+    return back("/console/staff", "role-changed")
+
+
+@router.post("/console/staff/{staff_id}/remove")
+def remove(request: Request, ports: Wired, who: Administrator, staff_id: str, note: Note = "") -> Response:
+    """Out of the console with the next request."""
+    try:
+        with ports.db.session() as tx:
+            staff.remove(tx, staff_id, by=who.staff_id, now=transport_now(), why=reason(note))
+    except DomainError as exc:
+        return _refused(request, ports, who, staff_id, refused("remove", {"note": note}, *_said(exc)), exc)
+    return back("/console/staff", "person-removed")
+
+
+@router.post("/console/staff/{staff_id}/second-factor")
+def reset_second_factor(request: Request, ports: Wired, who: Administrator, staff_id: str, note: Note = "") -> Response:
+    """For a lost device: the next sign-in sets up a new one."""
+    try:
+        with ports.db.session() as tx:
+            staff.reset_second_factor(tx, staff_id, by=who.staff_id, now=transport_now(), why=reason(note))
+    except DomainError as exc:
+        return _refused(request, ports, who, staff_id, refused("second-factor", {"note": note}, *_said(exc)), exc)
+    return back("/console/staff", "second-factor-reset")
+
+
+def _said(exc: DomainError) -> tuple[str, str | None]:
+    return exc.detail, exc.param
+
+
+def _refused(
+    request: Request, ports: Wired, who: SignedInStaff, staff_id: str, form: FormView, exc: DomainError
+) -> Response:  # fmt: skip
+    if isinstance(exc, NotFound):
+        raise exc
+    with ports.db.session() as tx:
+        return _show(request, tx, who, staff_id, form, exc.status)
+
+
+def _role(given: str) -> StaffRole:
+    role = lists.one_of(StaffRole, given)
+    if role is None:
+        raise Invalid("Choose a role from the list.", param="role")
+    return StaffRole(role)
+
+
+def _name(given: str) -> str:
+    """As colleagues know the person; it stands in mails. Raises Invalid."""
+    plain = given.strip()
+    if not plain or len(plain) > _LONGEST_NAME or not plain.isprintable():
+        raise Invalid(f"A name of 1 to {_LONGEST_NAME} characters in one line.", param="name")
+    return plain
+
+
+def _options() -> tuple[Option, ...]:
+    return tuple(Option(value=role.value, label=label) for role, label in ROLES.items())
+
+
+def _second_factor(person: Staff) -> str:
+    return "set up" if person.totp_sealed is not None else "not yet"
+
+
+def _show(request: Request, tx: Session, who: SignedInStaff, staff_id: str, form: FormView, status: int) -> Response:
+    person = staff.get(tx, staff_id)
+    last = staff.last_sign_ins(tx).get(person.id)
+    facts = (
+        Fact(name="E-mail", value=person.email),
+        Fact(name="Role", value=ROLES[person.role]),
+        Fact(name="Second factor", value=_second_factor(person)),
+        Fact(name="Last sign-in", value=f"{last:%Y-%m-%d %H:%M} UTC" if last else "none on record"),
+        Fact(name="On staff since", value=f"{person.created_at:%Y-%m-%d}"),
+    )
+    view = DetailView(
+        kind="staff", id=person.id, title=person.name or person.email, account=None, facts=facts,
+        state="active" if person.totp_sealed is not None else "invited", actions=_actions(person, form), form=form,
+    )  # fmt: skip
+    return page(request, tx, view, who, status=status)
+
+
+def _actions(person: Staff, form: FormView) -> tuple[Action, ...]:
+    here = f"/console/staff/{person.id}"
+    tried = form_for("role", form)
+    return (
+        Action(
+            name="role", title="Give another role", button="Change the role", procedure="staff-access",
+            href=f"{here}/role", asks="role", asked="Role", options=_options(),
+            hint="Their sessions end; the next sign-in has the new role. The reason goes into the audit log.",
+            form=tried if tried.errors else FormView(values={"role": person.role.value}),
+        ),
+        Action(
+            name="second-factor", title="Reset the second factor", button="Reset the second factor",
+            procedure="lost-second-factor", href=f"{here}/second-factor",
+            hint="Only once you have spoken to the person: this is the way around the second factor. Their sessions "
+            "end at once. The reason goes into the audit log.",
+            form=form_for("second-factor", form),
+        ),
+        Action(
+            name="remove", title="Remove from staff", button="Remove the person", procedure="staff-access",
+            href=f"{here}/remove", tone="danger",
+            hint="Their sessions end at once. The keys they made go on: look at them too. The reason goes into the "
+            "audit log.",
+            form=form_for("remove", form),
+        ),
+    )  # fmt: skip
