@@ -58,7 +58,7 @@ def test_a_person_is_added_with_a_role_and_can_sign_in(world: World) -> None:
     browser, boss = staff_browser(world)
     done = do(browser, f"{AT}/new", AT, email="Linus@Vendor.example", name="Linus", role="finance")
     assert (done.status_code, done.headers["location"]) == (303, f"{AT}?done=person-added")
-    assert "They can sign in with their address now" in browser.get(done.headers["location"]).text
+    assert "A mail tells them where to sign in" in browser.get(done.headers["location"]).text
     with world.db.transaction() as tx:
         linus = staff.of_person(tx, "linus@vendor.example")
         assert linus is not None

@@ -40,7 +40,7 @@ _DONE: Final = {
     "deletion-canceled": "The workspace stays.",
     "job-retried": "The job is on the queue again.",
     "jobs-retried": "The failed jobs are on the queue again.",
-    "person-added": "They can sign in with their address now, and set up a second factor as they do.",
+    "person-added": "A mail tells them where to sign in; the first time they set up a second factor.",
     "role-changed": "The role is changed; their sessions are ended.",
     "person-removed": "The person is out of the console, and every session of theirs is ended.",
     "second-factor-reset": "Their sessions are ended; the next sign-in sets up a new authenticator.",

@@ -15,6 +15,7 @@ from app.accounts.sessions import SignedInStaff
 from app.core.clock import transport_now
 from app.core.db import Tx as Session
 from app.core.errors import DomainError, Invalid, NotFound
+from app.flows import inviting
 from app.web import auth
 from app.web.console import lists
 from app.web.console.render import Note, back, form_for, page, reason, refused
@@ -63,10 +64,12 @@ def new(request: Request, tx: Tx, who: Administrator) -> Response:
 def add(
     request: Request, ports: Wired, who: Administrator, email: Text = "", name: Text = "", role: Text = ""
 ) -> Response:  # fmt: skip
-    """Let a person into the console."""
+    """Let a person into the console; a mail tells them."""
     try:
         with ports.db.session() as tx:
-            staff.add(tx, email=email, name=_name(name), role=_role(role), by=who.staff_id, now=transport_now())
+            inviting.add_staff(
+                tx, email=email, name=_name(name), role=_role(role), by=who.staff_id, now=transport_now()
+            )
     except DomainError as exc:
         form = refused("", {"email": email, "name": name, "role": role}, exc.detail, exc.param)
         with ports.db.session() as tx:
