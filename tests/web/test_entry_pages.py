@@ -111,6 +111,7 @@ PAGES: dict[str, Page] = {
     ),
     "survey-answered": e.SurveyView(state="answered", survey=SURVEY),
     "survey-expired": e.SurveyView(state="expired"),
+    "survey-leaving": e.SurveyView(state="leaving", opt_out_href="/survey/t/opt-out"),
     "survey-opted-out": e.SurveyView(state="opted_out"),
     "verify": e.VerifyView(),
     "verify-good": VERIFIED,
