@@ -1,8 +1,6 @@
 """The console's pages about running the shop."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
 
 import pytest
 
@@ -10,22 +8,7 @@ from app.web.console import operations_views as o
 from app.web.console import staff_views as s
 from app.web.console import views as c
 from app.web.views import Bar, Choice, Fact, Form, Link, Option, Page, Shell
-
-Show = Callable[[str, Page, Shell], str]
-
-NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
-
-DAY = date(2026, 11, 22)
-
-GRACE = c.ConsoleShell(
-    vendor="Northwind Chat",
-    csrf_token="t0ken",
-    person="grace@northwind.example",
-    role="Sales operations",
-    todo={"quotes": 3, "jobs": 1},
-    sandbox=True,
-    business_time=NOW,
-)
+from tests.web.samples import DAY, GRACE, NOW, Show
 
 JOBS = o.JobsView(
     queues=(

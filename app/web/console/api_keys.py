@@ -14,10 +14,9 @@ from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
 from app.core.clock import transport_now
 from app.core.db import Tx as Session
-from app.core.errors import DomainError, NotFound
 from app.web import auth
 from app.web.console import lists
-from app.web.console.render import Note, back, form_for, page, reason, refused
+from app.web.console.render import Note, attempt, form_for, page, reason
 from app.web.console.views import Action, Cell, DetailView, ListView
 from app.web.deps import Tx, Wired
 from app.web.views import Fact, Link, Option
@@ -67,16 +66,17 @@ def one(request: Request, tx: Tx, who: Keeper, key_id: str) -> Response:
 @router.post("/console/api-keys/{key_id}/revoke")
 def revoke(request: Request, ports: Wired, who: Keeper, key_id: str, note: Note = "") -> Response:
     """Nothing signed with it is answered from now on."""
-    try:
+
+    def deed() -> None:
         with ports.db.session() as tx:
             api_keys.revoke_for_staff(tx, key_id, by=who.staff_id, why=reason(note), now=transport_now())
-    except NotFound:
-        raise
-    except DomainError as exc:
-        form = refused("revoke", {"note": note}, exc.detail, exc.param)
-        with ports.db.session() as tx:
-            return _show(request, tx, who, key_id, form, exc.status)
-    return back(f"/console/api-keys/{key_id}", "key-revoked")
+
+    def again(tx: Session, form: FormView, status: int) -> Response:
+        return _show(request, tx, who, key_id, form, status)
+
+    return attempt(
+        ports, "revoke", {"note": note}, deed, again, to=f"/console/api-keys/{key_id}", done="key-revoked"
+    )  # fmt: skip
 
 
 def _is(state: str, now: datetime) -> ColumnElement[bool]:

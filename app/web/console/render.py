@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, cast
 from fastapi import Depends, Form, Request
 from sqlalchemy import func, select
 from sqlmodel import col
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from app.accounts.models import Staff
 from app.accounts.permissions import StaffPermission as May
@@ -16,9 +16,10 @@ from app.accounts.permissions import may
 from app.accounts.sessions import SignedInStaff
 from app.core import job_watch
 from app.core.db import Tx
-from app.core.errors import Invalid
+from app.core.errors import DomainError, Invalid, NotFound
 from app.core.money import Money
 from app.flows import unmatched
+from app.flows.ports import Ports
 from app.orders.models import Order, OrderState
 from app.quotes.models import Quote, QuoteState
 from app.web import auth, csrf, show
@@ -139,6 +140,24 @@ def refused(name: str, values: dict[str, str], error: str, param: str | None = N
     """The form `name` with what was typed and why it was refused."""
     known = param if param in values else ""
     return FormView(values={"_form": name, **values}, errors={known or "": error})
+
+
+def attempt(
+    ports: Ports, name: str, values: dict[str, str], deed: Callable[[], object],
+    again: Callable[[Tx, FormView, int], Response], *, to: str, done: str,
+) -> Response:  # fmt: skip
+    """Do what the form `name` asks, then on to `to`, which says so; refused, `again` shows it with what was typed.
+
+    `deed` opens its own transactions. What does not exist stays not found.
+    """
+    try:
+        deed()
+    except NotFound:
+        raise
+    except DomainError as exc:
+        with ports.db.session() as tx:
+            return again(tx, refused(name, values, exc.detail, exc.param), exc.status)
+    return back(to, done)
 
 
 def form_for(name: str, form: FormView) -> FormView:

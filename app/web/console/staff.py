@@ -3,6 +3,7 @@
 Whatever gives or takes rights asks for a second factor shown within the last hour.
 """
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -14,11 +15,12 @@ from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
 from app.core.clock import transport_now
 from app.core.db import Tx as Session
-from app.core.errors import DomainError, Invalid, NotFound
+from app.core.errors import Invalid
 from app.flows import inviting
+from app.flows.ports import Ports
 from app.web import auth
 from app.web.console import lists
-from app.web.console.render import Note, back, form_for, page, reason, refused
+from app.web.console.render import Note, attempt, form_for, page, reason
 from app.web.console.staff_views import NewPersonView, StaffView
 from app.web.console.views import Action, Cell, DetailView
 from app.web.deps import Tx, Wired
@@ -65,16 +67,18 @@ def add(
     request: Request, ports: Wired, who: Administrator, email: Text = "", name: Text = "", role: Text = ""
 ) -> Response:  # fmt: skip
     """Let a person into the console; a mail tells them."""
-    try:
+
+    def deed() -> None:
         with ports.db.session() as tx:
             inviting.add_staff(
                 tx, email=email, name=_name(name), role=_role(role), by=who.staff_id, now=transport_now()
             )
-    except DomainError as exc:
-        form = refused("", {"email": email, "name": name, "role": role}, exc.detail, exc.param)
-        with ports.db.session() as tx:
-            return page(request, tx, NewPersonView(roles=_options(), form=form), who, status=exc.status)
-    return back("/console/staff", "person-added")
+
+    def again(tx: Session, form: FormView, status: int) -> Response:
+        return page(request, tx, NewPersonView(roles=_options(), form=form), who, status=status)
+
+    typed = {"email": email, "name": name, "role": role}
+    return attempt(ports, "", typed, deed, again, to="/console/staff", done="person-added")
 
 
 @router.get("/console/staff/{staff_id}")
@@ -87,47 +91,45 @@ def change_role(
     request: Request, ports: Wired, who: Administrator, staff_id: str, note: Note = "", role: Text = ""
 ) -> Response:  # fmt: skip
     """Another role from the next sign-in on; the sessions with the old one end."""
-    try:
-        with ports.db.session() as tx:
-            staff.change_role(tx, staff_id, _role(role), by=who.staff_id, now=transport_now(), why=reason(note))
-    except DomainError as exc:
-        return _refused(request, ports, who, staff_id, refused("role", {"note": note, "role": role}, *_said(exc)), exc)
-    return back("/console/staff", "role-changed")
+
+    def deed(tx: Session) -> None:
+        staff.change_role(tx, staff_id, _role(role), by=who.staff_id, now=transport_now(), why=reason(note))
+
+    return _change(request, ports, who, staff_id, "role", {"note": note, "role": role}, deed, "role-changed")
 
 
 @router.post("/console/staff/{staff_id}/remove")
 def remove(request: Request, ports: Wired, who: Administrator, staff_id: str, note: Note = "") -> Response:
     """Out of the console with the next request."""
-    try:
-        with ports.db.session() as tx:
-            staff.remove(tx, staff_id, by=who.staff_id, now=transport_now(), why=reason(note))
-    except DomainError as exc:
-        return _refused(request, ports, who, staff_id, refused("remove", {"note": note}, *_said(exc)), exc)
-    return back("/console/staff", "person-removed")
+
+    def deed(tx: Session) -> None:
+        staff.remove(tx, staff_id, by=who.staff_id, now=transport_now(), why=reason(note))
+
+    return _change(request, ports, who, staff_id, "remove", {"note": note}, deed, "person-removed")
 
 
 @router.post("/console/staff/{staff_id}/second-factor")
 def reset_second_factor(request: Request, ports: Wired, who: Administrator, staff_id: str, note: Note = "") -> Response:
     """For a lost device: the next sign-in sets up a new one."""
-    try:
-        with ports.db.session() as tx:
-            staff.reset_second_factor(tx, staff_id, by=who.staff_id, now=transport_now(), why=reason(note))
-    except DomainError as exc:
-        return _refused(request, ports, who, staff_id, refused("second-factor", {"note": note}, *_said(exc)), exc)
-    return back("/console/staff", "second-factor-reset")
+
+    def deed(tx: Session) -> None:
+        staff.reset_second_factor(tx, staff_id, by=who.staff_id, now=transport_now(), why=reason(note))
+
+    return _change(request, ports, who, staff_id, "second-factor", {"note": note}, deed, "second-factor-reset")
 
 
-def _said(exc: DomainError) -> tuple[str, str | None]:
-    return exc.detail, exc.param
-
-
-def _refused(
-    request: Request, ports: Wired, who: SignedInStaff, staff_id: str, form: FormView, exc: DomainError
+def _change(
+    request: Request, ports: Ports, who: SignedInStaff, staff_id: str, name: str, values: dict[str, str],
+    change: Callable[[Session], None], done: str,
 ) -> Response:  # fmt: skip
-    if isinstance(exc, NotFound):
-        raise exc
-    with ports.db.session() as tx:
-        return _show(request, tx, who, staff_id, form, exc.status)
+    def deed() -> None:
+        with ports.db.session() as tx:
+            change(tx)
+
+    def again(tx: Session, form: FormView, status: int) -> Response:
+        return _show(request, tx, who, staff_id, form, status)
+
+    return attempt(ports, name, values, deed, again, to="/console/staff", done=done)
 
 
 def _role(given: str) -> StaffRole:
