@@ -214,7 +214,7 @@ def _within(ports: Ports, deed: str, who: dict[str, str], now: datetime) -> None
             # The limiter's table needs no addresses, only to tell them apart.
             fingerprint = ports.secrets.fingerprint("rate", f"{kind}/{name}")
             for tries, seconds in _LIMITS[deed]:
-                if not allow(tx, f"{deed}/{seconds}/{fingerprint}", limit=tries, seconds=seconds, now=now):
+                if not allow(tx, deed, fingerprint, limit=tries, seconds=seconds, now=now):
                     exceeded = max(exceeded, seconds)
     if exceeded:
         raise TooManyTries(retry_after=exceeded - int(now.timestamp()) % exceeded)
@@ -227,6 +227,4 @@ def forget(ports: Ports) -> None:
     with ports.db.transaction() as tx:
         sign_in.forget_old(tx, now)
         sessions.forget_old(tx, now)
-        for deed, limits in _LIMITS.items():
-            for _, seconds in limits:
-                forget_windows(tx, f"{deed}/{seconds}/", seconds=seconds, now=now)
+        forget_windows(tx, now)
