@@ -104,6 +104,16 @@ def test_another_role_ends_the_sessions_with_the_old_one(world: World) -> None:
     assert (entry.actor, entry.details) == (boss.id, {"from": "support", "to": "sales", "note": "Moves to sales."})
 
 
+def test_the_role_somebody_has_is_not_given_again(world: World) -> None:
+    browser, _ = staff_browser(world)
+    theirs, ada = staff_browser(world, StaffRole.SUPPORT)
+    page = f"{AT}/{ada.id}"
+    refused = do(browser, page, f"{page}/role", role="support", note="Hm.")
+    assert (refused.status_code, "This is their role already." in refused.text) == (422, True)
+    assert theirs.get("/console").status_code == 200, "nobody was signed out for nothing"
+    assert audited(world, "staff.role_changed") == []
+
+
 def test_a_removed_person_is_out_with_the_next_request(world: World) -> None:
     browser, boss = staff_browser(world)
     theirs, ada = staff_browser(world, StaffRole.SALES)

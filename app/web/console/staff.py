@@ -93,7 +93,10 @@ def change_role(
     """Another role from the next sign-in on; the sessions with the old one end."""
 
     def deed(tx: Session) -> None:
-        staff.change_role(tx, staff_id, _role(role), by=who.staff_id, now=transport_now(), why=reason(note))
+        wanted = _role(role)
+        if staff.get(tx, staff_id).role is wanted:
+            raise Invalid("This is their role already.", param="role")
+        staff.change_role(tx, staff_id, wanted, by=who.staff_id, now=transport_now(), why=reason(note))
 
     return _change(request, ports, who, staff_id, "role", {"note": note, "role": role}, deed, "role-changed")
 
