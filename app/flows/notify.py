@@ -9,6 +9,7 @@ from app.catalog import service as catalog
 from app.core import jobs, policy
 from app.core.clock import local_date
 from app.core.db import Tx
+from app.core.errors import Unavailable
 from app.core.money import Money
 from app.documents.mail_shapes import (
     Bought,
@@ -46,6 +47,14 @@ def vendor(ports: Ports, entity: LegalEntity) -> Vendor:
         name=ports.vendor_name, legal_lines=(entity.name, address), support_email=entity.email,
         test_mode=ports.test_mode,
     )  # fmt: skip
+
+
+def sender(tx: Tx, ports: Ports) -> Vendor:
+    """The seller; people come in before a catalog says who that is, and then the vendor's name has to do."""
+    try:
+        return vendor(ports, accounts.seller(tx))
+    except Unavailable:
+        return Vendor(name=ports.vendor_name, legal_lines=(), support_email="", test_mode=ports.test_mode)
 
 
 def send(ports: Ports, name: MailName, data: MailData, *, to: str, locale: str, message_id: str) -> None:

@@ -104,6 +104,9 @@ class Order(Table, table=True):
             "uq_order_renewal_of_term", "subscription_id", "term_starts_on", unique=True,
             postgresql_where=text("kind = 'renewal' AND state NOT IN ('expired', 'canceled')"),
         ),
+        # What staff have in hand when somebody calls.
+        Index("ix_order_po_number", "po_number", postgresql_where=text("po_number <> ''")),
+        Index("ix_order_lower_buyer_email", text("lower(buyer_email)")),
     )  # fmt: skip
 
     id: str = Field(primary_key=True)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from fastapi.routing import APIRoute
@@ -10,9 +11,11 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.accounts.models import Account, AccountTaxId, Member, Role
+from app.core import policy
 from app.core.audit import AuditEntry
 from app.core.events import Event
 from app.flows import purchase
+from app.flows.inviting import PEOPLE_ADDED_PER_DAY
 from app.invoices.models import Invoice
 from app.licenses.models import License
 from app.orders.models import Order
@@ -174,6 +177,22 @@ def test_people_are_let_in_given_roles_and_shown_out(world: World) -> None:
     ada.post(f"{world.url}/account/people/remove", values)
     assert "can no longer act" in ada.page.text
     assert "bob@example.de" not in ada.page.text
+
+
+def test_an_account_that_adds_too_many_people_is_told_when_to_go_on(world: World) -> None:
+    ada = signed_in(world, shop.buy(world))
+    now = world.ports.clock.now()
+    with world.db.transaction() as tx:
+        policy.change(tx, PEOPLE_ADDED_PER_DAY.name, 1, valid_from=now - timedelta(days=1), by="test", why="test",
+                      now=now)  # fmt: skip
+    for email in ("bob@example.de", "eve@example.de"):
+        ada.open("/account/people")
+        page = ada.send("/invite", email=email, name="Bob", role="billing")
+    assert ada.answer is not None
+    assert (ada.status, "Wait 1440 minutes, then try again." in page.text) == (429, True)
+    assert int(ada.answer.headers["retry-after"]) > 86_000
+    assert 'value="eve@example.de"' in page.html, "what was typed is kept"
+    assert count(world, Member) == 2
 
 
 def test_the_last_owner_stays(world: World) -> None:

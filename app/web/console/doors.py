@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.console import (
     accounts,
+    api_keys,
     clock,
     credit,
     exports,
@@ -16,6 +17,7 @@ from app.web.console import (
     procedures,
     quotes,
     search,
+    staff,
     subscriptions,
     survey,
     workspaces,
@@ -25,6 +27,6 @@ from app.web.console.render import GUARDED
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, credit, orders, quotes, subscriptions, licenses, workspaces, invoices, exports, survey,
-    jobs, policies, clock, procedures,
+    jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

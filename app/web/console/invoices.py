@@ -145,8 +145,8 @@ def _actions(found: Invoice, who: SignedInStaff, form: Form, due: Money) -> tupl
                 Input(name="reference", label="Reference", hint="The bank's own; each can be recorded once."),
                 Input(name="value_on", label="Arrived on", type="date"),
             ),
-            grounds=(Option(value="wire", label="By wire"), Option(value="cheque", label="By cheque")),
-            grounds_label="How it came", hint="Who told you, and where the statement is kept.",
+            options=(Option(value="wire", label="By wire"), Option(value="cheque", label="By cheque")),
+            asked="How it came", hint="Who told you, and where the statement is kept.",
         ),
     )  # fmt: skip
 

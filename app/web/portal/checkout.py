@@ -15,7 +15,6 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.accounts import service as accounts
-from app.accounts.errors import TooManyTries
 from app.accounts.models import Account, BuyerType
 from app.accounts.permissions import Permission, may
 from app.accounts.sessions import SignedInCustomer
@@ -25,12 +24,11 @@ from app.catalog import service as catalog
 from app.catalog.errors import NoPrice
 from app.catalog.models import Interval, Plan, PlanKind
 from app.core import policy
-from app.core.clock import local_date, transport_now
+from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError, NotAllowed
 from app.core.ids import has_form
 from app.core.money import Money, total
-from app.core.security import allow
 from app.flows import preview as previews
 from app.flows import purchase, quoting, trade_credit
 from app.flows.notify import ANSWER_DAYS
@@ -45,7 +43,7 @@ from app.quotes import service as quotes
 from app.tax import service as tax
 from app.web import csrf, show
 from app.web.auth import CustomerIfAny
-from app.web.deps import Wired, client_ip
+from app.web.deps import Wired, client_ip, count_try
 from app.web.portal import basket, figures
 from app.web.portal.basket import Basket
 from app.web.portal.pricing import DELIVERIES
@@ -55,6 +53,8 @@ from app.web.views import Link, MoneyRow, Option
 
 # A preview may ask a tax registry: enough for a person who tries every seat count, too few for a program.
 _PREVIEWS: Final = (300, 600)
+# Each request mails two people, one of them at an address that was only typed. Offices share a network address.
+_QUOTES: Final = (20, 3600)
 _TERMS: Final = {Interval.YEAR: "1 year", Interval.MONTH: "1 month"}
 _RENEWAL: Final = {
     Interval.YEAR: "It ends after one year. Renewing is your decision; nothing is charged by itself.",
@@ -159,7 +159,7 @@ def _refused(scene: Scene, filled: Basket, stored: Preview, refused: DomainError
         return _shown_again(scene, filled, notice="changed")
     if isinstance(refused, TermsNotAccepted):
         filled = replace(filled, values={**filled.values, "accept": ""})
-    return _page(scene, filled, stored, {basket.input_of(refused): refused.detail}, refused.status)
+    return show.later(_page(scene, filled, stored, {basket.input_of(refused): refused.detail}, refused.status), refused)
 
 
 # --- Ordering -----------------------------------------------------------------------------------------------------
@@ -177,12 +177,13 @@ def _stored(scene: Scene, preview_id: str, wanted: PreviewRequest) -> Preview | 
 
 
 def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
-    """Order, or ask for a quote. Raises what `purchase.start` and `quoting.request` raise, NotAllowed."""
+    """Order, or ask for a quote. Raises what `purchase.start` and `quoting.request` raise, NotAllowed, TooManyTries."""
     who, ports = scene.who, scene.ports
     if who is not None and not may(who.role, Permission.ORDERS_WRITE):
         raise NotAllowed(f"Your role in this account is {who.role.value}; ask an owner or a buyer to order.")
     account_id = who.account_id if who is not None else None
     if stored.route is Route.SALES:
+        count_try(scene.request, "quote", *_QUOTES)
         note = f"PO number {filled.value('po_number')}" if filled.value("po_number") else ""
         quote = quoting.request(ports, stored.id, note=note, account_id=account_id)
         return see_other(f"/q/{ports.secrets.sign_token(quotes.TOKEN, quote.id)}")
@@ -209,13 +210,7 @@ def _order_path(scene: Scene, stored: Preview) -> str:
 
 def _price(scene: Scene, wanted: PreviewRequest) -> Preview:
     """A new stored preview. Raises what `preview.price` raises, and TooManyTries."""
-    now = transport_now()
-    tries, seconds = _PREVIEWS
-    who = scene.ports.secrets.fingerprint("rate", client_ip(scene.request))
-    with scene.ports.db.transaction() as tx:
-        within = allow(tx, f"checkout-preview/{seconds}/{who}", limit=tries, seconds=seconds, now=now)
-    if not within:
-        raise TooManyTries(retry_after=seconds - int(now.timestamp()) % seconds)
+    count_try(scene.request, "checkout-preview", *_PREVIEWS)
     return previews.price(scene.ports, wanted)
 
 
@@ -225,15 +220,17 @@ def _shown_again(
     """The page with fresh figures; what cannot be priced is said at its input."""
     wrong = {**(errors or {})}
     found, status = None, HTTPStatus.UNPROCESSABLE_ENTITY if wrong or filled.errors else HTTPStatus.OK
+    refusal: DomainError | None = None
     if filled.wanted is not None:
         try:
             found = _price(scene, filled.wanted)
         except DomainError as refused:
             wrong.setdefault(basket.input_of(refused), refused.detail)
-            status = refused.status
+            status, refusal = refused.status, refused
     if notice and found is not None:
         status = HTTPStatus.CONFLICT
-    return _page(scene, filled, found, wrong, status, notice=notice)
+    shown = _page(scene, filled, found, wrong, status, notice=notice)
+    return show.later(shown, refusal) if refusal else shown
 
 
 def _page(

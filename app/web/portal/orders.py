@@ -239,7 +239,7 @@ def _ask_provider(ports: Ports, token: str) -> None:
         if (
             order_row.state is not OrderState.AWAITING_PAYMENT or attempt is None
             or attempt.state is not AttemptState.PENDING or attempt.provider_ref is None
-            or not allow(tx, f"settle/{attempt.id}", limit=1, seconds=_ASK_EVERY_SECONDS, now=transport_now())
+            or not allow(tx, "settle", attempt.id, limit=1, seconds=_ASK_EVERY_SECONDS, now=transport_now())
         ):  # fmt: skip
             return
     try:
