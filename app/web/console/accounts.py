@@ -13,7 +13,6 @@ from app.accounts.sessions import SignedInStaff
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.i18n import locale_of
-from app.flows.ports import Ports
 from app.invoices.models import Invoice
 from app.licenses.models import License, LicenseState
 from app.orders.models import Order
@@ -77,18 +76,10 @@ def one(
     request: Request, tx: Tx, who: Reader, account_id: str, events: Annotated[int, Query(ge=0, le=10_000)] = 0
 ) -> Response:
     """`events` is the page of the timeline, from 0."""
-    return _show(request, tx, who, account_id, Form(), 200, events)
+    return show(request, tx, who, account_id, Form(), 200, events)
 
 
-def again(
-    request: Request, ports: Ports, who: SignedInStaff, account_id: str, form: Form, status: int
-) -> Response:  # fmt: skip
-    """The page with a form that was refused."""
-    with ports.db.session() as tx:
-        return _show(request, tx, who, account_id, form, status)
-
-
-def _show(
+def show(
     request: Request, tx: Session, who: SignedInStaff, account_id: str, form: Form, status: int, events: int = 0
 ) -> Response:
     ports = ports_of(request)

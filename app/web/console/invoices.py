@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi import Form as FormField
@@ -15,7 +15,7 @@ from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
 from app.core import ids
 from app.core.db import Tx as Session
-from app.core.errors import DomainError, Invalid, NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
@@ -28,7 +28,7 @@ from app.payments.models import Method, Payment
 from app.tax import service as tax
 from app.web import auth
 from app.web.console import cells, lists, orders
-from app.web.console.render import Note, Reader, back, can, form_for, money, page, reason, refused
+from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason
 from app.web.console.views import Action, Cell, ConsoleInvoiceView, Input, ListView, Related
 from app.web.deps import Tx, Wired
 from app.web.views import Fact, Form, Link, Option
@@ -36,7 +36,6 @@ from app.web.views import Fact, Form, Link, Option
 router = APIRouter()
 Cashier = Annotated[SignedInStaff, Depends(auth.staff(May.PAYMENTS_WRITE))]
 Text = Annotated[str, FormField()]
-_INPUTS: Final = {"method": "ground"}
 
 
 @router.get("/console/invoices")
@@ -75,20 +74,22 @@ def record_payment(
     reference: Text = "", value_on: Text = "", ground: Text = "",
 ) -> Response:  # fmt: skip
     """Money that came for this invoice by wire or cheque; what is over becomes the customer's credit."""
-    typed = {"note": note, "amount": amount, "reference": reference, "value_on": value_on, "ground": ground}
-    with ports.db.transaction() as tx:
-        found = service.get(tx, ids.require_form("inv", invoice_id))
-    try:
-        transfer = Transfer(
+    ids.require_form("inv", invoice_id)
+
+    def deed() -> None:
+        with ports.db.transaction() as tx:
+            found = service.get(tx, invoice_id)
+        receivables.record(ports, Transfer(
             account_id=found.account_id, amount=_amount(amount, found.currency), method=_method(ground),
             reference=reference, value_on=_day(value_on), invoice_ids=(found.id,), note=reason(note),
-        )  # fmt: skip
-        receivables.record(ports, transfer, by=who.staff_id)
-    except DomainError as exc:
-        form = refused("payment", typed, exc.detail, _INPUTS.get(exc.param or "", exc.param))
-        with ports.db.session() as tx:
-            return _show(request, tx, who, invoice_id, form, exc.status)
-    return back(f"/console/invoices/{invoice_id}", "payment-recorded")
+        ), by=who.staff_id)  # fmt: skip
+
+    def again(tx: Session, form: Form, status: int) -> Response:
+        return _show(request, tx, who, invoice_id, form, status)
+
+    typed = {"note": note, "amount": amount, "reference": reference, "value_on": value_on, "ground": ground}
+    here = f"/console/invoices/{invoice_id}"
+    return attempt(ports, "payment", typed, deed, again, to=here, done="payment-recorded")
 
 
 def _amount(text: str, currency: str) -> Money:
@@ -107,7 +108,7 @@ def _day(text: str) -> date:
 
 def _method(text: str) -> Method:
     if text not in {Method.WIRE, Method.CHEQUE}:
-        raise Invalid("Choose how the money came.", param="method")
+        raise Invalid("Choose how the money came.", param="ground")
     return Method(text)
 
 
