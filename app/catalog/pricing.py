@@ -139,6 +139,33 @@ class PriceModel:
         units = [step for step in self._own_steps(max(quantity, 1)) if step.what != "tier_fee"]
         return units[-1].each
 
+    def bounds(self) -> tuple[int, ...]:
+        """The quantities after which the price goes on differently: the ends of the tiers."""
+        return tuple(tier.up_to for tier in self.tiers if tier.up_to is not None)
+
+    def words(self) -> str:
+        """The price in a few words: `120.00 USD`, `50.00 USD per 10`, `graduated: 10.00 USD to 10, then 8.00 USD`."""
+        unit = Money(self.unit_minor or 0, self.currency)
+        match self.kind:
+            case PriceKind.FLAT:
+                own = f"{unit} in all"
+            case PriceKind.PER_UNIT:
+                own = str(unit)
+            case PriceKind.PACKAGE:
+                own = f"{unit} per {self.package_size:,}"
+            case PriceKind.GRADUATED | PriceKind.VOLUME:
+                own = f"{self.kind}: {', '.join(self._tier_words())}"
+        return f"{Money(self.base_minor, self.currency)} and {own}" if self.base_minor else own
+
+    def _tier_words(self) -> list[str]:
+        words = []
+        for tier in self.tiers:
+            fee = f" and {Money(tier.flat_minor, self.currency)}" if tier.flat_minor else ""
+            end = f" to {tier.up_to:,}" if tier.up_to is not None else ""
+            then = "" if end or len(self.tiers) == 1 else "then "
+            words.append(f"{then}{Money(tier.unit_minor, self.currency)}{fee}{end}")
+        return words
+
     def to_json(self) -> dict[str, Any]:
         """As stored with a line, so that it can be replayed when the price is long gone."""
         return {

@@ -12,8 +12,9 @@ from typing import Any
 
 from app.accounts import service as accounts
 from app.accounts.models import Account, LegalEntity
+from app.catalog import coupons
 from app.catalog import service as catalog
-from app.catalog.models import Family, Plan
+from app.catalog.models import CouponDuration, Family, Plan
 from app.core import audit, events, jobs
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
@@ -37,7 +38,8 @@ from app.payments.provider import PaymentReport
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from app.subscriptions.periods import MONTHS, Period, term
-from app.subscriptions.service import LineBought
+from app.subscriptions.proration import FULL_PERIOD
+from app.subscriptions.service import LineBought, RunningCoupon
 from app.surveys import service as surveys
 from app.surveys.models import SurveyKind
 from app.tax import service as tax
@@ -70,6 +72,7 @@ def complete(
         payments.keep_method(tx, order.account_id, attempt.provider, report.method, now)
     orders.move(order, OrderState.COMPLETED)
     order.completed_at = now
+    coupons.redeem(tx, order.id, now)
     subscription = _subscribe(scene)
     period = Period(subscription.starts_on, subscription.ends_on)
     license_ = _license(scene, subscription, period)
@@ -105,11 +108,12 @@ def _subscribe(scene: _Scene) -> Subscription:
         LineBought(
             plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
             quantity=line.quantity, unit=Money(line.unit_minor, currency), net=Money(line.net_minor, currency),
+            pricing=line.pricing, intervals=line.intervals,
         )
         for line in scene.lines
     ]  # fmt: skip
     interval = scene.preview.inputs["interval"]
-    months = MONTHS[interval]
+    months = scene.preview.inputs.get("term_months") or MONTHS[interval]
     if order.kind is OrderKind.RENEWAL and order.subscription_id and order.term_starts_on:
         subscription = subscriptions.lock(scene.tx, order.subscription_id)
         anchor = subscription.anchor_day if order.term_starts_on == subscription.ends_on else None
@@ -123,6 +127,7 @@ def _subscribe(scene: _Scene) -> Subscription:
             plan_id=scene.plan.id, interval=interval, term_months=months, period=period,
             time_zone=scene.account.time_zone, grace_days=scene.plan.grace_days, contact_name=order.buyer_name,
             contact_email=order.buyer_email, currency=currency, lines=bought, now=scene.now,
+            coupon=_running(order, period),
         )  # fmt: skip
         order.subscription_id = subscription.id
         kind = "subscription.started"
@@ -131,6 +136,16 @@ def _subscribe(scene: _Scene) -> Subscription:
         starts_on=period.start.isoformat(), ends_on=period.end.isoformat(), seats=scene.lines[0].quantity,
     )  # fmt: skip
     return subscription
+
+
+def _running(order: Order, period: Period) -> RunningCoupon | None:
+    """The coupon, if it goes on: for terms that begin within its months, counted from the first day."""
+    terms = order.discount
+    if terms is None or terms["duration"] == CouponDuration.ONCE:
+        return None
+    months = terms["months"]
+    until = term(period.start, months).end if months else None
+    return RunningCoupon(terms["coupon_id"], until)
 
 
 def _license(scene: _Scene, subscription: Subscription, period: Period) -> License:
@@ -203,7 +218,7 @@ def _invoice(scene: _Scene, subscription: Subscription, period: Period) -> Invoi
             notes=(determination.note,) if determination.note else (), po_number=order.po_number,
             tax_determination_id=order.tax_determination_id, test=order.test,
             lines=[_invoice_line(line, currency, period) for line in scene.lines],
-            taxes=_tax_groups(determination),
+            taxes=_tax_groups(determination), discount=order.discount,
         ),
         scene.now,
     )  # fmt: skip
@@ -215,7 +230,8 @@ def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.Li
     return invoices.LineDraft(
         sku=line.sku, description=line.description, quantity=line.quantity, unit=Money(line.unit_minor, currency),
         net=Money(line.net_minor, currency), tax=Money(line.tax_minor, currency), period_from=period.start,
-        period_to=period.end, numerator=period.days, denominator=period.days, rule="full_period",
+        period_to=period.end, numerator=period.days, denominator=period.days, rule=FULL_PERIOD, pricing=line.pricing,
+        intervals=line.intervals, discount=Money(line.discount_minor, currency),
     )  # fmt: skip
 
 

@@ -51,6 +51,8 @@ MAY: Final = {
     ("GET", "/console/invoices"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/pdf"): EVERYBODY,
+    ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
+    ("GET", "/console/coupons"): EVERYBODY,
     ("GET", "/console/exports"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/exports/{name}.{ending}"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/survey"): EVERYBODY,

@@ -11,6 +11,7 @@ from sqlmodel import col
 from app.accounts import service as accounts
 from app.accounts.models import ApiKey
 from app.agreements.service import Evidence, TermsNotAccepted
+from app.catalog.coupons import CouponRefused
 from app.core import ids, paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound, Unavailable
@@ -196,8 +197,8 @@ def _require_purchase_of(ports: Ports, preview: Preview, key: ApiKey | None) -> 
 
 
 @router.post("", status_code=201, responses=problems(
-    *KEYLESS, NotFound, Invalid, PreviewExpired, PreviewChanged, NeedsQuote, TermsNotAccepted, OrderClosed,
-    PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable,
+    *KEYLESS, NotFound, Invalid, PreviewExpired, PreviewChanged, NeedsQuote, CouponRefused, TermsNotAccepted,
+    OrderClosed,    PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable,
 ))  # fmt: skip
 def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> OrderOut:
     """Order what a preview offers. Needs no key. The same preview again answers with the same order.

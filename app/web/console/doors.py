@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.web.console import (
     accounts,
     clock,
+    coupons,
     exports,
     invoices,
     jobs,
@@ -23,7 +24,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, orders, quotes, subscriptions, licenses, workspaces, invoices, exports, survey, jobs,
-    policies, clock, procedures,
+    overview, search, accounts, orders, quotes, subscriptions, licenses, workspaces, invoices, coupons, exports, survey,
+    jobs, policies, clock, procedures,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -11,7 +11,7 @@ from app.core.db import Tx as Session
 from app.core.errors import NotFound
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import papers
+from app.flows import explain_invoice, papers
 from app.invoices import service
 from app.invoices.models import Invoice, InvoiceState
 from app.ledger.models import LedgerAccount, LedgerEntry, Posting
@@ -20,8 +20,9 @@ from app.payments.models import Payment
 from app.tax import service as tax
 from app.web.console import cells, lists, orders
 from app.web.console.render import Reader, money, page
-from app.web.console.views import Cell, ConsoleInvoiceView, ListView, Related
+from app.web.console.views import Cell, ConsoleExplainView, ConsoleInvoiceView, ListView, Related
 from app.web.deps import Tx, Wired
+from app.web.explained import told_view
 from app.web.views import Fact, Link
 
 router = APIRouter()
@@ -57,16 +58,42 @@ def one(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Response:
     found = service.get(tx, ids.require_form("inv", invoice_id))
     account = tx.get_one(Account, found.account_id)
     determination = tax.stored(tx, found.tax_determination_id)
-    lines = [(line.description, line.quantity, line.unit_minor, line.net_minor) for line in service.lines(tx, found.id)]
+    stored = service.lines(tx, found.id)
+    lines = [
+        (line.description, line.quantity, line.unit_minor, line.net_minor + line.discount_minor) for line in stored
+    ]
+    given = sum(line.discount_minor for line in stored)
     paid = found.state is InvoiceState.PAID
     view = ConsoleInvoiceView(
         number=found.number or "Draft", state=str(found.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
-        rows=orders.rows_of(lines, determination, found.currency), total=money(found.total_minor, found.currency),
+        rows=orders.rows_of(lines, determination, found.currency, found.discount, given),
+        total=money(found.total_minor, found.currency),
         open_amount=money(found.total_minor, found.currency) if found.state is InvoiceState.OPEN else "",
         treatment=orders.in_words(determination), facts=_facts(found),
-        documents=(Link(label="PDF", href=f"/console/invoices/{found.id}/pdf"),) if found.number else (),
+        documents=_documents(found),
         postings=_postings(tx, found), related=(_payments(tx, found),) if paid else (),
+    )  # fmt: skip
+    return page(request, tx, view, who)
+
+
+def _documents(found: Invoice) -> tuple[Link, ...]:
+    if not found.number:
+        return ()
+    path = f"/console/invoices/{found.id}"
+    return (Link(label="PDF", href=f"{path}/pdf"), Link(label="Explain these amounts", href=f"{path}/explain"))
+
+
+@router.get("/console/invoices/{invoice_id}/explain")
+def explained(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Response:
+    """Every amount of an invoice, computed again from what its lines store."""
+    found = service.get(tx, ids.require_form("inv", invoice_id))
+    if found.number is None:
+        raise NotFound("A draft can still change; it is explained once it is final.")
+    told = explain_invoice.explain(tx, found)
+    view = ConsoleExplainView(
+        number=found.number, href=f"/console/invoices/{found.id}", told=told_view(told),
+        data_version=told.data_version,
     )  # fmt: skip
     return page(request, tx, view, who)
 

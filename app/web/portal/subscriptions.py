@@ -139,8 +139,7 @@ def _facts(tx: Unit, held: Subscription, today: date) -> tuple[Fact, ...]:
     facts = [
         Fact(
             name=line.description,
-            value=figures.equation(line.quantity, Money(line.unit_minor, held.currency), held.interval)
-            + ", before tax",
+            value=figures.how(line, held.currency, held.interval) + ", before tax",
         )
         for line in subscriptions.lines(tx, held.id)
     ]
