@@ -14,7 +14,7 @@ from app.catalog import coupons
 from app.catalog.models import Interval
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.errors import DomainError, Invalid
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven, request_of
 from app.orders.models import Preview
 from app.tax.identifiers import type_for
 from app.tax.names import country_name
@@ -49,6 +49,12 @@ TERMS: Final[dict[str, tuple[Interval, int]]] = {
     "year": (Interval.YEAR, 12), "2years": (Interval.YEAR, 24), "3years": (Interval.YEAR, 36),
     "month": (Interval.MONTH, 1),
 }  # fmt: skip
+
+
+def term_of(preview: Preview) -> str:
+    """What the form calls the term of a stored offer."""
+    request = request_of(preview)
+    return next(name for name, meant in TERMS.items() if meant == (request.interval, request.months))
 
 
 @cache

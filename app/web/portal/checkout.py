@@ -98,9 +98,9 @@ def _scene(request: Request, ports: Ports, who: SignedInCustomer | None) -> Scen
 @router.get("/checkout")
 def checkout(
     request: Request, ports: Wired, who: CustomerIfAny, sku: str = "", seats: str = "", interval: str = "",
-    currency: str = "",
+    currency: str = "", coupon: str = "",
 ) -> Response:  # fmt: skip
-    """The empty form for a plan; a stranger to the catalog is led to the prices."""
+    """The empty form for a plan; a stranger to the catalog is led to the prices. `interval` may name years."""
     if not sku:
         return see_other("/")
     scene = _scene(request, ports, who)
@@ -109,10 +109,12 @@ def checkout(
         plan = catalog.plan_by_sku(tx, sku)
         if plan.kind is not PlanKind.PLAN:
             return see_other("/")
-        term, currency = _sold_as(tx, plan, interval, currency, _today(tx, ports))
+        asked = basket.TERMS.get(interval, basket.TERMS["year"])[0].value
+        term, currency = _sold_as(tx, plan, asked, currency, _today(tx, ports))
+        term = interval if interval in basket.TERMS and term == asked else term
     chosen = {
         "sku": (plan.sku,), "seats": (seats or str(plan.min_seats),), "term": (term,), "currency": (currency,),
-        "addon": addons, "payment": ("card",),
+        "addon": addons, "payment": ("card",), "coupon": (coupon[:40],),
     }  # fmt: skip
     form = basket.prefilled(Posted(chosen), scene.account, who)
     return _page(scene, scene.read(form, complete=False), None)

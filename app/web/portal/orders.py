@@ -41,7 +41,7 @@ from app.tax import service as tax
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
-from app.web.portal import figures, license_files, paper
+from app.web.portal import basket, figures, license_files, paper
 from app.web.portal import views as v
 from app.web.portal.render import Form, see_other
 from app.web.portal.survey import question, store
@@ -304,8 +304,9 @@ def _restart(told: Told) -> str:
         return f"/account/subscriptions/{told.order.subscription_id}"
     inputs = told.preview.inputs
     first, *others = inputs["lines"]
-    query = [("sku", first["sku"]), ("seats", first["quantity"]), ("interval", inputs["interval"]),
-             ("currency", inputs["currency"]), *(("addon", each["sku"]) for each in others)]  # fmt: skip
+    query = [("sku", first["sku"]), ("seats", first["quantity"]), ("interval", basket.term_of(told.preview)),
+             ("currency", inputs["currency"]), *(("addon", each["sku"]) for each in others),
+             *([("coupon", inputs["coupon"])] if inputs.get("coupon") else [])]  # fmt: skip
     return f"/checkout?{urlencode(query)}"
 
 
