@@ -12,8 +12,9 @@ from typing import Any
 
 from app.accounts import service as accounts
 from app.accounts.models import Account, LegalEntity
+from app.catalog import coupons
 from app.catalog import service as catalog
-from app.catalog.models import Family, Plan
+from app.catalog.models import CouponDuration, Family, Plan
 from app.core import audit, events, jobs
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
@@ -34,7 +35,7 @@ from app.payments.provider import PaymentReport
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from app.subscriptions.periods import MONTHS, Period, term
-from app.subscriptions.service import LineBought
+from app.subscriptions.service import LineBought, RunningCoupon
 from app.surveys import service as surveys
 from app.surveys.models import SurveyKind
 
@@ -102,6 +103,7 @@ def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None) -> Invoice
     tx, order, now = scene.tx, scene.order, scene.now
     orders.move(order, OrderState.COMPLETED)
     order.completed_at = now
+    coupons.redeem(tx, order.id, now)
     subscription = _subscribe(scene)
     period = Period(subscription.starts_on, subscription.ends_on)
     license_ = _license(
@@ -146,11 +148,12 @@ def _subscribe(scene: _Scene) -> Subscription:
         LineBought(
             plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
             quantity=line.quantity, unit=Money(line.unit_minor, currency), net=Money(line.net_minor, currency),
+            pricing=line.pricing, intervals=line.intervals,
         )
         for line in scene.lines
     ]  # fmt: skip
     interval = scene.preview.inputs["interval"]
-    months = MONTHS[interval]
+    months = scene.preview.inputs.get("term_months") or MONTHS[interval]
     if order.kind is OrderKind.RENEWAL and order.subscription_id and order.term_starts_on:
         subscription = subscriptions.lock(scene.tx, order.subscription_id)
         anchor = subscription.anchor_day if order.term_starts_on == subscription.ends_on else None
@@ -164,6 +167,7 @@ def _subscribe(scene: _Scene) -> Subscription:
             plan_id=scene.plan.id, interval=interval, term_months=months, period=period,
             time_zone=scene.account.time_zone, grace_days=scene.plan.grace_days, contact_name=order.buyer_name,
             contact_email=order.buyer_email, currency=currency, lines=bought, now=scene.now,
+            coupon=_running(order, period),
         )  # fmt: skip
         order.subscription_id = subscription.id
         kind = "subscription.started"
@@ -172,6 +176,16 @@ def _subscribe(scene: _Scene) -> Subscription:
         starts_on=period.start.isoformat(), ends_on=period.end.isoformat(), seats=scene.lines[0].quantity,
     )  # fmt: skip
     return subscription
+
+
+def _running(order: Order, period: Period) -> RunningCoupon | None:
+    """The coupon, if it goes on: for terms that begin within its months, counted from the first day."""
+    terms = order.discount
+    if terms is None or terms["duration"] == CouponDuration.ONCE:
+        return None
+    months = terms["months"]
+    until = term(period.start, months).end if months else None
+    return RunningCoupon(terms["coupon_id"], until)
 
 
 def _license(

@@ -18,6 +18,7 @@ from app.ledger.service import Code, Leg
 from app.orders.models import Order, OrderLine, Preview
 from app.payments.models import Method, Payment
 from app.subscriptions.periods import Period
+from app.subscriptions.proration import FULL_PERIOD
 from app.tax import service as tax
 from app.tax.determination import Determination
 
@@ -51,7 +52,7 @@ def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
             notes=(determination.note,) if determination.note else (), po_number=order.po_number,
             tax_determination_id=order.tax_determination_id, test=order.test,
             lines=[_invoice_line(line, currency, supply.period) for line in supply.lines],
-            taxes=_tax_groups(determination),
+            taxes=_tax_groups(determination), discount=order.discount,
         ),
         now,
     )  # fmt: skip
@@ -69,7 +70,8 @@ def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.Li
     return invoices.LineDraft(
         sku=line.sku, description=line.description, quantity=line.quantity, unit=Money(line.unit_minor, currency),
         net=Money(line.net_minor, currency), tax=Money(line.tax_minor, currency), period_from=period.start,
-        period_to=period.end, numerator=period.days, denominator=period.days, rule="full_period",
+        period_to=period.end, numerator=period.days, denominator=period.days, rule=FULL_PERIOD, pricing=line.pricing,
+        intervals=line.intervals, discount=Money(line.discount_minor, currency),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from app.agreements import service as agreements
 from app.agreements.models import Acceptance, TermsVersion
 from app.core.clock import local_date
 from app.core.db import Tx
+from app.core.i18n import format_amount
 from app.core.i18n import locale_of as known_locale
 from app.core.money import Money, total
 from app.documents.shapes import (
@@ -32,6 +33,8 @@ from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceLine, InvoiceTax
 from app.orders.models import Order
 from app.payments.models import Payment
+from app.subscriptions.proration import Share
+from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.tax.dataset import load
 from app.tax.determination import Determination, Treatment
@@ -65,7 +68,8 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
     return InvoiceDocument(
         number=invoice.number, issued_on=invoice.issued_on, due_on=invoice.due_on,
         seller=_party(invoice.seller, _seller_tax_ids(invoice, found), locale_of(invoice)),
-        buyer=_buyer(invoice), lines=_lines(invoices.lines(tx, invoice.id), found, currency),
+        buyer=_buyer(invoice),
+        lines=_lines(invoices.lines(tx, invoice.id), found, currency, locale_of(invoice)),
         tax_groups=tuple(_group(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
         tax_total=Money(invoice.tax_minor, currency), total=Money(invoice.total_minor, currency), amount_due=owed,
         legal_footer=_footer(invoice.seller), supply=Span(invoice.supply_from, invoice.supply_to),
@@ -100,19 +104,20 @@ def _payment(payment: Payment, amount: Money, time_zone: str) -> PaymentView:
 
 
 def _lines(
-    lines: Sequence[InvoiceLine], found: Determination, currency: str
+    lines: Sequence[InvoiceLine], found: Determination, currency: str, locale: str
 ) -> tuple[InvoiceLineView, ...]:  # fmt: skip
     taxed = {Treatment.STANDARD, Treatment.REDUCED}
     by_line = [each.treatment for each in found.lines] if len(found.lines) == len(lines) else []
     views = []
     for index, line in enumerate(lines):
-        whole = line.numerator == line.denominator
+        made = Replayed.of(line, currency, Share(line.numerator, line.denominator, line.rule))
         treatment = by_line[index] if by_line else found.treatment
         views.append(InvoiceLineView(
             description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),
-            unit_price=Money(line.unit_minor, currency) if whole else None,
+            unit_price=Money(line.unit_minor, currency) if made.plain else None,
             tax_rates=_rates(found) if treatment in taxed else (), period=Span(line.period_from, line.period_to),
-            detail=None if whole else f"{line.numerator}/{line.denominator}",
+            detail=None if made.plain else made.equation(lambda amount: format_amount(amount, locale)),
+            discount=Money(line.discount_minor, currency) if line.discount_minor else None,
         ))  # fmt: skip
     return tuple(views)
 

@@ -15,6 +15,7 @@ from app.accounts.addresses import has_postcodes
 from app.accounts.models import Account
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
+from app.catalog import coupons
 from app.core import audit, events, inbox, jobs, keys, policy
 from app.core.clock import local_date, transport_now
 from app.core.db import Tx
@@ -25,7 +26,7 @@ from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderState, PayBy, Preview, Route
+from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -139,6 +140,9 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
         expires_at=None if held or later else now + timedelta(hours=hours), po_number=placing.po_number.strip(),
         pay_by=placing.pay_by, test=ports.test_mode, term_starts_on=placing.term_starts_on, now=now,
     )  # fmt: skip
+    if order.discount is not None and order.kind is OrderKind.PURCHASE:
+        given = Money(sum(line["discount_minor"] for line in preview.lines), order.currency)
+        coupons.reserve(tx, order.discount["coupon_id"], order_id=order.id, account_id=account.id, given=given, now=now)
     snapshot = _snapshot(order, preview)
     agreements.accept(
         tx, keys.evidence_signer(tx, ports.secrets, now), terms=terms, account_id=account.id, order_id=order.id,
@@ -200,6 +204,7 @@ def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
         "order": order.id, "lines": preview.lines, "interval": preview.inputs["interval"],
         "buyer": preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"], "currency": order.currency,
         "net": order.net_minor, "tax": order.tax_minor, "total": order.total_minor, "po_number": order.po_number,
+        "discount": order.discount,
     }  # fmt: skip
 
 
@@ -356,6 +361,7 @@ def _set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datet
 def _expire(tx: Tx, order: Order, now: datetime) -> None:
     if order.state is OrderState.AWAITING_PAYMENT:
         orders.move(order, OrderState.EXPIRED)
+        coupons.release(tx, order.id, now)
         events.append(tx, "order.expired", order.id, now=now, account_id=order.account_id)
 
 
@@ -417,6 +423,7 @@ def cancel(ports: Ports, order_id: str, *, by: str, note: str = "") -> None:
             raise OrderClosed("It is paid; ask for a refund instead.")
         orders.move(order, OrderState.CANCELED)
         now = ports.clock.now()
+        coupons.release(tx, order.id, now)
         details = {"note": note} if note else {}
         audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now,
                      details=details)  # fmt: skip

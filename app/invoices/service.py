@@ -1,6 +1,6 @@
 """Making invoices: drafted with their lines and tax, then finalized with a number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,7 +19,9 @@ from app.invoices.models import Invoice, InvoiceLine, InvoicePayment, InvoiceSta
 
 @dataclass(frozen=True, slots=True)
 class LineDraft:
-    """A line and what replays it: unit * quantity * numerator / denominator, by `rule`."""
+    """A line and what replays it: the price of `quantity` by `pricing` (the unit price where that is left out), for
+    `intervals`, * numerator / denominator by `rule`, less `discount`.
+    """
 
     sku: str
     description: str
@@ -32,6 +34,9 @@ class LineDraft:
     numerator: int
     denominator: int
     rule: str
+    pricing: Mapping[str, Any] | None = None
+    intervals: int = 1
+    discount: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class InvoiceDraft:
     test: bool
     lines: Sequence[LineDraft]
     taxes: Sequence[TaxGroup]
+    discount: dict[str, Any] | None = None  # the coupon and its worth
 
 
 def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
@@ -75,7 +81,7 @@ def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
         state=InvoiceState.DRAFT, currency=wanted.currency, net_minor=net.minor, tax_minor=tax.minor,
         total_minor=(net + tax).minor, supply_from=wanted.supply_from, supply_to=wanted.supply_to,
         seller=wanted.seller, buyer=wanted.buyer, notes=list(wanted.notes), po_number=wanted.po_number,
-        tax_determination_id=wanted.tax_determination_id, test=wanted.test, created_at=now,
+        tax_determination_id=wanted.tax_determination_id, test=wanted.test, discount=wanted.discount, created_at=now,
     )  # fmt: skip
     tx.add(invoice)
     tx.flush()
@@ -85,6 +91,8 @@ def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
             quantity=line.quantity, unit_minor=line.unit.minor, net_minor=line.net.minor, tax_minor=line.tax.minor,
             period_from=line.period_from, period_to=line.period_to, numerator=line.numerator,
             denominator=line.denominator, rule=line.rule,
+            pricing=dict(line.pricing) if line.pricing is not None else None, intervals=line.intervals,
+            discount_minor=line.discount.minor if line.discount is not None else 0,
         )
         for position, line in enumerate(wanted.lines, start=1)
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Previews and orders as rows: stored, found, moved between their states."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -23,7 +23,11 @@ TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key: whoever hold
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """One line of an offer. `net` is rounded once for the line (R-MON-2)."""
+    """One line of an offer. `net` is after `discount` and rounded once for the line (R-MON-2).
+
+    `pricing` is the price model as it is now, `intervals` how many of them the term has: the two, the quantity and
+    the discount give `net` again.
+    """
 
     plan_id: str
     price_id: str
@@ -33,21 +37,25 @@ class PricedLine:
     unit: Money
     net: Money
     tax: Money
+    pricing: Mapping[str, Any] | None = None
+    intervals: int = 1
+    discount: Money | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "plan_id": self.plan_id, "price_id": self.price_id, "sku": self.sku, "description": self.description,
             "quantity": self.quantity, "unit_minor": self.unit.minor, "net_minor": self.net.minor,
-            "tax_minor": self.tax.minor,
+            "tax_minor": self.tax.minor, "pricing": dict(self.pricing) if self.pricing is not None else None,
+            "intervals": self.intervals, "discount_minor": self.discount.minor if self.discount is not None else 0,
         }  # fmt: skip
 
 
 def store_preview(
     tx: Tx, *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
     legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
-    account_id: str | None = None, subscription_id: str | None = None,
+    account_id: str | None = None, subscription_id: str | None = None, discount: dict[str, Any] | None = None,
 ) -> Preview:  # fmt: skip
-    """Keep an offer for `lives`; equal inputs have equal `inputs_hash`."""
+    """Keep an offer for `lives`; equal inputs have equal `inputs_hash`. `discount` tells of the coupon behind it."""
     net = total([line.net for line in lines], currency)
     preview = Preview(
         id=new_id("prv"), kind=kind, account_id=account_id, subscription_id=subscription_id,
@@ -55,7 +63,8 @@ def store_preview(
         inputs_hash=sha256_hex(canonical_json(inputs)), lines=[line.to_json() for line in lines],
         net_minor=net.minor, tax_minor=tax.minor, total_minor=(net + tax).minor,
         tax_determination_id=determination_id, route=routing.route,
-        reasons=[reason.to_json() for reason in routing.reasons], created_at=now, expires_at=now + lives,
+        reasons=[reason.to_json() for reason in routing.reasons], discount=discount, created_at=now,
+        expires_at=now + lives,
     )  # fmt: skip
     tx.add(preview)
     tx.flush()
@@ -82,6 +91,7 @@ def place(
         term_starts_on=term_starts_on, pay_by=pay_by, state=state, route=preview.route, reasons=preview.reasons,
         currency=preview.currency, net_minor=preview.net_minor, tax_minor=preview.tax_minor,
         total_minor=preview.total_minor, tax_determination_id=preview.tax_determination_id,
+        discount=preview.discount,
         buyer_name=buyer["name"], buyer_email=buyer["email"], po_number=po_number, test=test, created_at=now,
         expires_at=expires_at,
     )  # fmt: skip

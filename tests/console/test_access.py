@@ -55,6 +55,8 @@ MAY: Final = {
     ("POST", "/console/accounts/{account_id}/credit/freeze"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/unfreeze"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
+    ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
+    ("GET", "/console/coupons"): EVERYBODY,
     ("GET", "/console/exports"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/exports/{name}.{ending}"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/survey"): EVERYBODY,

@@ -6,6 +6,7 @@ from app.web.console import (
     accounts,
     api_keys,
     clock,
+    coupons,
     credit,
     exports,
     invoices,
@@ -26,7 +27,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, credit, orders, quotes, subscriptions, licenses, workspaces, invoices, exports, survey,
-    jobs, policies, clock, procedures, staff, api_keys,
+    overview, search, accounts, credit, orders, quotes, subscriptions, licenses, workspaces, invoices, coupons, exports,
+    survey, jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

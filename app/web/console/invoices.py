@@ -19,7 +19,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import papers, receivables
+from app.flows import explain_invoice, papers, receivables
 from app.flows.receivables import Transfer
 from app.invoices import service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
@@ -29,8 +29,17 @@ from app.tax import service as tax
 from app.web import auth
 from app.web.console import cells, lists, orders
 from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason
-from app.web.console.views import Action, Cell, ConsoleInvoiceView, Input, ListView, Related
+from app.web.console.views import (
+    Action,
+    Cell,
+    ConsoleExplainView,
+    ConsoleInvoiceView,
+    Input,
+    ListView,
+    Related,
+)
 from app.web.deps import Tx, Wired
+from app.web.explained import told_view
 from app.web.views import Fact, Form, Link, Option
 
 router = APIRouter()
@@ -116,16 +125,19 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
     found = service.get(tx, ids.require_form("inv", invoice_id))
     account = tx.get_one(Account, found.account_id)
     determination = tax.stored(tx, found.tax_determination_id)
-    lines = [(line.description, line.quantity, line.unit_minor, line.net_minor) for line in service.lines(tx, found.id)]
+    stored = service.lines(tx, found.id)
+    lines = [
+        (line.description, line.quantity, line.unit_minor, line.net_minor + line.discount_minor) for line in stored
+    ]
+    given = sum(line.discount_minor for line in stored)
     paid = _paid(tx, found)
     due = service.amount_due(tx, found)
     view = ConsoleInvoiceView(
         number=found.number or "Draft", state=str(found.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
-        rows=orders.rows_of(lines, determination, found.currency), total=money(found.total_minor, found.currency),
-        open_amount=str(due) if due else "",
-        treatment=orders.in_words(determination), facts=_facts(found),
-        documents=(Link(label="PDF", href=f"/console/invoices/{found.id}/pdf"),) if found.number else (),
+        rows=orders.rows_of(lines, determination, found.currency, found.discount, given),
+        total=money(found.total_minor, found.currency), open_amount=str(due) if due else "",
+        treatment=orders.in_words(determination), facts=_facts(found), documents=_documents(found),
         postings=_postings(tx, found, paid), related=(_payments(paid, found.currency),) if paid else (),
         actions=_actions(found, who, form, due), form=form,
     )  # fmt: skip
@@ -150,6 +162,27 @@ def _actions(found: Invoice, who: SignedInStaff, form: Form, due: Money) -> tupl
             asked="How it came", hint="Who told you, and where the statement is kept.",
         ),
     )  # fmt: skip
+
+
+def _documents(found: Invoice) -> tuple[Link, ...]:
+    if not found.number:
+        return ()
+    path = f"/console/invoices/{found.id}"
+    return (Link(label="PDF", href=f"{path}/pdf"), Link(label="Explain these amounts", href=f"{path}/explain"))
+
+
+@router.get("/console/invoices/{invoice_id}/explain")
+def explained(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Response:
+    """Every amount of an invoice, computed again from what its lines store."""
+    found = service.get(tx, ids.require_form("inv", invoice_id))
+    if found.number is None:
+        raise NotFound("A draft can still change; it is explained once it is final.")
+    told = explain_invoice.explain(tx, found)
+    view = ConsoleExplainView(
+        number=found.number, href=f"/console/invoices/{found.id}", told=told_view(told),
+        data_version=told.data_version,
+    )  # fmt: skip
+    return page(request, tx, view, who)
 
 
 @router.get("/console/invoices/{invoice_id}/pdf")

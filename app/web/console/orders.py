@@ -1,5 +1,6 @@
 """Orders: the list, and one with its route, figures and evidence; it can be canceled, and released where it is held."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Depends, Request
@@ -11,6 +12,7 @@ from app.accounts.models import Account
 from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
 from app.agreements import service as agreements
+from app.catalog import coupons
 from app.core import ids
 from app.core.db import Tx as Session
 from app.flows import held_orders, purchase, unmatched
@@ -115,11 +117,16 @@ def _show(request: Request, tx: Session, who: SignedInStaff, order_id: str, form
     determination = tax.stored(tx, order.tax_determination_id)
     loose = unmatched.waiting(tx, order.id)
     attempts = _attempts(tx, order.id)
-    lines = [(line.description, line.quantity, line.unit_minor, line.net_minor) for line in service.lines(tx, order.id)]
+    stored = service.lines(tx, order.id)
+    lines = [
+        (line.description, line.quantity, line.unit_minor, line.net_minor + line.discount_minor) for line in stored
+    ]
+    given = sum(line.discount_minor for line in stored)
     view = ConsoleOrderView(
         order_id=order.id, state=str(order.state), route=str(order.route),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
-        reasons=(*reasons(order.reasons), *map(_loose, loose)), rows=rows_of(lines, determination, order.currency),
+        reasons=(*reasons(order.reasons), *map(_loose, loose)),
+        rows=rows_of(lines, determination, order.currency, order.discount, given),
         total=money(order.total_minor, order.currency), treatment=in_words(determination),
         facts=_facts(tx, order), steps=_steps(order, attempts), evidence=_evidence(tx, order),
         attempts=_attempt_table(attempts), actions=_actions(order, who, form, has_loose=bool(loose)), form=form,
@@ -139,13 +146,17 @@ def reasons(stored: list[dict[str, Any]]) -> tuple[Reason, ...]:
 
 
 def rows_of(
-    lines: list[tuple[str, int, int, int]], determination: Determination, currency: str
+    lines: list[tuple[str, int, int, int]], determination: Determination, currency: str,
+    kept: Mapping[str, Any] | None = None, given: int = 0,
 ) -> tuple[MoneyRow, ...]:  # fmt: skip
-    """Lines as (description, quantity, unit, net), then the tax of each jurisdiction."""
+    """Lines as (description, quantity, unit, amount before discount), what the coupon `kept` gives, the taxes."""
     rows = [
         MoneyRow(label=name, note=f"{quantity} × {money(unit, currency)}", amount=money(net, currency))
         for name, quantity, unit, net in lines
     ]
+    if kept is not None:
+        words = coupons.words(dict(kept), currency)
+        rows.append(MoneyRow(label=f"Code {kept['code']}", note=words, amount=money(-given, currency), kind="discount"))
     rows += [
         MoneyRow(label=f"{part.name} {part.jurisdiction}", note=f"{part.rate.normalize():f} % of {part.taxable}",
                  amount=str(part.amount), kind="tax")

@@ -101,13 +101,17 @@ def _show(request: Request, tx: Session, who: SignedInStaff, quote_id: str, form
     determination = tax.stored(tx, preview.tax_determination_id)
     plans = catalog.plans_by_id(tx, [line["plan_id"] for line in preview.lines])
     lines = [
-        (plans[line["plan_id"]].name, line["quantity"], line["unit_minor"], line["net_minor"]) for line in preview.lines
-    ]
+        (plans[line["plan_id"]].name, line["quantity"], line["unit_minor"],
+         line["net_minor"] + line.get("discount_minor", 0))
+        for line in preview.lines
+    ]  # fmt: skip
+    given = sum(line.get("discount_minor", 0) for line in preview.lines)
     view = QuoteRequestView(
         quote_id=quote.id, state=str(quote.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
         contact=f"{quote.contact_name}, {quote.contact_email}", asked_at=quote.created_at, message=quote.note,
-        reasons=orders.reasons(quote.reasons), rows=orders.rows_of(lines, determination, preview.currency),
+        reasons=orders.reasons(quote.reasons),
+        rows=orders.rows_of(lines, determination, preview.currency, preview.discount, given),
         total=money(preview.total_minor, preview.currency), treatment=orders.in_words(determination),
         facts=_facts(preview), history=_history(tx, quote), actions=_actions(quote, who, form), form=form,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
+from app.web.explained import Told
 from app.web.views import Bar, ErrorView, Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
 
 
@@ -297,6 +298,18 @@ class ConsoleInvoiceView:
     related: tuple[Related, ...] = ()
     actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleExplainView:
+    """`/console/invoices/{id}/explain`: every amount of a document, computed again. `href` is the invoice's page."""
+
+    template: ClassVar[str] = "console/explain.html"
+    section: ClassVar[str] = "invoices"
+    number: str
+    href: str
+    told: Told
+    data_version: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ from app.flows import preview as previews
 from app.flows import purchase, quoting, trade_credit
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
-from app.flows.preview import PreviewRequest
+from app.flows.preview import TERM_MONTHS, PreviewRequest
 from app.flows.purchase import ORDER_TOKEN, Placing
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired
@@ -55,7 +55,9 @@ from app.web.views import Link, MoneyRow, Option
 _PREVIEWS: Final = (300, 600)
 # Each request mails two people, one of them at an address that was only typed. Offices share a network address.
 _QUOTES: Final = (20, 3600)
-_TERMS: Final = {Interval.YEAR: "1 year", Interval.MONTH: "1 month"}
+_TERMS: Final = {
+    "year": "1 year", "2years": "2 years, paid in advance", "3years": "3 years, paid in advance", "month": "1 month",
+}  # fmt: skip
 _RENEWAL: Final = {
     Interval.YEAR: "It ends after one year. Renewing is your decision; nothing is charged by itself.",
     Interval.MONTH: "It renews every month with the card you pay with, until you say otherwise.",
@@ -96,9 +98,9 @@ def _scene(request: Request, ports: Ports, who: SignedInCustomer | None) -> Scen
 @router.get("/checkout")
 def checkout(
     request: Request, ports: Wired, who: CustomerIfAny, sku: str = "", seats: str = "", interval: str = "",
-    currency: str = "",
+    currency: str = "", coupon: str = "",
 ) -> Response:  # fmt: skip
-    """The empty form for a plan; a stranger to the catalog is led to the prices."""
+    """The empty form for a plan; a stranger to the catalog is led to the prices. `interval` may name years."""
     if not sku:
         return see_other("/")
     scene = _scene(request, ports, who)
@@ -107,10 +109,12 @@ def checkout(
         plan = catalog.plan_by_sku(tx, sku)
         if plan.kind is not PlanKind.PLAN:
             return see_other("/")
-        term, currency = _sold_as(tx, plan, interval, currency, _today(tx, ports))
+        asked = basket.TERMS.get(interval, basket.TERMS["year"])[0].value
+        term, currency = _sold_as(tx, plan, asked, currency, _today(tx, ports))
+        term = interval if interval in basket.TERMS and term == asked else term
     chosen = {
         "sku": (plan.sku,), "seats": (seats or str(plan.min_seats),), "term": (term,), "currency": (currency,),
-        "addon": addons, "payment": ("card",),
+        "addon": addons, "payment": ("card",), "coupon": (coupon[:40],),
     }  # fmt: skip
     form = basket.prefilled(Posted(chosen), scene.account, who)
     return _page(scene, scene.read(form, complete=False), None)
@@ -309,11 +313,17 @@ def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> 
         Route.AUTOMATIC: f"Pay {full}", Route.SALES: "Request a quote", Route.REVIEW: f"Order for {full}",
     }  # fmt: skip
     return PreviewView(
-        preview_id=found.id, rows=figures.rows(found.lines, determination, interval), total=full,
+        preview_id=found.id, rows=figures.rows(found.lines, determination, interval, found.discount),
+        total=full,
         treatment=figures.treatment(determination), route=_ROUTES[found.route], route_sentence=said[found.route],
-        reasons=figures.reasons(found), renewal=_RENEWAL[interval], expires_at=found.expires_at,
+        reasons=figures.reasons(found), renewal=_renewal(found, interval), expires_at=found.expires_at,
         button=button[found.route], notice=notice,
     )  # fmt: skip
+
+
+def _renewal(found: Preview, interval: Interval) -> str:
+    years = (found.inputs.get("term_months") or 12) // 12
+    return _RENEWAL[interval] if years < 2 else _RENEWAL[interval].replace("one year", f"{years} years")
 
 
 def _estimate(tx: Tx, ports: Ports, filled: Basket) -> PreviewView:
@@ -327,14 +337,14 @@ def _estimate(tx: Tx, ports: Ports, filled: Basket) -> PreviewView:
 
 def _net_rows(tx: Tx, filled: Basket, today: date) -> list[MoneyRow]:
     seats = int(filled.value("seats").replace(",", "").replace(" ", ""))
-    interval, currency = Interval(filled.value("term")), filled.value("currency")
+    (interval, months), currency = basket.TERMS[filled.value("term")], filled.value("currency")
     plans = [catalog.plan_by_sku(tx, sku) for sku in (filled.value("sku"), *filled.addons)]
     rows, nets = [], []
     for plan in plans:
         row = catalog.price_on(tx, plan, currency, interval, today)
-        unit = Money(row.unit_minor, row.currency)
-        nets.append(unit.times(seats))
-        note = figures.equation(seats, unit, interval.value)
+        line = figures.unsaved(row.pricing, seats, months // TERM_MONTHS[interval][0])
+        nets.append(Money(line.net_minor, currency))
+        note = figures.how(line, currency, interval.value)
         rows.append(MoneyRow(label=plan.name, amount=str(nets[-1]), note=note))
     net = total(nets, currency)
     return [*rows, MoneyRow(label="Before tax", amount=str(net), kind="subtotal")]
@@ -358,7 +368,7 @@ def _sold_as(tx: Tx, plan: Plan, interval: str, currency: str, today: date) -> t
 
 def _terms_sold(tx: Tx, plan: Plan, currency: str, today: date) -> tuple[Option, ...]:
     sold = {row.interval for row in catalog.prices_on(tx, today) if (row.plan_id, row.currency) == (plan.id, currency)}
-    return tuple(Option(value=each.value, label=label) for each, label in _TERMS.items() if each in sold)
+    return tuple(Option(value=name, label=label) for name, label in _TERMS.items() if basket.TERMS[name][0] in sold)
 
 
 def _addons(tx: Tx, plan: Plan, filled: Basket, today: date) -> tuple[AddOn, ...]:
@@ -366,9 +376,10 @@ def _addons(tx: Tx, plan: Plan, filled: Basket, today: date) -> tuple[AddOn, ...
     shown = []
     for each in offered:
         try:
-            row = catalog.price_on(tx, each, filled.value("currency"), Interval(filled.value("term") or "year"), today)
-        except (NoPrice, ValueError):
+            interval = basket.TERMS.get(filled.value("term"), basket.TERMS["year"])[0]
+            row = catalog.price_on(tx, each, filled.value("currency"), interval, today)
+        except NoPrice:
             continue  # not sold in this combination
-        price = f"{Money(row.unit_minor, row.currency)} per seat and {row.interval.value}"
+        price = figures.per(row)
         shown.append(AddOn(sku=each.sku, name=each.name, price=price, checked=each.sku in filled.addons))
     return tuple(shown)

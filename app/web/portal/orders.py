@@ -41,7 +41,7 @@ from app.tax import service as tax
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
-from app.web.portal import figures, license_files, paper
+from app.web.portal import basket, figures, license_files, paper
 from app.web.portal import views as v
 from app.web.portal.render import Form, see_other
 from app.web.portal.survey import question, store
@@ -267,7 +267,7 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
     payable = state in {"awaiting_payment", "payment_failed"}
     return v.OrderView(
         order_id=order_row.id, state=state, plan=told.plan.name, email=order_row.buyer_email,
-        rows=figures.order_rows(orders.lines(tx, order_row.id), determination, interval),
+        rows=figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
         total=str(Money(order_row.total_minor, order_row.currency)), progress=_progress(tx, told),
         failure=_failure(told), review_by=_review_by(tx, order_row).date() if state == "review" else None,
         pay_href=f"{told.path}/pay" if payable else "",
@@ -309,8 +309,9 @@ def _restart(told: Told) -> str:
         return f"/account/subscriptions/{told.order.subscription_id}"
     inputs = told.preview.inputs
     first, *others = inputs["lines"]
-    query = [("sku", first["sku"]), ("seats", first["quantity"]), ("interval", inputs["interval"]),
-             ("currency", inputs["currency"]), *(("addon", each["sku"]) for each in others)]  # fmt: skip
+    query = [("sku", first["sku"]), ("seats", first["quantity"]), ("interval", basket.term_of(told.preview)),
+             ("currency", inputs["currency"]), *(("addon", each["sku"]) for each in others),
+             *([("coupon", inputs["coupon"])] if inputs.get("coupon") else [])]  # fmt: skip
     return f"/checkout?{urlencode(query)}"
 
 

@@ -17,6 +17,7 @@ from app.orders import routing
 from app.orders.models import Preview
 from app.quotes import service as quotes
 from app.quotes.models import Quote
+from app.subscriptions.replay import model_of
 from app.tax import service as tax
 from app.web import show
 from app.web.auth import CustomerIfAny
@@ -46,7 +47,8 @@ def _view(tx: Unit, ports: Ports, asked: Quote) -> QuoteRequestedView:
     return QuoteRequestedView(
         reference=asked.id, email=asked.contact_email, answer_by=answer_by.date(), plan=plan.name,
         rows=figures.rows(
-            preview.lines, tax.stored(tx, preview.tax_determination_id), str(preview.inputs["interval"])
+            preview.lines, tax.stored(tx, preview.tax_determination_id), str(preview.inputs["interval"]),
+            preview.discount,
         ),
         total=str(Money(preview.total_minor, preview.currency)), reasons=figures.reasons(preview),
         automatic_href=href, automatic_sentence=sentence, state=asked.state.value,
@@ -59,7 +61,8 @@ def _automatic(tx: Unit, ports: Ports, preview: Preview, plan: Plan) -> tuple[st
     if [each["code"] for each in preview.reasons] != ["at_or_above_threshold"] or len(preview.lines) > 1:
         return "", ""
     unit = Money(preview.lines[0]["unit_minor"], preview.currency)
-    seats = automatic_up_to(plan, unit, policy.get(tx, routing.THRESHOLD, ports.clock.now()))
+    model = model_of(preview.lines[0].get("pricing"), unit)
+    seats = automatic_up_to(plan, model, policy.get(tx, routing.THRESHOLD, ports.clock.now()))
     if seats is None:
         return "", ""
     interval = preview.inputs["interval"]
