@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -14,7 +14,9 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Money, total
 from app.invoices import numbering
-from app.invoices.models import Invoice, InvoiceLine, InvoiceState, InvoiceTax
+from app.invoices.models import CreditNote, Invoice, InvoiceLine, InvoiceState, InvoiceTax
+from app.payments import credit
+from app.payments import service as payments
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +142,31 @@ def lines(tx: Tx, invoice_id: str) -> list[InvoiceLine]:
 def taxes(tx: Tx, invoice_id: str) -> list[InvoiceTax]:
     query = select(InvoiceTax).where(col(InvoiceTax.invoice_id) == invoice_id).order_by(col(InvoiceTax.position))
     return list(tx.execute(query).scalars())
+
+
+def lock(tx: Tx, invoice_id: str) -> Invoice:
+    """The invoice, whose payments and credits now wait for this transaction. Raises NotFound."""
+    query = select(Invoice).where(col(Invoice.id) == invoice_id).with_for_update(key_share=True)
+    invoice = tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+    if invoice is None:
+        raise NotFound("There is no such invoice.")
+    return invoice
+
+
+def owed(tx: Tx, invoice: Invoice) -> Money:
+    """What is still asked for: the total less payments, customer credit spent on it and credit notes against it."""
+    currency = invoice.currency
+    if invoice.state not in {InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE}:
+        return Money.zero(currency)
+    settled = (
+        payments.received(tx, invoice.order_id, currency)
+        + credit.spent_on(tx, f"invoice:{invoice.id}", currency)
+        + Money(credited_against(tx, invoice.id), currency)
+    )
+    return Money(max(invoice.total_minor - settled.minor, 0), currency)
+
+
+def credited_against(tx: Tx, invoice_id: str) -> int:
+    """What credit notes took off what the invoice asks for, in minor units."""
+    query = select(func.coalesce(func.sum(col(CreditNote.to_invoice_minor)), 0))
+    return int(tx.execute(query.where(col(CreditNote.invoice_id) == invoice_id)).scalar_one())
