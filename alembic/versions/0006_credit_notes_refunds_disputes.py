@@ -186,6 +186,7 @@ _MOVES = {
 
 def upgrade() -> None:
     _create_tables()
+    _widen_the_sandbox()
     op.execute(_FUNCTIONS)
     for table in _NEVER_CHANGED:
         op.execute(
@@ -229,6 +230,24 @@ def upgrade() -> None:
     )
     op.execute("CREATE TRIGGER kept BEFORE INSERT OR UPDATE ON refund FOR EACH ROW EXECUTE FUNCTION keep_refund()")
     op.execute("CREATE TRIGGER kept BEFORE UPDATE ON dispute FOR EACH ROW EXECUTE FUNCTION keep_dispute()")
+
+
+def _widen_the_sandbox() -> None:
+    op.add_column(
+        "sandbox_refund",
+        sa.Column(
+            "status",
+            sa.Enum("succeeded", "failed", name="status", native_enum=False, create_constraint=True, length=32),
+            nullable=False,
+            server_default="succeeded",
+        ),
+    )
+    op.alter_column("sandbox_refund", "status", server_default=None)
+    op.execute("ALTER TABLE sandbox_intent DROP CONSTRAINT ck_sandbox_intent_dispute_status")
+    op.execute(
+        "ALTER TABLE sandbox_intent ADD CONSTRAINT ck_sandbox_intent_dispute_status"
+        " CHECK (dispute_status IN ('needs_response', 'under_review', 'won', 'lost'))"
+    )
 
 
 def _create_tables() -> None:
