@@ -5,6 +5,7 @@ from app.core.clock import transport_now
 from app.flows import (  # noqa: F401 -- importing the flows registers their jobs and declares their policies
     deliver,
     notify,
+    provider_events,
     provisioning,
     sign_in,
     survey,
