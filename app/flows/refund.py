@@ -278,7 +278,8 @@ def _fail(tx: Tx, refund: Refund, code: str, now: datetime) -> str:
 def _made_elsewhere(tx: Tx, ports: Ports, report: RefundReport, now: datetime) -> Refund | str:
     """Somebody sent money back at the provider: credited and written down like one of ours.
 
-    What cannot be credited (it was given as customer credit already) is kept in sight for finance, never booked as
+    One that failed before we heard of it ends like one that failed afterwards: as the customer's credit. What cannot
+    be credited (it was given as customer credit already) is kept in sight for finance, never booked as
     something it is not.
     """
     payment = refunds.payment_of_charge(tx, ports.payments.name, report.charge_ref)
@@ -289,8 +290,6 @@ def _made_elsewhere(tx: Tx, ports: Ports, report: RefundReport, now: datetime) -
     known = refunds.by_ref(tx, ports.payments.name, report.ref)
     if known is not None:
         return refunds.lock(tx, known.id)
-    if report.outcome is Outcome.FAILED:
-        return "never_sent"
     try:
         given, full = _given(tx, invoice, None, report.amount.minor)
         note = _credit(tx, invoice, given, CreditReason.CORRECTION, PROVIDER, now, None)
