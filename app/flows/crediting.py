@@ -5,7 +5,7 @@ the buyer (refunds payable), to their credit with us, or off what the invoice st
 here runs inside the caller's transaction, on locked invoices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,8 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.money import Money
-from app.invoices import credit_notes
+from app.flows.ports import Ports
+from app.invoices import credit_notes, crediting
 from app.invoices import service as invoices
 from app.invoices.credit_notes import Part, Settlement
 from app.invoices.crediting import Credit
@@ -64,6 +65,40 @@ def issue(
     if settlement.invoice and not invoices.owed(tx, invoice):
         close(tx, invoice, now)
     return note
+
+
+def worked_out(
+    tx: Tx, invoice: Invoice, nets: Mapping[int, int] | None, total: int | None
+) -> tuple[Credit, bool]:  # fmt: skip
+    """What a note over these nets by line, or over `total` with tax, or over all that is left would give back, and
+    whether nothing is left then. Raises CreditTooLarge, NothingToCredit, NotCreditable, Invalid.
+    """
+    basis = credit_notes.basis(tx, invoice)
+    if nets is not None:
+        given = credit_notes.work_out(tx, invoice, _parts(invoice, nets))
+    elif total is not None:
+        given = crediting.of_total(basis, total)
+    else:
+        given = crediting.of_rest(basis)
+    return given, given.total == basis.left
+
+
+def keep(
+    ports: Ports, invoice_id: str, *, nets: Mapping[int, int] | None, total: int | None, reason: CreditReason,
+    off_the_invoice: bool, by: str,
+) -> CreditNote:  # fmt: skip
+    """A credit note without a refund: the money becomes the customer's credit, or comes off what the invoice asks."""
+    with ports.db.transaction() as tx:
+        invoice = invoices.lock(tx, invoice_id)
+        given, _ = worked_out(tx, invoice, nets, total)
+        amount = Money(given.total, invoice.currency)
+        settlement = Settlement.to_invoice(amount) if off_the_invoice else Settlement.to_balance(amount)
+        return issue(tx, invoice, given, reason=reason, settlement=settlement, actor=by, now=ports.clock.now(),
+                     parts=_parts(invoice, nets or {}))  # fmt: skip
+
+
+def _parts(invoice: Invoice, nets: Mapping[int, int]) -> list[Part]:
+    return [Part(line, Money(net, invoice.currency)) for line, net in nets.items()]
 
 
 def pay_from_credit(tx: Tx, invoice: Invoice, *, actor: str, now: datetime, at_most: Money | None = None) -> Money:

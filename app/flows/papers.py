@@ -43,7 +43,7 @@ from app.invoices.models import (
     InvoiceTax,
 )
 from app.orders.models import Order
-from app.payments import service as payments
+from app.payments import credit, refunds
 from app.payments.models import Payment
 from app.tax import service as tax
 from app.tax.dataset import load
@@ -163,12 +163,22 @@ def _owed(invoice: Invoice, paid: Sequence[PaymentView]) -> Money:
 
 
 def _payments(tx: Tx, invoice: Invoice) -> tuple[PaymentView, ...]:
-    """What was paid on this invoice, in the seller's days."""
-    if invoice.state is not InvoiceState.PAID:
+    """What was paid on this invoice or taken off it, in the seller's days."""
+    if invoice.state not in {InvoiceState.OPEN, InvoiceState.PAID}:
         return ()
-    payment = payments.of_order(tx, invoice.order_id)
     zone = tx.get_one(LegalEntity, invoice.legal_entity_id).time_zone
-    return (_payment(payment, zone),) if payment is not None else ()
+    views = [_payment(each, zone) for each in refunds.payments_of(tx, invoice.order_id)]
+    spent = credit.entry_of(tx, f"invoice:{invoice.id}")
+    if spent is not None:
+        day = local_date(spent.recorded_at, zone)
+        views.append(PaymentView(day, Money(-spent.amount_minor, spent.currency), PaymentMethod.CREDIT))
+    views += [
+        PaymentView(note.issued_on, Money(note.to_invoice_minor, note.currency), PaymentMethod.CREDIT_NOTE,
+                    reference=note.number)
+        for note in credit_notes.of_invoice(tx, invoice.id)
+        if note.to_invoice_minor
+    ]  # fmt: skip
+    return tuple(views)
 
 
 def _payment(payment: Payment, time_zone: str) -> PaymentView:

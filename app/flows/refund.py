@@ -25,8 +25,6 @@ from app.flows import consequences, crediting
 from app.flows.consequences import Effects, Fact
 from app.flows.crediting import SettlementDoesNotFit
 from app.flows.ports import Ports
-from app.invoices import credit_notes
-from app.invoices import crediting as arithmetic
 from app.invoices import service as invoices
 from app.invoices.credit_notes import Part, Settlement
 from app.invoices.crediting import Credit
@@ -100,7 +98,7 @@ class Outlook:
 def outlook(tx: Tx, ports: Ports, asked: Asked) -> Outlook:
     """Raises NotRefundable, NotCreditable, CreditTooLarge, NothingToCredit, Invalid."""
     invoice = invoices.get(tx, asked.invoice_id)
-    given, full = _given(tx, invoice, asked.nets, asked.total)
+    given, full = crediting.worked_out(tx, invoice, asked.nets, asked.total)
     amount = Money(given.total, invoice.currency)
     revoke = full if asked.revoke is None else asked.revoke
     figure = policy.get(tx, SECOND_PERSON, ports.clock.now()).get(invoice.currency)
@@ -150,7 +148,7 @@ def approve(ports: Ports, refund_id: str, *, by: str) -> Refund:
         if refund.requested_by == by:
             raise SecondPersonNeeded("You asked for it; somebody else has to let it go.")
         nets = {int(line): int(net) for line, net in refund.nets.items()}
-        given, _ = _given(tx, invoice, nets or None, None if nets else refund.amount_minor)
+        given, _ = crediting.worked_out(tx, invoice, nets or None, None if nets else refund.amount_minor)
         if given.total != refund.amount_minor:
             raise RefundChanged("Something was credited meanwhile; reject this refund and ask anew.")
         _payment(tx, ports, invoice, Money(given.total, invoice.currency))
@@ -291,7 +289,7 @@ def _made_elsewhere(tx: Tx, ports: Ports, report: RefundReport, now: datetime) -
     if known is not None:
         return refunds.lock(tx, known.id)
     try:
-        given, full = _given(tx, invoice, None, report.amount.minor)
+        given, full = crediting.worked_out(tx, invoice, None, report.amount.minor)
         note = _credit(tx, invoice, given, CreditReason.CORRECTION, PROVIDER, now, None)
     except (CreditTooLarge, NotCreditable, SettlementDoesNotFit, NothingToCredit) as refused:
         return _set_aside(tx, invoice, report, refused, now)
@@ -314,19 +312,6 @@ def _set_aside(tx: Tx, invoice: Invoice, report: RefundReport, why: DomainError,
     events.append(tx, "refund.unmatched", invoice.id, now=now, account_id=invoice.account_id, why=why.slug)
     log.error("refund.unmatched", invoice=invoice.id, why=why.slug)
     return "unmatched"
-
-
-def _given(tx: Tx, invoice: Invoice, nets: Mapping[int, int] | None, total: int | None) -> tuple[Credit, bool]:
-    """What would be credited, and whether nothing is left then."""
-    basis = credit_notes.basis(tx, invoice)
-    if nets is not None:
-        parts = [Part(line, Money(net, invoice.currency)) for line, net in nets.items()]
-        given = credit_notes.work_out(tx, invoice, parts)
-    elif total is not None:
-        given = arithmetic.of_total(basis, total)
-    else:
-        given = arithmetic.of_rest(basis)
-    return given, given.total == basis.left
 
 
 def _payment(tx: Tx, ports: Ports, invoice: Invoice, amount: Money) -> Payment:

@@ -67,12 +67,15 @@ def lock(tx: Tx, account_id: str, currency: str) -> None:
     tx.execute(select(turn))
 
 
+def entry_of(tx: Tx, source: str) -> CustomerCredit | None:
+    """The entry that a fact made, such as `invoice:inv_…`."""
+    return tx.execute(select(CustomerCredit).where(col(CustomerCredit.source) == source)).scalar_one_or_none()
+
+
 def spent_on(tx: Tx, source: str, currency: str) -> Money:
-    """What of the credit went into a fact, such as `invoice:inv_…`: a positive amount."""
-    query = select(col(CustomerCredit.amount_minor)).where(
-        col(CustomerCredit.source) == source, col(CustomerCredit.currency) == currency
-    )
-    return Money(-int(tx.execute(query).scalar_one_or_none() or 0), currency)
+    """What of the credit went into a fact: a positive amount."""
+    entry = entry_of(tx, source)
+    return Money(-entry.amount_minor if entry is not None else 0, currency)
 
 
 def _enter(tx: Tx, account_id: str, amount: Money, kind: CreditKind, source: str, now: datetime) -> CustomerCredit:

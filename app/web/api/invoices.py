@@ -16,7 +16,7 @@ from app.core.errors import NotFound
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import papers
-from app.invoices import service
+from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoiceState
 from app.web.api.access import KEYED, find, key_with, visible
 from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
@@ -59,6 +59,7 @@ class InvoiceOut(BaseModel):
         "supply_from": "2026-11-22", "supply_to": "2027-11-22", "lines": [], "taxes": [],
         "net": {"amount": 300000, "currency": "USD"}, "tax": {"amount": 0, "currency": "USD"},
         "total": {"amount": 300000, "currency": "USD"}, "amount_due": {"amount": 0, "currency": "USD"},
+        "credited": {"amount": 0, "currency": "USD"},
         "notes": [], "po_number": "PO-4711", "test": True, "paid_at": "2026-11-22T09:00:00Z",
     }})  # fmt: skip
 
@@ -78,6 +79,7 @@ class InvoiceOut(BaseModel):
     tax: MoneyOut
     total: MoneyOut
     amount_due: MoneyOut
+    credited: MoneyOut
     notes: list[str]
     po_number: str
     test: bool
@@ -108,7 +110,7 @@ class InvoiceOut(BaseModel):
                 for tax in service.taxes(tx, row.id)
             ],
             net=money(row.net_minor), tax=money(row.tax_minor), total=money(row.total_minor),
-            amount_due=money(row.total_minor if row.state is InvoiceState.OPEN else 0),
+            amount_due=MoneyOut.of(service.owed(tx, row)), credited=MoneyOut.of(credit_notes.credited(tx, row)),
         )  # fmt: skip
 
 
