@@ -5,6 +5,8 @@ from fastapi import APIRouter
 from app.web.console import (
     accounts,
     clock,
+    credit_notes,
+    disputes,
     exports,
     invoices,
     jobs,
@@ -14,6 +16,7 @@ from app.web.console import (
     policies,
     procedures,
     quotes,
+    refunds,
     search,
     subscriptions,
     survey,
@@ -23,7 +26,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, orders, quotes, subscriptions, licenses, workspaces, invoices, exports, survey, jobs,
-    policies, clock, procedures,
+    overview, search, accounts, orders, quotes, subscriptions, licenses, workspaces, refunds, invoices, credit_notes,
+    disputes, exports, survey, jobs, policies, clock, procedures,
 ):  # fmt: skip
     router.include_router(_page.router)

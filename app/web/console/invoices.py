@@ -6,20 +6,22 @@ from sqlmodel import col
 from starlette.responses import Response
 
 from app.accounts.models import Account
+from app.accounts.permissions import StaffPermission as May
+from app.accounts.sessions import SignedInStaff
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.errors import NotFound
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import papers
-from app.invoices import service
+from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoiceState
-from app.ledger.models import LedgerAccount, LedgerEntry, Posting
 from app.orders.models import Order
-from app.payments.models import Payment
+from app.payments import refunds
+from app.payments.models import DisputeState, Payment
 from app.tax import service as tax
 from app.web.console import cells, lists, orders
-from app.web.console.render import Reader, money, page
+from app.web.console.render import Reader, can, money, page
 from app.web.console.views import Cell, ConsoleInvoiceView, ListView, Related
 from app.web.deps import Tx, Wired
 from app.web.views import Fact, Link
@@ -58,15 +60,14 @@ def one(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Response:
     account = tx.get_one(Account, found.account_id)
     determination = tax.stored(tx, found.tax_determination_id)
     lines = [(line.description, line.quantity, line.unit_minor, line.net_minor) for line in service.lines(tx, found.id)]
-    paid = found.state is InvoiceState.PAID
     view = ConsoleInvoiceView(
         number=found.number or "Draft", state=str(found.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
         rows=orders.rows_of(lines, determination, found.currency), total=money(found.total_minor, found.currency),
-        open_amount=money(found.total_minor, found.currency) if found.state is InvoiceState.OPEN else "",
+        open_amount=str(owed) if (owed := service.owed(tx, found)) else "",
         treatment=orders.in_words(determination), facts=_facts(found),
-        documents=(Link(label="PDF", href=f"/console/invoices/{found.id}/pdf"),) if found.number else (),
-        postings=_postings(tx, found), related=(_payments(tx, found),) if paid else (),
+        documents=_documents(found, who), postings=cells.postings(tx, _sources(tx, found)),
+        related=_related(tx, found),
     )  # fmt: skip
     return page(request, tx, view, who)
 
@@ -100,26 +101,36 @@ def _facts(found: Invoice) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _postings(tx: Session, found: Invoice) -> Related:
-    """The entry of the invoice and that of its payment, as the books hold them."""
-    paid_by = [f"payment:{each.id}" for each in _paid(tx, found)]
-    query = (
-        select(LedgerEntry, Posting, col(LedgerAccount.name))
-        .join(Posting, col(Posting.entry_id) == col(LedgerEntry.id))
-        .join(LedgerAccount, col(LedgerAccount.code) == col(Posting.ledger_account))
-        .where(col(LedgerEntry.source).in_([f"invoice:{found.id}", *paid_by]))
-        .order_by(col(LedgerEntry.id), col(Posting.id))
-    )
-    rows = tuple(
-        (
-            Cell(text=f"{posting.ledger_account} {name}", note=posting.dimension), Cell(text=entry.memo),
-            Cell(day=entry.booked_on), Cell(text=money(max(posting.amount_minor, 0), posting.currency) if
-                                            posting.amount_minor > 0 else "", number=True),
-            Cell(text=money(-posting.amount_minor, posting.currency) if posting.amount_minor < 0 else "", number=True),
-        )
-        for entry, posting, name in tx.execute(query)
-    )  # fmt: skip
-    return Related(title="Postings", columns=("Account", "Entry", "Booked", "Debit", "Credit"), rows=rows)
+def _documents(found: Invoice, who: SignedInStaff) -> tuple[Link, ...]:
+    """The paper, and the way to give its money back."""
+    if found.number is None:
+        return ()
+    links = [Link(label="PDF", href=f"/console/invoices/{found.id}/pdf")]
+    if found.state is InvoiceState.PAID and can(who, May.REFUNDS_WRITE):
+        links.append(Link(label="Give money back", href=f"/console/invoices/{found.id}/refund"))
+    return tuple(links)
+
+
+def _sources(tx: Session, found: Invoice) -> list[str]:
+    """What of this invoice the books know: itself, its payments, credit spent on it, notes, refunds, disputes."""
+    payments = _paid(tx, found)
+    disputes = [each for payment in payments for each in refunds.disputes_of(tx, payment.id)]
+    return [
+        f"invoice:{found.id}", f"credit_spent:{found.id}", *(f"payment:{each.id}" for each in payments),
+        *(f"credit_note:{each.id}" for each in credit_notes.of_invoice(tx, found.id)),
+        *(f"{kind}:{each.id}" for each in refunds.of_invoice(tx, found.id) for kind in ("refund", "refund_failed")),
+        *(f"dispute_{state.value}:{each.id}" for each in disputes for state in DisputeState),
+    ]  # fmt: skip
+
+
+def _related(tx: Session, found: Invoice) -> tuple[Related, ...]:
+    payments = _paid(tx, found)
+    tables = [
+        _payments(tx, found), cells.credit_notes(credit_notes.of_invoice(tx, found.id)),
+        cells.refunds(refunds.of_invoice(tx, found.id)),
+        cells.disputes([each for payment in payments for each in refunds.disputes_of(tx, payment.id)]),
+    ]  # fmt: skip
+    return tuple(each for each in tables if each.rows)
 
 
 def _paid(tx: Session, found: Invoice) -> list[Payment]:

@@ -139,7 +139,10 @@ class ListView:
     """
 
     template: ClassVar[str] = "console/list.html"
-    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces"]
+    kind: Literal[
+        "accounts", "orders", "quotes", "invoices", "credit_notes", "refunds", "disputes", "licenses", "subscriptions",
+        "workspaces",
+    ]  # fmt: skip
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     form: Form = field(default_factory=Form)
@@ -287,7 +290,7 @@ class DetailView:
     """The page of something that facts, tables and actions describe: a license, a subscription, a workspace."""
 
     template: ClassVar[str] = "console/detail.html"
-    kind: Literal["licenses", "subscriptions", "workspaces"]
+    kind: Literal["licenses", "subscriptions", "workspaces", "credit_notes", "refunds", "disputes"]
     id: str
     title: str
     state: str
@@ -295,6 +298,7 @@ class DetailView:
     facts: tuple[Fact, ...]
     related: tuple[Related, ...]
     actions: tuple[Action, ...] = ()
+    procedure: str = ""  # of a page without actions
     form: Form = field(default_factory=Form)
 
     @property
