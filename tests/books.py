@@ -148,6 +148,7 @@ def pay(tx: Tx, sale: Sale, now: datetime, *, label: str = "Visa •••• 42
     legs = [Leg(Code.CLEARING, amount, "sandbox"), Leg(Code.RECEIVABLE, -amount)]
     _book(tx, invoice, local_date(now, entity.time_zone), f"payment:{payment.id}", "payment", legs, now)
     invoices.allocate(tx, invoice, payment.id, amount, now)
+    invoices.mark_paid(tx, invoice, now)
     return payment
 
 

@@ -15,16 +15,25 @@ branch_labels = None
 depends_on = None
 
 _FUNCTIONS = """
+-- What was paid, spent of the customer's credit, and taken off by credit notes.
+CREATE FUNCTION settled_on(document text) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT (
+    (SELECT coalesce(sum(amount_minor), 0) FROM invoice_payment WHERE invoice_id = document)
+    + (SELECT coalesce(sum(to_invoice_minor), 0) FROM credit_note WHERE invoice_id = document)
+    - (SELECT coalesce(sum(amount_minor), 0) FROM customer_credit WHERE source = 'invoice:' || document)
+  )::bigint
+$$;
+
 CREATE FUNCTION keep_allocations() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   asked bigint;
   came bigint;
 BEGIN
-  SELECT total_minor INTO asked FROM invoice WHERE id = NEW.invoice_id FOR UPDATE;
-  IF (SELECT sum(amount_minor) FROM invoice_payment WHERE invoice_id = NEW.invoice_id) > asked THEN
+  SELECT total_minor INTO asked FROM invoice WHERE id = NEW.invoice_id FOR NO KEY UPDATE;
+  IF settled_on(NEW.invoice_id) > asked THEN
     RAISE EXCEPTION 'invoice % would be paid more than once', NEW.invoice_id USING ERRCODE = 'check_violation';
   END IF;
-  SELECT amount_minor INTO came FROM payment WHERE id = NEW.payment_id FOR UPDATE;
+  SELECT amount_minor INTO came FROM payment WHERE id = NEW.payment_id FOR NO KEY UPDATE;
   IF (SELECT sum(amount_minor) FROM invoice_payment WHERE payment_id = NEW.payment_id) > came THEN
     RAISE EXCEPTION 'payment % would be spent more than once', NEW.payment_id USING ERRCODE = 'check_violation';
   END IF;
@@ -33,8 +42,7 @@ END $$;
 
 CREATE FUNCTION paid_is_covered() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NEW.state = 'paid' AND NEW.total_minor <>
-    (SELECT coalesce(sum(amount_minor), 0) FROM invoice_payment WHERE invoice_id = NEW.id) THEN
+  IF NEW.state = 'paid' AND settled_on(NEW.id) <> NEW.total_minor THEN
     RAISE EXCEPTION 'invoice % is not covered by payments', NEW.number USING ERRCODE = 'check_violation';
   END IF;
   RETURN NULL;

@@ -17,7 +17,8 @@ from app.core.security import Secrets, api_key_has_form, new_api_key
 SCOPES: Final = frozenset(
     {
         "orders:read", "orders:write", "subscriptions:read", "subscriptions:write", "sandbox:write",
-        "accounts:read", "accounts:write", "invoices:read", "payments:write", "licenses:read",
+        "accounts:read", "accounts:write", "invoices:read", "invoices:write", "payments:write", "refunds:write",
+        "licenses:read",
         "licenses:write", "workspaces:read", "workspaces:write", "provisioning:work", "surveys:read", "surveys:write",
         "reports:read", "events:read", "webhooks:write", "keys:write",
     }

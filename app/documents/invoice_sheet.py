@@ -95,6 +95,7 @@ def _paid(payment: PaymentView, _: Translator, locale: str) -> str:
         PaymentMethod.CHEQUE: _("Paid on %(date)s by cheque", date=date),
         PaymentMethod.DIRECT_DEBIT: _("Paid on %(date)s by direct debit", date=date),
         PaymentMethod.CREDIT: _("Settled on %(date)s from your credit balance", date=date),
+        PaymentMethod.CREDIT_NOTE: _("Credited on %(date)s", date=date),
     }
     return sentences[payment.method]
 

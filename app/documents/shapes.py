@@ -26,6 +26,7 @@ class PaymentMethod(StrEnum):
     CHEQUE = "cheque"
     DIRECT_DEBIT = "direct_debit"
     CREDIT = "credit"  # customer credit from an earlier overpayment or credit note
+    CREDIT_NOTE = "credit_note"  # taken off what the document asked for; `reference` is the note's number
 
 
 def require_link(url: str) -> None:

@@ -11,12 +11,14 @@ from app.core import events
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.money import Money, total
+from app.flows import crediting
 from app.invoices import service as invoices
-from app.invoices.models import Invoice, InvoiceState
+from app.invoices.models import Invoice
 from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
 from app.orders.models import Order, OrderLine, Preview
-from app.payments.models import Method, Payment
+from app.payments import credit
+from app.payments.models import CreditKind, Method, Payment
 from app.subscriptions.periods import Period
 from app.subscriptions.proration import FULL_PERIOD
 from app.tax import service as tax
@@ -127,12 +129,11 @@ def receive(
     ledger.book(
         tx, source=f"payment:{payment.id}", kind="payment", account_id=payment.account_id,
         legal_entity_id=legal_entity_id, booked_on=booked_on, memo=f"Payment of {numbers}",
-        legs=[held, *(Leg(Code.RECEIVABLE, -part) for _, part in into), Leg(Code.CREDIT, -over)], now=now,
+        legs=[held, *(Leg(Code.RECEIVABLE, -part) for _, part in into), Leg(Code.CUSTOMER_CREDIT, -over)], now=now,
     )  # fmt: skip
+    if over:
+        credit.give(tx, payment.account_id, over, kind=CreditKind.OVERPAYMENT, source=f"payment:{payment.id}", now=now)
     for invoice, part in into:
         invoices.allocate(tx, invoice, payment.id, part, now)
-        if invoice.state is InvoiceState.PAID:
-            events.append(
-                tx, "invoice.paid", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
-                total={"amount": invoice.total_minor, "currency": invoice.currency},
-            )  # fmt: skip
+        if not invoices.owed(tx, invoice):
+            crediting.close(tx, invoice, now)

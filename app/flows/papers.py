@@ -12,11 +12,12 @@ from app.agreements import service as agreements
 from app.agreements.models import Acceptance, TermsVersion
 from app.core.clock import local_date
 from app.core.db import Tx
-from app.core.i18n import format_amount
+from app.core.i18n import format_amount, format_money, translate
 from app.core.i18n import locale_of as known_locale
 from app.core.money import Money, total
 from app.documents.shapes import (
     CertificateDocument,
+    CreditedInvoice,
     InvoiceDocument,
     InvoiceLineView,
     Party,
@@ -29,9 +30,19 @@ from app.documents.shapes import (
 )
 from app.flows.ports import Ports
 from app.flows.purchase import ORDER_TOKEN
+from app.invoices import credit_notes
 from app.invoices import service as invoices
-from app.invoices.models import Invoice, InvoiceLine, InvoiceTax
+from app.invoices.models import (
+    CreditNote,
+    CreditNoteLine,
+    CreditNoteTax,
+    CreditReason,
+    Invoice,
+    InvoiceLine,
+    InvoiceTax,
+)
 from app.orders.models import Order
+from app.payments import credit
 from app.payments.models import Payment
 from app.subscriptions.proration import Share
 from app.subscriptions.replay import Replayed
@@ -50,7 +61,10 @@ _KINDS: Final = {
 }  # fmt: skip
 
 
-def locale_of(invoice: Invoice) -> str:
+Paper = Invoice | CreditNote
+
+
+def locale_of(invoice: Paper) -> str:
     """The language the buyer bought in."""
     return str(invoice.buyer.get("locale") or "en")
 
@@ -82,17 +96,92 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
     )  # fmt: skip
 
 
+def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
+    """What the credit note says, ready for `render_pdf`."""
+    currency, found = note.currency, tax.stored(tx, note.tax_determination_id)
+    invoice = tx.get_one(Invoice, note.invoice_id)
+    if invoice.number is None or invoice.issued_on is None:
+        raise ValueError(f"{note.id} credits a draft")
+    groups = credit_notes.taxes(tx, note.id)
+    shifted = _reverse_charge(note, found)
+    charged = {line.id: line for line in invoices.lines(tx, invoice.id)}
+    return InvoiceDocument(
+        number=note.number, issued_on=note.issued_on,
+        seller=_party(note.seller, _seller_tax_ids(note, found), locale_of(note)), buyer=_buyer(note),
+        lines=tuple(
+            _credited_line(line, charged[line.invoice_line_id], found, currency)
+            for line in credit_notes.lines(tx, note.id)
+        ),
+        tax_groups=tuple(_group(group, currency) for group in groups), subtotal=Money(note.net_minor, currency),
+        tax_total=Money(note.tax_minor, currency), total=Money(note.total_minor, currency),
+        amount_due=Money.zero(currency), legal_footer=_footer(note.seller),
+        supply=Span(note.supply_from, note.supply_to), po_number=note.po_number or None, reverse_charge=shifted,
+        credits=CreditedInvoice(invoice.number, invoice.issued_on, _why(note)),
+        tax_notes=tuple(each for each in note.notes if shifted is None or each != found.note),
+        message=_whereto(note), test_mode=note.test,
+    )  # fmt: skip
+
+
+def _credited_line(
+    line: CreditNoteLine, charged: InvoiceLine, found: Determination, currency: str
+) -> InvoiceLineView:  # fmt: skip
+    by_days = line.rule != "amount"
+    return InvoiceLineView(
+        description=line.description, quantity=Decimal(charged.quantity), net=Money(line.net_minor, currency),
+        tax_rates=_rates(found) if charged.tax_minor else (), period=Span(line.period_from, line.period_to),
+        detail=f"{line.numerator}/{line.denominator}" if by_days else None,
+    )  # fmt: skip
+
+
+def _why(note: CreditNote) -> str:
+    """The reason in the reader's language."""
+    _ = translate(locale_of(note))
+    words = {
+        CreditReason.PLAN_CHANGE: _("Change of plan"),
+        CreditReason.CANCELLATION: _("Cancellation"),
+        CreditReason.CORRECTION: _("Correction of the invoice"),
+        CreditReason.GOODWILL: _("Goodwill"),
+        CreditReason.DISPUTE: _("Disputed payment"),
+    }
+    return words[note.reason]
+
+
+def _whereto(note: CreditNote) -> str:
+    """A sentence for every way the money takes."""
+    locale = locale_of(note)
+    _ = translate(locale)
+    ways = (
+        (note.to_refund_minor, _("We send %(amount)s back to the means of payment you used.")),
+        (note.to_balance_minor, _("We keep %(amount)s as your credit for later invoices.")),
+        (note.to_invoice_minor, _("We take %(amount)s off what the invoice still asks for.")),
+    )
+    return "\n".join(
+        sentence % {"amount": format_money(Money(minor, note.currency), locale)} for minor, sentence in ways if minor
+    )
+
+
 def _owed(invoice: Invoice, paid: Sequence[PaymentView]) -> Money:
     return Money(invoice.total_minor, invoice.currency) - total([each.amount for each in paid], invoice.currency)
 
 
 def _payments(tx: Tx, invoice: Invoice) -> tuple[PaymentView, ...]:
-    """What was paid on this invoice, in the seller's days."""
+    """What was paid on this invoice or taken off it, in the seller's days."""
     zone = tx.get_one(LegalEntity, invoice.legal_entity_id).time_zone
-    return tuple(
+    views = [
         _payment(tx.get_one(Payment, part.payment_id), Money(part.amount_minor, invoice.currency), zone)
         for part in invoices.payments(tx, invoice.id)
-    )
+    ]
+    spent = credit.entry_of(tx, f"invoice:{invoice.id}")
+    if spent is not None:
+        day = local_date(spent.recorded_at, zone)
+        views.append(PaymentView(day, Money(-spent.amount_minor, spent.currency), PaymentMethod.CREDIT))
+    views += [
+        PaymentView(note.issued_on, Money(note.to_invoice_minor, note.currency), PaymentMethod.CREDIT_NOTE,
+                    reference=note.number)
+        for note in credit_notes.of_invoice(tx, invoice.id)
+        if note.to_invoice_minor
+    ]  # fmt: skip
+    return tuple(views)
 
 
 def _payment(payment: Payment, amount: Money, time_zone: str) -> PaymentView:
@@ -126,14 +215,14 @@ def _rates(found: Determination) -> tuple[Decimal, ...]:
     return tuple(part.rate for part in found.components)
 
 
-def _group(group: InvoiceTax, currency: str) -> TaxGroupView:
+def _group(group: InvoiceTax | CreditNoteTax, currency: str) -> TaxGroupView:
     return TaxGroupView(
         jurisdiction=group.jurisdiction, name=group.name, rate=group.rate.normalize(),
         taxable=Money(group.taxable_minor, currency), amount=Money(group.tax_minor, currency),
     )  # fmt: skip
 
 
-def _reverse_charge(invoice: Invoice, found: Determination) -> ReverseCharge | None:
+def _reverse_charge(invoice: Paper, found: Determination) -> ReverseCharge | None:
     """The block of Art. 226(11a), inside the Union and with both numbers known; elsewhere the note says it."""
     if found.treatment is not Treatment.REVERSE_CHARGE or found.jurisdiction not in load().places.members:
         return None
@@ -142,7 +231,7 @@ def _reverse_charge(invoice: Invoice, found: Determination) -> ReverseCharge | N
     return ReverseCharge(seller_tax_id=seller, buyer_tax_id=buyer) if seller and buyer else None
 
 
-def _seller_tax_ids(invoice: Invoice, found: Determination) -> tuple[TaxId, ...]:
+def _seller_tax_ids(invoice: Paper, found: Determination) -> tuple[TaxId, ...]:
     """The seller's numbers that this supply was made under (Art. 226(3)).
 
     A one-stop-shop number stands for VAT charged to consumers across the Union and never beside a reverse charge,
@@ -164,7 +253,7 @@ def _kind(jurisdiction: str) -> str:
     return known or ("eu_vat" if jurisdiction in load().places.members else f"{jurisdiction[:2].lower()}_tin")
 
 
-def _buyer(invoice: Invoice) -> Party:
+def _buyer(invoice: Paper) -> Party:
     buyer = invoice.buyer
     ids = tuple(TaxId(each["type"], each["value"]) for each in buyer["tax_ids"] if each["status"] != "invalid")
     company = str(buyer.get("company") or "")

@@ -16,7 +16,7 @@ from app.accounts.models import Account
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
 from app.catalog import coupons
-from app.core import audit, events, inbox, jobs, keys, policy
+from app.core import audit, events, jobs, keys, policy
 from app.core.clock import local_date, transport_now
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
@@ -241,24 +241,6 @@ def _open_checkout(ports: Ports, order: Order, attempt: PaymentAttempt, token: s
             locked.state, locked.provider_ref = AttemptState.PENDING, checkout.ref
             locked.redirect_url, locked.updated_at = checkout.url, transport_now()
     return checkout.url
-
-
-@jobs.job("payments.handle_event", retry=jobs.Retry(attempts=12, first=2, factor=3, cap=3600))
-def handle_event(ports: Ports, *, event_id: int) -> None:
-    """Act on one stored event: its effect and the mark that it was handled are one transaction."""
-    with ports.db.transaction() as tx:
-        event = inbox.lock_unhandled(tx, event_id)
-        if event is None:
-            return
-        ref = event.payload.get("payment_ref")
-        if ref is None:
-            inbox.mark_handled(event, "not about a payment of ours", transport_now())
-            return
-    report = ports.payments.report(str(ref))
-    with ports.db.transaction() as tx:
-        event = inbox.lock_unhandled(tx, event_id)
-        if event is not None:
-            inbox.mark_handled(event, apply_report(tx, ports, report), transport_now())
 
 
 def settle(ports: Ports, attempt_id: str) -> str:

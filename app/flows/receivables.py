@@ -1,7 +1,7 @@
 """Money that comes without a provider: wires and cheques that staff see, matched to invoices (R-ORD-2).
 
 What a payment does not cover stays open; what is over becomes the customer's credit. An order whose invoice is
-paid in full gets the full license in place of its bridge.
+paid in full gets the full license in place of its bridge, by a job that exists exactly if the payment commits.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Final
 
 from app.accounts import service as accounts
-from app.core import audit, events
+from app.core import audit, events, jobs
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.errors import Invalid
@@ -57,11 +57,17 @@ def record(ports: Ports, transfer: Transfer, *, by: str) -> Payment:
         legal_entity = into[0][0].legal_entity_id if into else entity.id
         invoicing.receive(tx, payment, into, legal_entity_id=legal_entity, booked_on=local_date(now, entity.time_zone),
                           now=now)  # fmt: skip
-        for invoice, _ in into:
-            if invoice.state is InvoiceState.PAID:
-                completion.replace_bridge(tx, ports, orders.lock(tx, invoice.order_id), now)
         _tell(tx, payment, into, by=by, note=transfer.note, now=now)
     return payment
+
+
+@jobs.job("receivables.hand_over", retry=jobs.Retry(attempts=12, first=2, factor=3, cap=3600))
+def hand_over(ports: Ports, *, invoice_id: str) -> None:
+    """The full license in place of the bridge, now that the invoice is paid. Again, it finds no bridge."""
+    with ports.db.transaction() as tx:
+        invoice = invoices.get(tx, invoice_id)
+        if invoice.state is InvoiceState.PAID:
+            completion.replace_bridge(tx, ports, orders.lock(tx, invoice.order_id), ports.clock.now())
 
 
 def _check(transfer: Transfer, *, today: date) -> None:
@@ -92,7 +98,7 @@ def _spread(tx: Tx, transfer: Transfer) -> list[tuple[Invoice, Money]]:
     for invoice in open_now:
         if invoice.legal_entity_id != open_now[0].legal_entity_id:
             continue  # another seller's money
-        part = min(left, invoices.outstanding(tx, invoice))
+        part = min(left, invoices.owed(tx, invoice))
         if part:
             into.append((invoice, part))
             left -= part

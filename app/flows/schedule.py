@@ -6,6 +6,7 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     deliver,
     inviting,
     notify,
+    provider_events,
     provisioning,
     sign_in,
     survey,

@@ -89,7 +89,7 @@ class Standing:
 def standing(tx: Tx, account: Account, today: date, now: datetime) -> Standing:
     """How an account stands; `today` is the seller's day."""
     terms = accounts.credit_terms(tx, account.id)
-    owed = invoices.owed(tx, account.id)
+    owed = invoices.owed_by(tx, account.id)
     late_before = today - timedelta(days=policy.get(tx, LATE_DAYS, now))
     return Standing(
         owed=tuple(owed), limits=_limits(tx, terms, now), frozen_why=terms.frozen_why if terms else "",

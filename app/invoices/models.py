@@ -2,7 +2,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Numeric, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Numeric, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -151,6 +151,117 @@ class InvoiceTax(Table, table=True):
     id: int | None = row_id()
     invoice_id: str = Field(foreign_key="invoice.id", index=True)
     position: int
+    jurisdiction: str = Field(index=True)
+    name: str
+    rate: Any = Field(sa_type=Numeric(9, 5))
+    taxable_minor: int = minor_field()
+    tax_minor: int = minor_field()
+
+
+class CreditReason(StrEnum):
+    """Why money was given back; printed on the credit note in the reader's language."""
+
+    PLAN_CHANGE = "plan_change"
+    CANCELLATION = "cancellation"
+    CORRECTION = "correction"
+    GOODWILL = "goodwill"
+    DISPUTE = "dispute"
+
+
+class CreditNote(Table, table=True):
+    """What corrects an invoice (R-INV-4): born final, with frozen copies of seller and buyer.
+
+    Its lines and taxes are written first and this row is their seal: a trigger locks the invoice and refuses a note
+    that its parts do not bear out, or with which the invoice would be credited beyond a line or a tax. A deferred
+    trigger refuses one without a sealed ledger entry.
+    """
+
+    __tablename__ = "credit_note"
+    __table_args__ = (
+        currency_check(),
+        UniqueConstraint("legal_entity_id", "series", "sequence"),
+        UniqueConstraint("number"),
+        CheckConstraint("net_minor >= 0 AND tax_minor >= 0 AND total_minor > 0", name="gives_something_back"),
+        CheckConstraint("total_minor = net_minor + tax_minor", name="totals_add_up"),
+        CheckConstraint(
+            "to_refund_minor >= 0 AND to_balance_minor >= 0 AND to_invoice_minor >= 0"
+            " AND to_refund_minor + to_balance_minor + to_invoice_minor = total_minor",
+            name="money_goes_somewhere",
+        ),
+        CheckConstraint("supply_to > supply_from", name="supply_period"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    legal_entity_id: str = Field(foreign_key="legal_entity.id")
+    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    series: str
+    sequence: int
+    number: str
+    reason: CreditReason = Field(sa_type=text_enum(CreditReason, name="credit_reason"))
+    currency: str = Field(sa_type=CURRENCY)
+    net_minor: int = minor_field()
+    tax_minor: int = minor_field()
+    total_minor: int = minor_field()
+    # Where the money goes: back to the buyer, to their credit with us, or off what the invoice still asks for.
+    to_refund_minor: int = minor_field()
+    to_balance_minor: int = minor_field()
+    to_invoice_minor: int = minor_field()
+    issued_on: date = Field(index=True)
+    supply_from: date
+    supply_to: date  # exclusive
+    seller: dict[str, Any] = Field(sa_type=JSONB)
+    buyer: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
+    notes: list[str] = Field(sa_type=JSONB)
+    po_number: str = ""
+    tax_determination_id: str = Field(foreign_key="tax_determination.id")  # of the invoice: the tax of then
+    test: bool = False
+    issued_at: datetime = Field(sa_type=INSTANT)
+
+
+class CreditNoteLine(Table, table=True):
+    """What a line of the invoice gives back; the fraction and rule say how the amount was found (R-PRO-4)."""
+
+    __tablename__ = "credit_note_line"
+    __table_args__ = (
+        UniqueConstraint("credit_note_id", "position"),
+        UniqueConstraint("credit_note_id", "invoice_line_id"),
+        ForeignKeyConstraint(["credit_note_id"], ["credit_note.id"], deferrable=True, initially="DEFERRED"),
+        CheckConstraint("net_minor >= 0 AND tax_minor >= 0 AND net_minor + tax_minor > 0", name="gives_something_back"),
+        CheckConstraint("denominator > 0 AND numerator BETWEEN 0 AND denominator", name="replayable"),
+        CheckConstraint("period_to > period_from", name="period"),
+    )
+
+    id: int | None = row_id()
+    credit_note_id: str
+    position: int
+    invoice_line_id: int = Field(sa_type=BigInteger, foreign_key="invoice_line.id", index=True)
+    description: str
+    net_minor: int = minor_field()
+    tax_minor: int = minor_field()
+    tax_parts: list[int] = Field(sa_type=JSONB)  # by component, in the order of the invoice's taxes
+    period_from: date
+    period_to: date
+    numerator: int = minor_field()
+    denominator: int = minor_field()
+    rule: str
+
+
+class CreditNoteTax(Table, table=True):
+    """What a component of the invoice's tax gives back, at its rate of then."""
+
+    __tablename__ = "credit_note_tax"
+    __table_args__ = (
+        UniqueConstraint("credit_note_id", "position"),
+        UniqueConstraint("credit_note_id", "invoice_tax_id"),
+        ForeignKeyConstraint(["credit_note_id"], ["credit_note.id"], deferrable=True, initially="DEFERRED"),
+        CheckConstraint("taxable_minor >= 0 AND tax_minor >= 0", name="not_negative"),
+    )
+
+    id: int | None = row_id()
+    credit_note_id: str
+    position: int
+    invoice_tax_id: int = Field(sa_type=BigInteger, foreign_key="invoice_tax.id", index=True)
     jurisdiction: str = Field(index=True)
     name: str
     rate: Any = Field(sa_type=Numeric(9, 5))

@@ -21,6 +21,8 @@ def next_sequence(tx: Tx, legal_entity_id: str, series: str) -> int:
 
 _DATE_OF = text(
     "SELECT issued_on FROM invoice WHERE legal_entity_id = :entity AND series = :series AND sequence = :sequence"
+    " UNION ALL SELECT issued_on FROM credit_note"
+    " WHERE legal_entity_id = :entity AND series = :series AND sequence = :sequence"
 )
 
 
@@ -29,6 +31,11 @@ def date_of(tx: Tx, legal_entity_id: str, series: str, sequence: int) -> date | 
     found = {"entity": legal_entity_id, "series": series, "sequence": sequence}
     issued_on: date | None = tx.execute(_DATE_OF, found).scalar()
     return issued_on
+
+
+def of_credit_notes(series: str) -> str:
+    """The series of the credit notes beside a series of invoices (R-INV-2)."""
+    return f"{series}-CN"
 
 
 def shown(series: str, sequence: int) -> str:

@@ -14,7 +14,8 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Money, total
 from app.invoices import numbering
-from app.invoices.models import Invoice, InvoiceLine, InvoicePayment, InvoiceState, InvoiceTax
+from app.invoices.models import CreditNote, Invoice, InvoiceLine, InvoicePayment, InvoiceState, InvoiceTax
+from app.payments import credit
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,30 +126,21 @@ def finalize(tx: Tx, invoice: Invoice, *, issued_on: date, due_on: date, now: da
 
 
 def allocate(tx: Tx, invoice: Invoice, payment_id: str, amount: Money, now: datetime) -> None:
-    """Put (a part of) a payment into an invoice, which is paid once nothing is left of it. The caller holds its lock.
+    """Put (a part of) a payment into an invoice. The caller holds its lock, and closes it once nothing is owed.
 
-    Raises ValueError for more than is left: what is over is the customer's credit, and the caller's to keep.
+    Raises ValueError for more than is owed: what is over is the customer's credit, and the caller's to keep.
     """
-    left = outstanding(tx, invoice)
+    left = owed(tx, invoice)
     if not Money.zero(invoice.currency) < amount <= left:
         raise ValueError(f"{amount} cannot go into {invoice.number}, of which {left} is left")
     tx.add(InvoicePayment(invoice_id=invoice.id, payment_id=payment_id, amount_minor=amount.minor, allocated_at=now))
     tx.flush()
-    if amount == left:
-        invoice.state, invoice.paid_at = InvoiceState.PAID, now
-        tx.flush()
 
 
-def outstanding(tx: Tx, invoice: Invoice) -> Money:
-    """What is still to be paid."""
-    query = select(func.coalesce(func.sum(col(InvoicePayment.amount_minor)), 0))
-    paid = tx.execute(query.where(col(InvoicePayment.invoice_id) == invoice.id)).scalar_one()
-    return Money(invoice.total_minor - int(paid), invoice.currency)
-
-
-def amount_due(tx: Tx, invoice: Invoice) -> Money:
-    """What the buyer is asked for: nothing of an invoice that is not open."""
-    return outstanding(tx, invoice) if invoice.state is InvoiceState.OPEN else Money.zero(invoice.currency)
+def mark_paid(tx: Tx, invoice: Invoice, now: datetime) -> None:
+    """Nothing is owed any more; a trigger checks that at the end of the transaction."""
+    invoice.state, invoice.paid_at = InvoiceState.PAID, now
+    tx.flush()
 
 
 def payments(tx: Tx, invoice_id: str) -> list[InvoicePayment]:
@@ -186,14 +178,9 @@ class Owed:
     due_first: date
 
 
-def owed(tx: Tx, account_id: str) -> list[Owed]:
-    """Per currency, over the open invoices of an account."""
-    paid = (
-        select(func.coalesce(func.sum(col(InvoicePayment.amount_minor)), 0))
-        .where(col(InvoicePayment.invoice_id) == col(Invoice.id))
-        .scalar_subquery()
-    )
-    left = func.sum(col(Invoice.total_minor) - paid)
+def owed_by(tx: Tx, account_id: str) -> list[Owed]:
+    """What an account owes per currency, over its open invoices."""
+    left = func.sum(col(Invoice.total_minor) - func.settled_on(col(Invoice.id)))
     query = select(col(Invoice.currency), left, func.min(col(Invoice.due_on))).where(
         col(Invoice.account_id) == account_id, col(Invoice.state) == InvoiceState.OPEN
     )
@@ -208,7 +195,8 @@ def get(tx: Tx, invoice_id: str) -> Invoice:
     return invoice
 
 
-def of_order(tx: Tx, order_id: str) -> Invoice | None:
+def of_order(tx: Tx, order_id: str | None) -> Invoice | None:
+    """The invoice of an order; None for none, as a transfer has none."""
     return tx.execute(select(Invoice).where(col(Invoice.order_id) == order_id)).scalar_one_or_none()
 
 
@@ -220,3 +208,36 @@ def lines(tx: Tx, invoice_id: str) -> list[InvoiceLine]:
 def taxes(tx: Tx, invoice_id: str) -> list[InvoiceTax]:
     query = select(InvoiceTax).where(col(InvoiceTax.invoice_id) == invoice_id).order_by(col(InvoiceTax.position))
     return list(tx.execute(query).scalars())
+
+
+def lock(tx: Tx, invoice_id: str) -> Invoice:
+    """The invoice, whose payments and credits now wait for this transaction. Raises NotFound."""
+    query = select(Invoice).where(col(Invoice.id) == invoice_id).with_for_update(key_share=True)
+    invoice = tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+    if invoice is None:
+        raise NotFound("There is no such invoice.")
+    return invoice
+
+
+def owed(tx: Tx, invoice: Invoice) -> Money:
+    """What is still asked for: the total less payments, customer credit spent on it and credit notes against it."""
+    currency = invoice.currency
+    if invoice.state not in {InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE}:
+        return Money.zero(currency)
+    settled = (
+        Money(_received(tx, invoice.id), currency)
+        + credit.spent_on(tx, f"invoice:{invoice.id}", currency)
+        + Money(credited_against(tx, invoice.id), currency)
+    )
+    return Money(max(invoice.total_minor - settled.minor, 0), currency)
+
+
+def credited_against(tx: Tx, invoice_id: str) -> int:
+    """What credit notes took off what the invoice asks for, in minor units."""
+    query = select(func.coalesce(func.sum(col(CreditNote.to_invoice_minor)), 0))
+    return int(tx.execute(query.where(col(CreditNote.invoice_id) == invoice_id)).scalar_one())
+
+
+def _received(tx: Tx, invoice_id: str) -> int:
+    query = select(func.coalesce(func.sum(col(InvoicePayment.amount_minor)), 0))
+    return int(tx.execute(query.where(col(InvoicePayment.invoice_id) == invoice_id)).scalar_one())

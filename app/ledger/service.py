@@ -17,10 +17,13 @@ class Code(StrEnum):
     BANK = "1000"
     RECEIVABLE = "1100"
     CLEARING = "1200"
+    DISPUTES_HELD = "1220"
     DEFERRED = "2100"
     DEFERRED_LONG = "2110"
     TAX = "2200"
-    CREDIT = "2400"
+    REFUNDS_PAYABLE = "2300"
+    CUSTOMER_CREDIT = "2400"
+    DISPUTE_LOSSES = "4910"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,30 @@ def revoke(tx: Tx, license_id: str, *, reason: str, by: str, now: datetime) -> L
     return license_
 
 
+def suspend(tx: Tx, license_id: str, *, reason: str, by: str, now: datetime) -> License:
+    """Online checks refuse it until it is reinstated. Changes nothing where it is not active."""
+    return _turn(tx, license_id, LicenseState.ACTIVE, LicenseState.SUSPENDED, reason=reason, by=by, now=now)
+
+
+def reinstate(tx: Tx, license_id: str, *, reason: str, by: str, now: datetime) -> License:
+    """What was suspended works again. Changes nothing where it is not suspended."""
+    return _turn(tx, license_id, LicenseState.SUSPENDED, LicenseState.ACTIVE, reason=reason, by=by, now=now)
+
+
+def _turn(
+    tx: Tx, license_id: str, before: LicenseState, after: LicenseState, *, reason: str, by: str, now: datetime
+) -> License:
+    license_ = lock(tx, license_id)
+    if license_.state is before:
+        license_.state = after
+        word = "license.suspended" if after is LicenseState.SUSPENDED else "license.reinstated"
+        audit.record(tx, license_.account_id, actor=by, action=word, subject=license_.id, now=now,
+                     details={"reason": reason})  # fmt: skip
+        events.append(tx, word, license_.id, now=now, account_id=license_.account_id, reason=reason)
+        tx.flush()
+    return license_
+
+
 def rename(tx: Tx, license_id: str, label: str, *, by: str, now: datetime) -> License:
     """What the customer calls it, such as the server it runs on; at most 80 characters. Raises Invalid."""
     if len(label) > _LONGEST_LABEL:

@@ -33,3 +33,9 @@ class PaymentRefused(DomainError):
     """
 
     slug, title = "payment-refused", "The payment provider refuses this payment"
+
+
+class CreditOverdrawn(DomainError):
+    """More customer credit than there is; `left` is the balance in minor units."""
+
+    slug, title = "credit-overdrawn", "There is not so much customer credit"

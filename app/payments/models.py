@@ -1,10 +1,13 @@
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, text_enum
+from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, text_enum
+from app.core.states import declare_moves
 
 
 class AttemptState(StrEnum):
@@ -86,3 +89,127 @@ class PaymentMethod(Table, table=True):
     label: str
     created_at: datetime = Field(sa_type=INSTANT)
     removed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class CreditKind(StrEnum):
+    """How customer credit came or went."""
+
+    CREDIT_NOTE = "credit_note"
+    OVERPAYMENT = "overpayment"
+    REFUND_FAILED = "refund_failed"  # the money could not be sent back and is kept for the customer
+    SPENT = "spent"  # on an invoice
+    RETURNED = "returned"  # what was spent on an invoice that came to nothing
+
+
+class CustomerCredit(Table, table=True):
+    """Money we owe a customer and may set off: signed entries, never changed, whose sum is never below zero.
+
+    A trigger makes entries of one account and currency take turns and refuses the one that would overdraw.
+    """
+
+    __tablename__ = "customer_credit"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint("(kind = 'spent') = (amount_minor < 0) AND amount_minor <> 0", name="sign_fits_kind"),
+        Index("ix_customer_credit_account_id_currency", "account_id", "currency"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    currency: str = Field(sa_type=CURRENCY)
+    amount_minor: int = minor_field()
+    kind: CreditKind = Field(sa_type=text_enum(CreditKind, name="credit_kind"))
+    source: str = Field(unique=True)  # the fact, such as `credit_note:cn_…`: recorded once
+    recorded_at: datetime = Field(sa_type=INSTANT)
+
+
+class RefundState(StrEnum):
+    REQUESTED = "requested"  # waits for a second person
+    REJECTED = "rejected"
+    PENDING = "pending"  # credited; the provider is being asked, or is sending it
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # could not be sent; the money is the customer's credit
+
+
+R = RefundState
+REFUND_MOVES: Final = declare_moves(
+    "refund",
+    {
+        (R.REQUESTED, R.PENDING), (R.REQUESTED, R.REJECTED), (R.PENDING, R.SUCCEEDED), (R.PENDING, R.FAILED),
+        (R.SUCCEEDED, R.FAILED),  # a bank may send back what the provider called done
+    },
+)  # fmt: skip
+
+
+class Refund(Table, table=True):
+    """Money going back over the provider. A trigger keeps the refunds of a payment within the payment."""
+
+    __tablename__ = "refund"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("(state IN ('requested', 'rejected')) = (credit_note_id IS NULL)", name="credited_once_begun"),
+        CheckConstraint("decided_by IS NULL OR decided_by <> requested_by", name="second_pair_of_eyes"),
+        CheckConstraint("state <> 'succeeded' OR provider_ref IS NOT NULL", name="success_has_reference"),
+        UniqueConstraint("provider", "provider_ref"),
+    )
+
+    id: str = Field(primary_key=True)  # also the idempotency key sent to the provider
+    account_id: str = Field(foreign_key="account.id", index=True)
+    payment_id: str = Field(foreign_key="payment.id", index=True)
+    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    credit_note_id: str | None = Field(default=None, foreign_key="credit_note.id", unique=True)
+    amount_minor: int = minor_field()
+    currency: str = Field(sa_type=CURRENCY)
+    state: RefundState = Field(sa_type=text_enum(RefundState, name="refund_state"), index=True)
+    reason: str
+    note: str = Field(default="", sa_column_kwargs=personal("free_text"))
+    nets: dict[str, Any] = Field(sa_type=JSONB)  # net by line of the invoice; empty: spread over all that is left
+    revoke: bool  # what becomes of the license (R-SUB-8)
+    requested_by: str
+    decided_by: str | None = None
+    provider: str
+    provider_ref: str | None = None
+    failure_code: str | None = None
+    created_at: datetime = Field(sa_type=INSTANT)
+    updated_at: datetime = Field(sa_type=INSTANT)
+
+
+class DisputeState(StrEnum):
+    OPENED = "opened"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+
+
+D = DisputeState
+DISPUTE_MOVES: Final = declare_moves(
+    "dispute",
+    {(D.OPENED, D.UNDER_REVIEW), (D.OPENED, D.WON), (D.OPENED, D.LOST), (D.UNDER_REVIEW, D.WON),
+     (D.UNDER_REVIEW, D.LOST)},
+)  # fmt: skip
+
+
+class Dispute(Table, table=True):
+    """A payment that the card's owner contests. While it runs the provider holds the money."""
+
+    __tablename__ = "dispute"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("(state IN ('won', 'lost')) = (closed_at IS NOT NULL)", name="closed_has_instant"),
+        UniqueConstraint("provider", "provider_ref"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    payment_id: str = Field(foreign_key="payment.id", index=True)
+    amount_minor: int = minor_field()
+    currency: str = Field(sa_type=CURRENCY)
+    state: DisputeState = Field(sa_type=text_enum(DisputeState, name="dispute_state"), index=True)
+    reason: str  # the provider's code: fraudulent, product_not_received, …
+    provider: str
+    provider_ref: str
+    opened_at: datetime = Field(sa_type=INSTANT)
+    closed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    updated_at: datetime = Field(sa_type=INSTANT)

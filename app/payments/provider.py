@@ -57,13 +57,53 @@ class PaymentReport:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundReport:
+    """The provider's present word on money sent back: PENDING, SUCCEEDED or FAILED."""
+
+    ref: str
+    charge_ref: str
+    payment_ref: str | None  # what `report` takes, for a refund of a payment not yet known here
+    amount: Money
+    outcome: Outcome
+    refund_id: str | None = None  # ours, if we asked for it
+    failure_code: str | None = None
+
+
+class Standing(StrEnum):
+    """How a dispute stands. An inquiry asks a question and moves no money."""
+
+    INQUIRY = "inquiry"
+    OPENED = "opened"
+    UNDER_REVIEW = "under_review"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeReport:
+    """The provider's present word on a contested charge; `reason` is the provider's code."""
+
+    ref: str
+    charge_ref: str
+    payment_ref: str | None
+    amount: Money
+    standing: Standing
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """A verified event: only its identity and what to fetch; its body is kept as evidence, not believed."""
+    """A verified event: only its identity and what to fetch; its body is kept as evidence, not believed.
+
+    A refund's or dispute's event names that; `payment_ref` is then the payment it is about.
+    """
 
     id: str
     type: str
     payment_ref: str | None
     payload: dict[str, object]
+    refund_ref: str | None = None
+    dispute_ref: str | None = None
 
 
 class PaymentProvider(Protocol):
@@ -90,6 +130,26 @@ class PaymentProvider(Protocol):
 
         For attempts so old that the provider may have forgotten their idempotency key. Raises PaymentUnavailable.
         """
+        ...
+
+    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> RefundReport:
+        """Give back a part or all of a charge, once per `refund_id`.
+
+        Raises PaymentRefused (more than is left, already refunded, disputed), or PaymentUnavailable: ask again with
+        the same `refund_id`.
+        """
+        ...
+
+    def find_refund(self, charge_ref: str, refund_id: str) -> RefundReport | None:
+        """What became of a refund, looked up by metadata, without asking for one. Raises PaymentUnavailable."""
+        ...
+
+    def report_refund(self, ref: str) -> RefundReport:
+        """Fetch a refund again. Raises PaymentUnavailable, or NotFound for a foreign ref."""
+        ...
+
+    def report_dispute(self, ref: str) -> DisputeReport:
+        """Fetch a dispute again. Raises PaymentUnavailable, or NotFound for a foreign ref."""
         ...
 
     def expire_checkout(self, ref: str) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -120,3 +120,11 @@ def saved_method(tx: Tx, account_id: str, provider: str) -> SavedMethod | None:
 def of_order(tx: Tx, order_id: str) -> Payment | None:
     query = select(Payment).where(col(Payment.order_id) == order_id).order_by(col(Payment.id)).limit(1)
     return tx.execute(query).scalar_one_or_none()
+
+
+def received(tx: Tx, order_id: str, currency: str) -> Money:
+    """All the money that arrived for an order in this currency."""
+    query = select(func.coalesce(func.sum(col(Payment.amount_minor)), 0)).where(
+        col(Payment.order_id) == order_id, col(Payment.currency) == currency
+    )
+    return Money(int(tx.execute(query).scalar_one()), currency)

@@ -1,9 +1,10 @@
-"""Every numbered document, with what was paid on it as far as was known."""
+"""Every numbered document, with what was paid on it and given back of it as far as was known."""
 
 from typing import Final
 
 from app.reports.shape import Column, Kind, Report
 
+# What came off a document is what its ledger entry says it was, by the day that was recorded.
 # A series is given its place among all series once, so that a million rows sort by two integers.
 _SQL: Final = """
 SELECT
@@ -12,8 +13,9 @@ SELECT
   (SELECT string_agg(given.tax_id->>'value', ' ' ORDER BY given.position)
    FROM jsonb_array_elements(i.buyer->'tax_ids') WITH ORDINALITY AS given(tax_id, position)) AS buyer_tax_id,
   i.po_number, i.currency, i.net_minor AS net, 0 AS discount, i.tax_minor AS tax, i.total_minor AS total,
-  coalesce(paid.minor, 0) AS paid, 0 AS credited,
-  CASE WHEN i.state = 'void' THEN 0 ELSE i.total_minor - coalesce(paid.minor, 0) END AS open,
+  coalesce(paid.minor, 0) + coalesce(spent.minor, 0) AS paid, coalesce(given.total, 0) AS credited,
+  CASE WHEN i.state = 'void' THEN 0
+    ELSE i.total_minor - coalesce(paid.minor, 0) - coalesce(spent.minor, 0) - coalesce(given.off, 0) END AS open,
   CASE WHEN i.state IN ('void', 'uncollectible') THEN i.state WHEN i.paid_at < entity.cut THEN 'paid' ELSE 'open' END
     AS status,
   entity.code AS entity, i.supply_from, i.supply_to - 1 AS supply_to, tax_determination.treatment, i.order_id, i.test,
@@ -36,18 +38,44 @@ LEFT JOIN (
     AND coalesce(entry.recorded_at, part.allocated_at) < entity.cut
   GROUP BY document.id
 ) paid ON paid.invoice_id = i.id
+LEFT JOIN (
+  SELECT note.invoice_id, sum(note.total_minor)::bigint AS total, sum(note.to_invoice_minor)::bigint AS off
+  FROM credit_note note JOIN entity ON entity.id = note.legal_entity_id
+  WHERE note.issued_at < entity.cut GROUP BY note.invoice_id
+) given ON given.invoice_id = i.id
+LEFT JOIN (
+  SELECT substr(credit.source, length('invoice:') + 1) AS invoice_id, -credit.amount_minor AS minor, credit.recorded_at
+  FROM customer_credit credit WHERE credit.kind = 'spent'
+) spent ON spent.invoice_id = i.id AND spent.recorded_at < entity.cut
 WHERE i.issued_on BETWEEN %(first)s AND %(last)s AND i.finalized_at < entity.cut
+UNION ALL
+SELECT
+  n.number, 'credit_note', n.issued_on, NULL, n.buyer->>'company', n.account_id, n.buyer->>'country',
+  (SELECT string_agg(given.tax_id->>'value', ' ' ORDER BY given.position)
+   FROM jsonb_array_elements(n.buyer->'tax_ids') WITH ORDINALITY AS given(tax_id, position)),
+  n.po_number, n.currency, -n.net_minor, 0, -n.tax_minor, -n.total_minor, 0, 0, 0, 'credited', entity.code,
+  n.supply_from, n.supply_to - 1, tax_determination.treatment, credited.order_id, n.test, series.place, n.sequence
+FROM credit_note n
+JOIN entity ON entity.id = n.legal_entity_id
+JOIN tax_determination ON tax_determination.id = n.tax_determination_id
+JOIN invoice credited ON credited.id = n.invoice_id
+LEFT JOIN (
+  SELECT counter.legal_entity_id, counter.series,
+    row_number() OVER (ORDER BY seller.code COLLATE "C", counter.series COLLATE "C") AS place
+  FROM invoice_counter counter JOIN legal_entity seller ON seller.id = counter.legal_entity_id
+) series ON series.legal_entity_id = n.legal_entity_id AND series.series = n.series
+WHERE n.issued_on BETWEEN %(first)s AND %(last)s AND n.issued_at < entity.cut
 """
 
 REPORT: Final = Report(
     name="invoice_register",
     title="Invoice register",
-    about="One row per numbered document, by date of issue.",
+    about="One row per numbered document, by date of issue; the amounts of credit notes are below zero.",
     columns=(
         Column("number", Kind.TEXT, "As printed; 1 to n without a gap in each series"),
-        Column("type", Kind.CODE, "invoice"),
+        Column("type", Kind.CODE, "invoice or credit_note"),
         Column("issue_date", Kind.DATE, "The accounting date, in the seller's time zone"),
-        Column("due_date", Kind.DATE, "The last day to pay"),
+        Column("due_date", Kind.DATE, "The last day to pay; empty for a credit note"),
         Column("customer", Kind.TEXT, "The company as printed on the document"),
         Column("account_id", Kind.CODE, "The customer's account"),
         Column("buyer_country", Kind.CODE, "ISO 3166, as printed"),
@@ -58,10 +86,10 @@ REPORT: Final = Report(
         Column("discount", Kind.MONEY, "Already taken off the net"),
         Column("tax", Kind.MONEY, "All jurisdictions"),
         Column("total", Kind.MONEY, "Net and tax"),
-        Column("paid", Kind.MONEY, "Payments recorded by the date of knowledge"),
+        Column("paid", Kind.MONEY, "Payments and customer credit spent, recorded by the date of knowledge"),
         Column("credited", Kind.MONEY, "Credit notes recorded by the date of knowledge"),
         Column("open", Kind.MONEY, "What was still owed at the date of knowledge"),
-        Column("status", Kind.CODE, "open, paid, void or uncollectible"),
+        Column("status", Kind.CODE, "open, paid, void or uncollectible; credited for a credit note"),
         Column("entity", Kind.TEXT, "Code of the legal entity that sold"),
         Column("supply_from", Kind.DATE, "First day of the supply"),
         Column("supply_to", Kind.DATE, "Last day of the supply, included"),

@@ -11,12 +11,19 @@ from psycopg import sql
 from app.core.db import Database, driver_connection
 from app.core.errors import NotFound
 from app.core.money import exponent
-from app.reports import formats, invoice_register, ledger_journal, payments_received, tax_by_jurisdiction
+from app.reports import (
+    formats,
+    invoice_register,
+    ledger_journal,
+    money_returned,
+    payments_received,
+    tax_by_jurisdiction,
+)
 from app.reports.shape import ENTITY, AsOf, Format, Kind, Period, Report, Scope, snapshot
 
 REPORTS: Final[Mapping[str, Report]] = {
     module.REPORT.name: module.REPORT
-    for module in (invoice_register, payments_received, tax_by_jurisdiction, ledger_journal)
+    for module in (invoice_register, payments_received, money_returned, tax_by_jurisdiction, ledger_journal)
 }
 
 

@@ -6,21 +6,28 @@ from app.reports.shape import Column, Kind, Report
 
 _SQL: Final = """
 SELECT
-  entity.code AS entity, tax.jurisdiction, tax.name, trim_scale(tax.rate)::text AS rate, invoice.currency,
+  entity.code AS entity, tax.jurisdiction, tax.name, trim_scale(tax.rate)::text AS rate, tax.currency,
   sum(tax.taxable_minor)::bigint AS taxable, sum(tax.tax_minor)::bigint AS tax,
-  count(DISTINCT invoice.id) AS documents, tax.rate AS sort_rate
-FROM invoice
-JOIN entity ON entity.id = invoice.legal_entity_id
-JOIN invoice_tax tax ON tax.invoice_id = invoice.id
-WHERE invoice.issued_on BETWEEN %(first)s AND %(last)s AND invoice.finalized_at < entity.cut
-  AND invoice.state <> 'void'
-GROUP BY entity.code, tax.jurisdiction, tax.name, tax.rate, invoice.currency
+  count(DISTINCT tax.document) AS documents, tax.rate AS sort_rate
+FROM (
+  SELECT invoice.legal_entity_id, invoice.id AS document, invoice.currency, invoice.issued_on,
+    invoice.finalized_at AS recorded_at, tax.jurisdiction, tax.name, tax.rate, tax.taxable_minor, tax.tax_minor
+  FROM invoice JOIN invoice_tax tax ON tax.invoice_id = invoice.id WHERE invoice.state <> 'void'
+  UNION ALL
+  SELECT note.legal_entity_id, note.id, note.currency, note.issued_on, note.issued_at, tax.jurisdiction, tax.name,
+    tax.rate, -tax.taxable_minor, -tax.tax_minor
+  FROM credit_note note JOIN credit_note_tax tax ON tax.credit_note_id = note.id
+) tax
+JOIN entity ON entity.id = tax.legal_entity_id
+WHERE tax.issued_on BETWEEN %(first)s AND %(last)s AND tax.recorded_at < entity.cut
+GROUP BY entity.code, tax.jurisdiction, tax.name, tax.rate, tax.currency
 """
 
 REPORT: Final = Report(
     name="tax_by_jurisdiction",
     title="Tax by jurisdiction",
-    about="Taxable amount and tax of the documents issued, by jurisdiction, tax, rate and currency; void ones are out.",
+    about="Taxable amount and tax of the documents issued, less credit notes, by jurisdiction, tax, rate and currency;"
+    " void ones are out.",
     columns=(
         Column("entity", Kind.TEXT, "Code of the legal entity that owes the tax"),
         Column("jurisdiction", Kind.CODE, "DE, US-NY, CA-QC, US-IL-CHICAGO"),

@@ -68,18 +68,27 @@ SELECT number, CASE
 FROM (
   SELECT number, series, sequence, issued_on,
     lag(sequence, 1, 0) OVER series AS previous, lag(issued_on) OVER series AS previous_day
-  FROM invoice WHERE number IS NOT NULL
+  FROM (
+    SELECT legal_entity_id, number, series, sequence, issued_on FROM invoice
+    UNION ALL SELECT legal_entity_id, number, series, sequence, issued_on FROM credit_note
+  ) document WHERE number IS NOT NULL
   WINDOW series AS (PARTITION BY legal_entity_id, series ORDER BY sequence)
 ) numbered
 WHERE sequence <> previous + 1 OR issued_on < previous_day
   OR number <> series || '-' || lpad(sequence::text, greatest(6, length(sequence::text)), '0')
 UNION ALL
-SELECT number, 'is the number of several documents' FROM invoice
+SELECT number, 'is the number of several documents'
+FROM (SELECT number FROM invoice UNION ALL SELECT number FROM credit_note) document
 WHERE number IS NOT NULL GROUP BY number HAVING count(*) > 1
 UNION ALL
 SELECT counter.series, format('would give out %%s next, after %%s', counter.next_number, coalesce(used.last, 0))
 FROM invoice_counter counter
-LEFT JOIN (SELECT legal_entity_id, series, max(sequence) AS last FROM invoice GROUP BY 1, 2) used
+LEFT JOIN (
+  SELECT legal_entity_id, series, max(sequence) AS last FROM (
+    SELECT legal_entity_id, series, sequence FROM invoice
+    UNION ALL SELECT legal_entity_id, series, sequence FROM credit_note
+  ) document GROUP BY 1, 2
+) used
   ON used.legal_entity_id = counter.legal_entity_id AND used.series = counter.series
 WHERE counter.next_number <> coalesce(used.last, 0) + 1
 """
@@ -150,13 +159,22 @@ WHERE source LIKE 'payment:%%' AND NOT EXISTS (
 """
 
 _PAID: Final = """
-SELECT invoice.number, format('is %%s at a total of %%s with %%s paid', invoice.state, invoice.total_minor,
-  coalesce(sum(part.amount_minor), 0)) AS detail
-FROM invoice LEFT JOIN invoice_payment part ON part.invoice_id = invoice.id
-WHERE invoice.state <> 'draft'
-GROUP BY invoice.id
-HAVING (invoice.state = 'paid') <> (coalesce(sum(part.amount_minor), 0) >= invoice.total_minor)
-  OR coalesce(sum(part.amount_minor), 0) > invoice.total_minor
+SELECT invoice.number, format('is %%s at a total of %%s with %%s paid and %%s credited', invoice.state,
+  invoice.total_minor, settled.paid, settled.credited) AS detail
+FROM invoice
+CROSS JOIN LATERAL (
+  SELECT (
+    SELECT coalesce(sum(amount_minor), 0) FROM invoice_payment WHERE invoice_payment.invoice_id = invoice.id
+  ) AS paid, (
+    SELECT coalesce(sum(to_invoice_minor), 0) FROM credit_note WHERE credit_note.invoice_id = invoice.id
+  ) + (
+    SELECT coalesce(-sum(amount_minor), 0) FROM customer_credit WHERE source = 'invoice:' || invoice.id
+  ) AS credited
+) settled
+WHERE invoice.state <> 'draft' AND (
+  (invoice.state = 'paid') <> (settled.paid + settled.credited >= invoice.total_minor)
+  OR settled.paid + settled.credited > invoice.total_minor
+)
 UNION ALL
 SELECT payment.id, 'is in another currency or of another account than its invoice'
 FROM invoice_payment part JOIN payment ON payment.id = part.payment_id JOIN invoice ON invoice.id = part.invoice_id
@@ -200,12 +218,107 @@ WITH ledger AS (
     SELECT entry.legal_entity_id, payment.account_id, payment.currency, -part.amount_minor
     FROM invoice_payment part JOIN payment ON payment.id = part.payment_id
     JOIN ledger_entry entry ON entry.source = 'payment:' || payment.id
+    UNION ALL
+    SELECT legal_entity_id, account_id, currency, -to_invoice_minor FROM credit_note
+    UNION ALL
+    SELECT invoice.legal_entity_id, spent.account_id, spent.currency, spent.amount_minor
+    FROM customer_credit spent JOIN invoice ON spent.source = 'invoice:' || invoice.id
   ) each GROUP BY 1, 2, 3
 )
 SELECT buyer, format('owes %%s %%s by the ledger and %%s by its documents', coalesce(ledger.minor, 0), currency,
   coalesce(documents.minor, 0)) AS detail
 FROM ledger FULL JOIN documents USING (seller, buyer, currency)
 WHERE coalesce(ledger.minor, 0) <> coalesce(documents.minor, 0)
+"""
+
+_CREDIT_NOTES: Final = """
+WITH expected AS (
+  SELECT id, '2100' AS account, '' AS dimension, currency, net_minor AS minor FROM credit_note WHERE net_minor <> 0
+  UNION ALL
+  SELECT note.id, '2200', tax.jurisdiction, note.currency, sum(tax.tax_minor)
+  FROM credit_note note JOIN credit_note_tax tax ON tax.credit_note_id = note.id
+  GROUP BY note.id, tax.jurisdiction HAVING sum(tax.tax_minor) <> 0
+  UNION ALL SELECT id, '2300', '', currency, -to_refund_minor FROM credit_note WHERE to_refund_minor <> 0
+  UNION ALL SELECT id, '2400', '', currency, -to_balance_minor FROM credit_note WHERE to_balance_minor <> 0
+  UNION ALL SELECT id, '1100', '', currency, -to_invoice_minor FROM credit_note WHERE to_invoice_minor <> 0
+), booked AS (
+  SELECT note.id, posting.ledger_account AS account, posting.dimension, posting.currency,
+    sum(posting.amount_minor) AS minor
+  FROM credit_note note JOIN ledger_entry entry ON entry.source = 'credit_note:' || note.id
+  JOIN posting ON posting.entry_id = entry.id GROUP BY 1, 2, 3, 4
+)
+SELECT note.number, format('%%s %%s should be booked with %%s %%s and is with %%s', each.account, each.dimension,
+  coalesce(each.expected, 0), each.currency, coalesce(each.booked, 0)) AS detail
+FROM (
+  SELECT id, account, dimension, currency, expected.minor AS expected, booked.minor AS booked
+  FROM expected FULL JOIN booked USING (id, account, dimension, currency)
+) each JOIN credit_note note ON note.id = each.id
+WHERE coalesce(each.expected, 0) <> coalesce(each.booked, 0)
+UNION ALL
+SELECT invoice.number, format('line %%s is credited with %%s and %%s tax of %%s and %%s', line.position, given.net,
+  given.tax, line.net_minor, line.tax_minor)
+FROM invoice_line line JOIN invoice ON invoice.id = line.invoice_id
+JOIN (
+  SELECT invoice_line_id, sum(net_minor) AS net, sum(tax_minor) AS tax FROM credit_note_line GROUP BY 1
+) given ON given.invoice_line_id = line.id
+WHERE given.net > line.net_minor OR given.tax > line.tax_minor
+UNION ALL
+SELECT invoice.number, format('%%s of tax %%s is credited of %%s', given.tax, tax.jurisdiction, tax.tax_minor)
+FROM invoice_tax tax JOIN invoice ON invoice.id = tax.invoice_id
+JOIN (SELECT invoice_tax_id, sum(tax_minor) AS tax FROM credit_note_tax GROUP BY 1) given
+  ON given.invoice_tax_id = tax.id
+WHERE given.tax > tax.tax_minor
+UNION ALL
+SELECT note.number, 'is not the sum of its lines and taxes'
+FROM credit_note note
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(net_minor), 0) AS net, coalesce(sum(tax_minor), 0) AS tax
+  FROM credit_note_line WHERE credit_note_id = note.id
+) given
+WHERE (note.net_minor, note.tax_minor) <> (given.net, given.tax)
+  OR note.tax_minor <> (SELECT coalesce(sum(tax_minor), 0) FROM credit_note_tax WHERE credit_note_id = note.id)
+"""
+
+_CUSTOMER_CREDIT: Final = """
+WITH ledger AS (
+  SELECT entry.account_id AS buyer, posting.currency, -sum(posting.amount_minor) AS minor
+  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
+  WHERE posting.ledger_account = '2400' GROUP BY 1, 2
+), kept AS (
+  SELECT account_id AS buyer, currency, sum(amount_minor) AS minor FROM customer_credit GROUP BY 1, 2
+)
+SELECT buyer, format('has %%s %%s of credit by the ledger and %%s by its entries', coalesce(ledger.minor, 0), currency,
+  coalesce(kept.minor, 0)) AS detail
+FROM ledger FULL JOIN kept USING (buyer, currency)
+WHERE coalesce(ledger.minor, 0) <> coalesce(kept.minor, 0) OR coalesce(kept.minor, 0) < 0
+"""
+
+_MONEY_RETURNED: Final = """
+SELECT refund.id, format('is %%s %%s %%s and its entries say %%s payable and %%s clearing', refund.state,
+  refund.amount_minor, refund.currency, booked.payable, booked.clearing) AS detail
+FROM refund
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(amount_minor) FILTER (WHERE ledger_account = '2300'), 0) AS payable,
+    coalesce(sum(amount_minor) FILTER (WHERE ledger_account = '1200'), 0) AS clearing
+  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
+  WHERE entry.source IN ('refund:' || refund.id, 'refund_failed:' || refund.id)
+) booked
+WHERE (booked.payable, booked.clearing) <> CASE refund.state
+  WHEN 'succeeded' THEN ROW(refund.amount_minor::numeric, -refund.amount_minor::numeric)
+  WHEN 'failed' THEN ROW(refund.amount_minor::numeric, 0::numeric) ELSE ROW(0::numeric, 0::numeric) END
+UNION ALL
+SELECT dispute.id, format('is %%s with %%s %%s held', dispute.state, booked.held, dispute.currency)
+FROM dispute
+CROSS JOIN LATERAL (
+  SELECT coalesce(sum(amount_minor) FILTER (WHERE ledger_account = '1220'), 0) AS held
+  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
+  WHERE entry.source IN ('dispute_opened:' || dispute.id, 'dispute_won:' || dispute.id, 'dispute_lost:' || dispute.id)
+) booked
+WHERE booked.held <> CASE WHEN dispute.state IN ('won', 'lost') THEN 0 ELSE dispute.amount_minor END
+UNION ALL
+SELECT payment.id, format('has %%s of %%s refunded', sum(refund.amount_minor), payment.amount_minor)
+FROM payment JOIN refund ON refund.payment_id = payment.id AND refund.state IN ('pending', 'succeeded')
+GROUP BY payment.id HAVING sum(refund.amount_minor) > payment.amount_minor
 """
 
 _LICENSES: Final = """
@@ -236,6 +349,9 @@ CHECKS: Final[dict[str, LiteralString]] = {
     "invoices_paid": _PAID,
     "cash": _CASH,
     "receivable": _RECEIVABLE,
+    "credit_notes": _CREDIT_NOTES,
+    "customer_credit": _CUSTOMER_CREDIT,
+    "money_returned": _MONEY_RETURNED,
     "order_invoices": _ORDERS,
     "order_licenses": _LICENSES,
 }

@@ -7,6 +7,8 @@ from app.web import auth, show
 from app.web.api import (
     accounts,
     api_keys,
+    credit_notes,
+    disputes,
     events,
     invoices,
     licenses,
@@ -16,6 +18,7 @@ from app.web.api import (
     previews,
     provisioning,
     quotes,
+    refunds,
     reports,
     sandbox,
     subscriptions,
@@ -35,6 +38,9 @@ def include(app: FastAPI) -> None:
     app.include_router(stripe.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
+    for room in (credit_notes, refunds, disputes):
+        app.include_router(room.router)
+    app.include_router(refunds.previews)
     app.include_router(licenses.checks)
     app.include_router(workspaces.router)
     app.include_router(provisioning.router)

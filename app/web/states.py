@@ -19,26 +19,26 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
     "good": {
         "active": "Active", "paid": "Paid", "stable": "Running", "fulfilled": "Fulfilled", "accepted": "Accepted",
         "valid": "Valid", "answered": "Answered", "done": "Done", "succeeded": "Succeeded", "completed": "Completed",
-        "automatic": "Automatic", "healthy": "Healthy", "trusted": "Trusted",
+        "automatic": "Automatic", "healthy": "Healthy", "trusted": "Trusted", "won": "Won",
     },
     "info": {
         "trialing": "Trial", "open": "Open", "draft": "Draft", "sent": "Sent", "viewed": "Viewed", "quote": "Quote",
         "requested": "Requested", "creating": "Being created", "updating": "Updating", "processing": "Processing",
         "awaiting_payment": "Awaiting payment", "placed": "Placed", "doing": "Running", "todo": "Waiting",
         "invited": "Invited", "unchecked": "Being checked", "bridge": "Bridge license", "scheduled": "Scheduled",
-        "renewal_open": "Renewal open", "waking": "Waking up",
+        "renewal_open": "Renewal open", "waking": "Waking up", "pending": "On its way", "under_review": "Under review",
     },
     "warn": {
         "past_due": "Payment failed", "lapsed": "In grace", "review": "In review", "held": "Held", "partly_paid":
         "Partly paid", "expiring": "Ends soon", "unavailable": "Registry down", "delete_pending": "Deletion scheduled",
         "hibernating": "Going to sleep", "needs_review": "Needs review", "flagged": "Disputed", "overdue": "Overdue",
-        "suspended": "Suspended",
+        "suspended": "Suspended", "opened": "Disputed",
     },
     "bad": {
         "expired": "Expired", "revoked": "Revoked", "failed": "Failed", "declined": "Declined", "uncollectible":
         "Uncollectible", "invalid": "Not valid", "creation_failed": "Creation failed", "update_failed": "Update failed",
         "deletion_failed": "Deletion failed",
-        "disputed": "Disputed", "rejected": "Rejected",
+        "disputed": "Disputed", "rejected": "Rejected", "lost": "Lost",
     },
     "quiet": {
         "canceled": "Canceled", "void": "Void", "superseded": "Superseded", "withdrawn": "Withdrawn",

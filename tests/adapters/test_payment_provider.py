@@ -23,7 +23,7 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Money
 from app.payments.errors import ForgedEvent, PaymentRefused, PaymentUnavailable
-from app.payments.provider import Checkout, CheckoutRequest, Outcome, SavedMethod
+from app.payments.provider import Checkout, CheckoutRequest, Outcome, PaymentReport, SavedMethod, Standing
 from tests.paying import ASKS, DECLINED, DECLINES_LATER, LOST, NO_FUNDS, PAYS, answer_bank, pay
 from tests.world import World
 
@@ -310,6 +310,111 @@ def test_refunds_never_exceed_the_charge_and_repeat_safely(rig: Rig) -> None:
     with pytest.raises(PaymentRefused) as refused:
         rig.adapter.refund(charge_ref, Money(1_00, "USD"), refund_id=new_id("ref"))
     assert refused.value.extra["reason"] == "charge_already_refunded"
+
+
+def paid(rig: Rig) -> PaymentReport:
+    """A payment of PRICE."""
+    _, checkout = rig.open()
+    pay(rig.browser, checkout.url)
+    return rig.adapter.report(checkout.ref)
+
+
+def play(rig: Rig, report: PaymentReport, action: str, **more: object) -> None:
+    """What a bank or the card's owner does."""
+    answer = rig.browser.post(f"/sandbox/payments/{report.ref}", json={"action": action, **more})
+    assert answer.status_code == 200, answer.text
+
+
+def charge_of(report: PaymentReport) -> str:
+    assert report.charge_ref is not None
+    return report.charge_ref
+
+
+def test_a_refund_is_reported_found_and_fetched_in_the_same_words(rig: Rig) -> None:
+    charge_ref, refund_id = charge_of(paid(rig)), new_id("ref")
+    assert rig.adapter.find_refund(charge_ref, refund_id) is None
+    made = rig.adapter.refund(charge_ref, Money(29_00, "USD"), refund_id=refund_id)
+    assert (made.refund_id, made.charge_ref, made.amount, made.outcome) == (
+        refund_id, charge_ref, Money(29_00, "USD"), Outcome.SUCCEEDED,
+    )  # fmt: skip
+    assert rig.adapter.report_refund(made.ref) == made == rig.adapter.find_refund(charge_ref, refund_id)
+    assert made.payment_ref is not None
+    assert rig.adapter.report(made.payment_ref).charge_ref == charge_ref
+
+
+def test_a_refund_that_the_bank_sends_back_has_failed(rig: Rig) -> None:
+    report = paid(rig)
+    made = rig.adapter.refund(charge_of(report), PRICE, refund_id=new_id("ref"))
+    play(rig, report, "fail_refund")
+    failed = rig.adapter.report_refund(made.ref)
+    assert (failed.outcome, failed.failure_code) == (Outcome.FAILED, "lost_or_stolen_card")
+
+
+def test_twenty_racing_refunds_of_one_id_send_the_money_once(rig: Rig) -> None:
+    report, refund_id, barrier = paid(rig), new_id("ref"), Barrier(20)
+
+    def ask() -> str:
+        barrier.wait(timeout=20)
+        return rig.adapter.refund(charge_of(report), Money(60_00, "USD"), refund_id=refund_id).ref
+
+    with ThreadPoolExecutor(20) as pool:
+        refs = {each.result(timeout=60) for each in [pool.submit(ask) for _ in range(20)]}
+    assert len(refs) == 1
+    assert rig.browser.get(f"/sandbox/payments/{report.ref}").json()["intent"]["amount_refunded"] == 60_00
+
+
+@pytest.mark.parametrize("ref", ["re_unknown", "dp_unknown"])
+def test_a_foreign_refund_or_dispute_is_not_found(rig: Rig, ref: str) -> None:
+    with pytest.raises(NotFound):
+        rig.adapter.report_refund(ref)
+    with pytest.raises(NotFound):
+        rig.adapter.report_dispute(ref)
+
+
+@pytest.mark.parametrize(("end", "standing"), [("win_dispute", Standing.WON), ("lose_dispute", Standing.LOST)])
+def test_a_dispute_is_reported_as_it_stands(rig: Rig, end: str, standing: Standing) -> None:
+    report = paid(rig)
+    play(rig, report, "dispute")
+    dispute_ref = rig.browser.get(f"/sandbox/payments/{report.ref}").json()["intent"]["dispute"]["id"]
+    opened = rig.adapter.report_dispute(dispute_ref)
+    assert (opened.standing, opened.charge_ref, opened.amount) == (Standing.OPENED, report.charge_ref, PRICE)
+    with pytest.raises(PaymentRefused) as refused:
+        rig.adapter.refund(charge_of(report), PRICE, refund_id=new_id("ref"))
+    assert refused.value.extra["reason"] == "charge_disputed"
+    play(rig, report, "review_dispute")
+    assert rig.adapter.report_dispute(dispute_ref).standing is Standing.UNDER_REVIEW
+    play(rig, report, end)
+    assert rig.adapter.report_dispute(dispute_ref).standing is standing
+
+
+def test_events_of_refunds_and_disputes_name_what_to_fetch(rig: Rig) -> None:
+    switches.flip(rig.world.db, target_url=f"{rig.world.url}/sandbox/hooks/afterwards")
+    report = paid(rig)
+    made = rig.adapter.refund(charge_of(report), Money(1_00, "USD"), refund_id=new_id("ref"))
+    play(rig, report, "dispute")
+    rig.world.work()
+    events = [
+        rig.adapter.verify_event(each["body"].encode(), each["headers"]["stripe-signature"])
+        for each in rig.browser.get("/sandbox/hooks/afterwards").json()
+    ]
+    by_type = {event.type: event for event in events}
+    assert by_type["refund.created"].refund_ref == made.ref
+    dispute_ref = by_type["charge.dispute.created"].dispute_ref
+    assert dispute_ref is not None
+    assert rig.adapter.report_dispute(dispute_ref).charge_ref == report.charge_ref
+    assert {event.payment_ref for event in events if event.refund_ref or event.dispute_ref} == {made.payment_ref}
+
+
+def test_a_refund_whose_answer_was_lost_is_found_and_not_sent_again(rig: Rig, faulty: World) -> None:
+    report, refund_id = paid(rig), new_id("ref")
+    switches.flip(faulty.db, fault=Fault.LOST_ANSWER)
+    try:
+        rig.adapter.refund(charge_of(report), Money(1_00, "USD"), refund_id=refund_id)
+    except PaymentUnavailable:
+        switches.reset(faulty.db)
+    found = rig.adapter.find_refund(charge_of(report), refund_id)
+    assert found == rig.adapter.refund(charge_of(report), Money(1_00, "USD"), refund_id=refund_id)
+    assert rig.browser.get(f"/sandbox/payments/{report.ref}").json()["intent"]["amount_refunded"] == 1_00
 
 
 # --- when the provider misbehaves

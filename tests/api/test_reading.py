@@ -33,7 +33,14 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
     endpoint = vendor.post("/v1/webhook_endpoints", json={"url": f"{world.url}/sandbox/hooks/x"}).json()
     ids |= {"invitation_id": invited["id"], "token": invited["token"], "endpoint_id": endpoint["id"],
             "name": "invoice_register", "ending": "csv"}  # fmt: skip
+    asked = {"invoice_id": order["invoice_id"], "amount": 100}
+    refund = vendor.post("/v1/refunds", json=asked).json()
     world.work()
+    charge = vendor.get(f"/v1/payments/{ids['payment_id']}").json()["provider_ref"]
+    vendor.post(f"/sandbox/payments/{charge}", json={"action": "dispute"})
+    world.work()
+    ids |= {"refund_id": refund["id"], "credit_note_id": refund["credit_note_id"],
+            "dispute_id": vendor.get("/v1/disputes").json()["data"][0]["id"]}  # fmt: skip
     paths = vendor.get("/openapi.json").json()["paths"]
     readable = [path for path, methods in paths.items() if "get" in methods]
     assert len(readable) > 20

@@ -16,11 +16,14 @@ from app.core.audit import AuditEntry
 from app.core.clock import transport_now
 from app.core.db import metadata
 from app.core.events import Event
-from app.flows import quoting, unmatched
+from app.flows import quoting, refund, unmatched
+from app.flows.refund import Asked
 from app.invoices import service as invoices
 from app.licenses import service as licenses
 from app.main import create_app
 from app.orders.models import Order
+from app.payments import refunds
+from app.payments import service as payments
 from app.quotes.models import Quote
 from tests import shop
 from tests.signing_in import form_token, make_staff, send_form
@@ -55,6 +58,9 @@ class Stocked:
     workspace: str
     staff: str
     key: str
+    credit_note: str
+    refund: str
+    dispute: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -62,24 +68,36 @@ class Stocked:
             "account_id": self.order.account_id, "order_id": self.order.id, "quote_id": self.quote,
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
             "workspace_id": self.workspace, "staff_id": self.staff, "key_id": self.key,
+            "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
 
 def stock(world: World) -> Stocked:
-    """A purchase of a cloud plan, a held order, a request for a quote; a colleague, a key."""
+    """A purchase of a cloud plan, a part of it refunded and the rest disputed; a held order, a request for a quote; a
+    colleague, a key.
+    """
     order = shop.buy(world, sku="cloud-professional", interval="month", seats=5)
     with world.db.transaction() as tx:
-        license_, invoice = licenses.of_order(tx, order.id), invoices.of_order(tx, order.id)
-        workspace = tx.execute(text("SELECT id FROM workspace")).scalar_one()
-        assert license_
+        invoice, payment = invoices.of_order(tx, order.id), payments.of_order(tx, order.id)
         assert invoice
+        assert payment
         colleague = make_staff(tx, role=StaffRole.SUPPORT).id
         key, _ = api_keys.create(tx, world.ports.secrets, name="ERP", scopes=["invoices:read"],
                                  account_id=order.account_id, actor="test", now=transport_now())  # fmt: skip
+    refund_id = refund.request(world.ports, Asked(invoice.id, total=100), by="stf_1").id
+    world.work()
+    world.browser().post(f"/sandbox/payments/{payment.provider_ref}", json={"action": "dispute"})
+    world.work()
+    with world.db.transaction() as tx:
+        license_ = licenses.of_order(tx, order.id)
+        workspace = tx.execute(text("SELECT id FROM workspace")).scalar_one()
+        note, dispute = refunds.get(tx, refund_id).credit_note_id, refunds.disputes_of(tx, payment.id)[0].id
+        assert license_
+        assert note
     return Stocked(
         order, held(world), asked(world).id, order.subscription_id or "", license_.id, invoice.id, workspace, colleague,
-        key.id,
+        key.id, note, refund_id, dispute,
     )  # fmt: skip
 
 

@@ -57,6 +57,17 @@ MAY: Final = {
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
     ("GET", "/console/coupons"): EVERYBODY,
+    ("GET", "/console/invoices/{invoice_id}/refund"): {FINANCE, ADMIN},
+    ("POST", "/console/invoices/{invoice_id}/refund"): {FINANCE, ADMIN},
+    ("GET", "/console/credit_notes"): EVERYBODY,
+    ("GET", "/console/credit_notes/{credit_note_id}"): EVERYBODY,
+    ("GET", "/console/credit_notes/{credit_note_id}/pdf"): EVERYBODY,
+    ("GET", "/console/refunds"): EVERYBODY,
+    ("GET", "/console/refunds/{refund_id}"): EVERYBODY,
+    ("POST", "/console/refunds/{refund_id}/approve"): {FINANCE, ADMIN},
+    ("POST", "/console/refunds/{refund_id}/reject"): {FINANCE, ADMIN},
+    ("GET", "/console/disputes"): EVERYBODY,
+    ("GET", "/console/disputes/{dispute_id}"): EVERYBODY,
     ("GET", "/console/exports"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/exports/{name}.{ending}"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/survey"): EVERYBODY,
@@ -82,7 +93,8 @@ MAY: Final = {
 }
 _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
-    "invoice_id": "inv", "workspace_id": "wsp", "staff_id": "stf", "key_id": "key",
+    "invoice_id": "inv", "workspace_id": "wsp", "staff_id": "stf", "key_id": "key", "credit_note_id": "cn",
+    "refund_id": "ref", "dispute_id": "dis",
 }  # fmt: skip
 
 

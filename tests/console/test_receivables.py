@@ -72,7 +72,7 @@ def test_what_is_typed_wrong_comes_back_with_what_was_typed(
     assert sentence in answer.text
     assert "Seen." in answer.text or "note" in typed
     with world.db.transaction() as tx:
-        assert invoices.outstanding(tx, invoices.get(tx, invoice.id)).major() == Decimal("1320.00")
+        assert invoices.owed(tx, invoices.get(tx, invoice.id)).major() == Decimal("1320.00")
 
 
 def test_credit_is_frozen_freed_and_limited_with_a_reason(world: World, invoice: Invoice) -> None:

@@ -12,7 +12,7 @@ from app.core import inbox, keys
 from app.core.clock import transport_now
 from app.core.db import Table
 from app.core.events import Event
-from app.flows import purchase
+from app.flows import provider_events, purchase
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
 from app.ledger import service as ledger
@@ -142,7 +142,7 @@ def test_fifty_concurrent_events_of_one_payment_complete_it_once(world: World) -
         event_id = ids[turn % 5]
         assert event_id is not None
         if turn % 2:
-            purchase.handle_event.run(world.ports, event_id=event_id)
+            provider_events.handle_event.run(world.ports, event_id=event_id)
         else:
             purchase.settle(world.ports, attempt.id)
 

@@ -137,7 +137,9 @@ def test_the_journal_lists_every_posting_and_balances(small: Books) -> None:
 def test_asking_twice_gives_the_same_bytes(small: Books) -> None:
     for name in registry.names():
         for fmt in Format:
-            assert small.read(name, fmt) == small.read(name, fmt) != b""
+            assert small.read(name, fmt) == small.read(name, fmt)
+            # Nothing went back in these books, and JSON Lines have no head.
+            assert small.read(name, fmt) or (name, fmt) == ("money_returned", Format.JSONL)
             manifest = registry.write(small.world.db, name, JANUARY, None, fmt)
             assert manifest == registry.write(small.world.db, name, JANUARY, None, fmt)
             assert manifest["sha256"] == sha256(small.read(name, fmt)).hexdigest()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.adapters.sandbox import intents, sessions, switches
+from app.adapters.sandbox import disputes, intents, refunds, sessions, switches
 from app.adapters.sandbox.answers import Json, invalid, missing
 from app.adapters.sandbox.cards import EnteredCard
 from app.adapters.sandbox.deps import Desk, Ref
@@ -13,7 +13,9 @@ from app.adapters.sandbox.models import CardKind, Fault, SandboxMethod, SandboxS
 from app.adapters.sandbox.params import RefundParams, Url
 from app.adapters.sandbox.provider_core import Provider, redeliver, undelivered
 
-Action = Literal["succeed", "decline", "expire", "refund", "dispute", "win_dispute", "lose_dispute"]
+Action = Literal[
+    "succeed", "decline", "expire", "refund", "fail_refund", "dispute", "review_dispute", "win_dispute", "lose_dispute"
+]
 
 
 class _In(BaseModel):
@@ -127,12 +129,15 @@ def _at_the_page(provider: Provider, session_id: str, body: ActionIn) -> None:
 
 def _afterwards(provider: Provider, intent_id: str, body: ActionIn) -> None:
     if body.action == "refund":
-        intents.refund(provider, RefundParams(payment_intent=intent_id, amount=body.amount), None)
+        refunds.create(provider, RefundParams(payment_intent=intent_id, amount=body.amount), None)
         return
-    step: dict[str, Literal["opened", "won", "lost"]] = {
-        "dispute": "opened", "win_dispute": "won", "lose_dispute": "lost",
+    if body.action == "fail_refund":
+        refunds.fail_last(provider, intent_id)
+        return
+    step: dict[str, disputes.Step] = {
+        "dispute": "opened", "review_dispute": "under_review", "win_dispute": "won", "lose_dispute": "lost",
     }  # fmt: skip
-    intents.dispute(provider, intent_id, step[body.action])
+    disputes.move(provider, intent_id, step[body.action])
 
 
 def _state(provider: Provider, ref: str) -> Json:

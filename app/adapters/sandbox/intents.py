@@ -1,22 +1,13 @@
-"""Payment intents: charging a card, giving money back, and quarrelling about it."""
-
-from typing import Literal
+"""Payment intents: charging a card."""
 
 from sqlalchemy import or_, select
 from sqlmodel import col
 
 from app.adapters.sandbox import shapes
-from app.adapters.sandbox.answers import Answer, Json, Refused, error_body, invalid, missing
+from app.adapters.sandbox.answers import Answer, Json, error_body, invalid, missing
 from app.adapters.sandbox.cards import decline_from_file
-from app.adapters.sandbox.models import (
-    DisputeStatus,
-    IntentStatus,
-    SandboxCustomer,
-    SandboxIntent,
-    SandboxMethod,
-    SandboxRefund,
-)
-from app.adapters.sandbox.params import CustomerParams, IntentParams, RefundParams
+from app.adapters.sandbox.models import IntentStatus, SandboxCustomer, SandboxIntent, SandboxMethod
+from app.adapters.sandbox.params import CustomerParams, IntentParams
 from app.adapters.sandbox.provider_core import Provider, emit, new_ref, once, require_up
 from app.core.db import Tx
 
@@ -125,7 +116,7 @@ def state(provider: Provider, ref: str) -> Json:
 
 def retrieve_charge(provider: Provider, ref: str) -> Json:
     with provider.database.transaction() as tx:
-        return shapes.charge_json(_paid(tx, ref))
+        return shapes.charge_json(paid(tx, ref))
 
 
 def create_customer(provider: Provider, params: CustomerParams, key: str | None) -> Answer:
@@ -159,68 +150,7 @@ def retrieve_method(provider: Provider, ref: str, expand: list[str]) -> Json:
         return shapes.expand(tx, shapes.method_json(method), expand)
 
 
-def refund(provider: Provider, params: RefundParams, key: str | None) -> Answer:
-    """Give back a part or the rest of a payment, never more than was taken."""
-
-    def perform(tx: Tx) -> Answer:
-        ref = params.payment_intent or params.charge
-        if ref is None:
-            raise invalid("Say which payment_intent or charge to refund.", code="parameter_missing", param="charge")
-        row = _give_back(provider, tx, _paid(tx, ref, param="charge"), params)
-        return Answer(200, row)
-
-    return once(provider, "POST /v1/refunds", key, params.model_dump(), perform)
-
-
-def _give_back(provider: Provider, tx: Tx, intent: SandboxIntent, params: RefundParams) -> Json:
-    left = intent.amount_minor - intent.refunded_minor
-    amount = params.amount or left
-    if left == 0:
-        raise invalid("The charge has already been refunded.", code="charge_already_refunded")
-    if amount > left:
-        raise invalid(f"Only {left} is left to refund.", code="amount_too_large", param="amount")
-    row = SandboxRefund(
-        id=new_ref("re"),
-        intent_id=intent.id,
-        amount_minor=amount,
-        reason=params.reason,
-        extra=dict(params.metadata),
-        created_at=provider.now(),
-    )
-    intent.refunded_minor += amount
-    tx.add(row)
-    tx.flush()
-    emit(provider, tx, "charge.refunded", shapes.charge_json(intent))
-    return shapes.refund_json(row, intent)
-
-
-def retrieve_refund(provider: Provider, ref: str) -> Json:
-    with provider.database.transaction() as tx:
-        row = tx.get(SandboxRefund, ref)
-        if row is None:
-            raise missing("refund", ref)
-        return shapes.refund_json(row, tx.get_one(SandboxIntent, row.intent_id))
-
-
-def dispute(provider: Provider, ref: str, step: Literal["opened", "won", "lost"]) -> Json:
-    """The card's owner disputes a payment, or the quarrel ends. Raises Refused where that is not the next step."""
-    with provider.database.transaction() as tx:
-        intent = _paid(tx, ref)
-        if step == "opened":
-            if intent.dispute_id is not None:
-                raise Refused(400, "invalid_request_error", "This payment is disputed already.")
-            intent.dispute_id, intent.dispute_status = new_ref("dp"), DisputeStatus.NEEDS_RESPONSE
-        elif intent.dispute_status is not DisputeStatus.NEEDS_RESPONSE:
-            raise Refused(400, "invalid_request_error", "This payment has no open dispute.")
-        else:
-            intent.dispute_status = DisputeStatus(step)
-        tx.flush()
-        body = shapes.dispute_json(intent)
-        emit(provider, tx, "charge.dispute.created" if step == "opened" else "charge.dispute.closed", body)
-    return body
-
-
-def _paid(tx: Tx, ref: str, *, param: str | None = None) -> SandboxIntent:
+def paid(tx: Tx, ref: str, *, param: str | None = None) -> SandboxIntent:
     """A succeeded payment by its intent or charge, locked. Raises Refused."""
     query = select(SandboxIntent).where(or_(col(SandboxIntent.id) == ref, col(SandboxIntent.charge_id) == ref))
     intent = tx.execute(query.with_for_update()).scalar_one_or_none()

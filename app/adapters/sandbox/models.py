@@ -45,8 +45,14 @@ class CardKind(StrEnum):
     LOST = "lost"
 
 
+class RefundStatus(StrEnum):
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
 class DisputeStatus(StrEnum):
     NEEDS_RESPONSE = "needs_response"
+    UNDER_REVIEW = "under_review"
     WON = "won"
     LOST = "lost"
 
@@ -139,6 +145,7 @@ class SandboxRefund(Table, table=True):
     id: str = Field(primary_key=True)  # re_…
     intent_id: str = Field(foreign_key="sandbox_intent.id", index=True)
     amount_minor: int = minor_field()
+    status: RefundStatus = Field(sa_type=text_enum(RefundStatus, name="status"))
     reason: str | None = None
     extra: dict[str, Any] = Field(sa_type=JSONB)
     created_at: datetime = Field(sa_type=INSTANT)

@@ -106,6 +106,11 @@ class RefundParams(Params):
     metadata: Metadata = {}
 
 
+class RefundListParams(Params):
+    charge: str
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+
+
 class ListParams(Params):
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     starting_after: str | None = None

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.adapters.sandbox import intents, refuse_in_production, sessions
+from app.adapters.sandbox import disputes, intents, refunds, refuse_in_production, sessions
 from app.adapters.sandbox.answers import Refused
 from app.adapters.sandbox.params import IntentParams, RefundParams, SessionParams, read
 from app.adapters.sandbox.provider_core import Provider
@@ -20,7 +20,15 @@ from app.core.errors import NotFound
 from app.core.money import Money
 from app.core.security import Secrets
 from app.payments.errors import ForgedEvent, PaymentRefused, PaymentUnavailable
-from app.payments.provider import Checkout, CheckoutRequest, PaymentReport, ProviderEvent, SavedMethod
+from app.payments.provider import (
+    Checkout,
+    CheckoutRequest,
+    DisputeReport,
+    PaymentReport,
+    ProviderEvent,
+    RefundReport,
+    SavedMethod,
+)
 
 
 class SandboxPayments:
@@ -74,13 +82,25 @@ class SandboxPayments:
             found = intents.search(self._provider, ("attempt_id", attempt_id), words.INTENT_PARTS)
         return words.most_telling([words.report_of_intent(intent) for intent in found])
 
-    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> str:
-        """As the Stripe adapter's."""
+    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> RefundReport:
         with _translated():
             params = read(RefundParams, words.refund_params(charge_ref, amount, refund_id))
-            answer = intents.refund(self._provider, params, refund_id)
+            answer = refunds.create(self._provider, params, refund_id)
             _require_success(answer.status)
-        return str(answer.body["id"])
+        return words.report_of_refund(answer.body)
+
+    def find_refund(self, charge_ref: str, refund_id: str) -> RefundReport | None:
+        with _translated():
+            found = refunds.of_charge(self._provider, charge_ref)
+        return words.the_refund([words.report_of_refund(each) for each in found], refund_id)
+
+    def report_refund(self, ref: str) -> RefundReport:
+        with _translated():
+            return words.report_of_refund(refunds.retrieve(self._provider, ref))
+
+    def report_dispute(self, ref: str) -> DisputeReport:
+        with _translated():
+            return words.report_of_dispute(disputes.retrieve(self._provider, ref))
 
     def verify_event(self, raw: bytes, signature: str) -> ProviderEvent:
         check(raw, signature, self._webhook_secret, self._clock.now())

@@ -9,6 +9,7 @@ from app.adapters.sandbox.answers import Json, invalid
 from app.adapters.sandbox.cards import DECLINES
 from app.adapters.sandbox.models import (
     IntentStatus,
+    RefundStatus,
     SandboxCheckout,
     SandboxCustomer,
     SandboxIntent,
@@ -75,7 +76,8 @@ def charge_json(row: SandboxIntent) -> Json:
 
 def dispute_json(row: SandboxIntent) -> Json:
     return {
-        "id": row.dispute_id, "object": "dispute", "livemode": False, "amount": row.amount_minor,
+        "id": row.dispute_id, "object": "dispute", "livemode": False,
+        "amount": row.amount_minor - row.refunded_minor,
         "currency": row.currency.lower(), "charge": row.charge_id, "payment_intent": row.id, "metadata": {},
         "reason": "general", "status": row.dispute_status.value if row.dispute_status else None,
         "created": _stamp(row.created_at),
@@ -86,7 +88,8 @@ def refund_json(row: SandboxRefund, intent: SandboxIntent) -> Json:
     return {
         "id": row.id, "object": "refund", "amount": row.amount_minor, "currency": intent.currency.lower(),
         "charge": intent.charge_id, "payment_intent": intent.id, "metadata": row.extra, "reason": row.reason,
-        "status": "succeeded", "created": _stamp(row.created_at),
+        "status": row.status.value, "created": _stamp(row.created_at),
+        "failure_reason": "lost_or_stolen_card" if row.status is RefundStatus.FAILED else None,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import JSONResponse, Response
 
-from app.adapters.sandbox import intents, sessions
+from app.adapters.sandbox import disputes, intents, refunds, sessions
 from app.adapters.sandbox.answers import Answer, Json, Refused, missing
 from app.adapters.sandbox.deps import Desk, Ref
 from app.adapters.sandbox.params import (
@@ -16,6 +16,7 @@ from app.adapters.sandbox.params import (
     IntentParams,
     ListParams,
     Params,
+    RefundListParams,
     RefundParams,
     SearchParams,
     SessionParams,
@@ -143,12 +144,24 @@ def method(request: Request, provider: Desk, ref: Ref, query: Query) -> Response
 
 @doors.post("/refunds")
 def create_refund(request: Request, provider: Desk, form: Form, key: Key = None) -> Response:
-    return _reply(request, intents.refund(provider, read(RefundParams, form), key))
+    return _reply(request, refunds.create(provider, read(RefundParams, form), key))
+
+
+@doors.get("/refunds")
+def list_refunds(request: Request, provider: Desk, query: Query) -> Response:
+    params = read(RefundListParams, query)
+    found = refunds.of_charge(provider, params.charge)
+    return _sent(request, list_json("/v1/refunds", found[: params.limit], has_more=len(found) > params.limit))
 
 
 @doors.get("/refunds/{ref}")
 def refund(request: Request, provider: Desk, ref: Ref) -> Response:
-    return _sent(request, intents.retrieve_refund(provider, ref))
+    return _sent(request, refunds.retrieve(provider, ref))
+
+
+@doors.get("/disputes/{ref}")
+def dispute(request: Request, provider: Desk, ref: Ref) -> Response:
+    return _sent(request, disputes.retrieve(provider, ref))
 
 
 @doors.get("/events")

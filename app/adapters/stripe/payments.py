@@ -14,7 +14,15 @@ from app.core.db import require_no_transaction
 from app.core.errors import NotFound
 from app.core.money import Money
 from app.payments.errors import ForgedEvent, PaymentRefused, PaymentUnavailable
-from app.payments.provider import Checkout, CheckoutRequest, PaymentReport, ProviderEvent, SavedMethod
+from app.payments.provider import (
+    Checkout,
+    CheckoutRequest,
+    DisputeReport,
+    PaymentReport,
+    ProviderEvent,
+    RefundReport,
+    SavedMethod,
+)
 
 if TYPE_CHECKING:
     import stripe
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
         PaymentIntentRetrieveParams,
         PaymentIntentSearchParams,
         RefundCreateParams,
+        RefundListParams,
     )
     from stripe.params.checkout import SessionCreateParams, SessionRetrieveParams
 
@@ -102,14 +111,27 @@ class StripePayments:
             self._require_mode(livemode=intent["livemode"])
         return words.most_telling([words.report_of_intent(intent) for intent in found])
 
-    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> str:
-        """Give back a part or all of a charge, once per `refund_id`; returns the provider's reference.
-
-        Raises PaymentRefused (more than is left, already refunded) or PaymentUnavailable (ask again, same id).
-        """
+    def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> RefundReport:
         params = cast("RefundCreateParams", words.refund_params(charge_ref, amount, refund_id))
         with _translated():
-            return self._client.v1.refunds.create(params, {"idempotency_key": refund_id}).id
+            made = self._client.v1.refunds.create(params, {"idempotency_key": refund_id})
+        return words.report_of_refund(made.to_dict())
+
+    def find_refund(self, charge_ref: str, refund_id: str) -> RefundReport | None:
+        params: RefundListParams = {"charge": charge_ref, "limit": 100}
+        with _translated():
+            found = self._client.v1.refunds.list(params).to_dict()["data"]
+        return words.the_refund([words.report_of_refund(each) for each in found], refund_id)
+
+    def report_refund(self, ref: str) -> RefundReport:
+        with _translated():
+            return words.report_of_refund(self._client.v1.refunds.retrieve(ref).to_dict())
+
+    def report_dispute(self, ref: str) -> DisputeReport:
+        with _translated():
+            dispute = self._client.v1.disputes.retrieve(ref).to_dict()
+        self._require_mode(livemode=dispute["livemode"])
+        return words.report_of_dispute(dispute)
 
     def verify_event(self, raw: bytes, signature: str) -> ProviderEvent:
         from stripe import SignatureVerificationError, WebhookSignature

@@ -9,7 +9,16 @@ from typing import Any, Final
 from app.adapters.stripe.amounts import from_stripe, to_stripe
 from app.core.errors import NotFound
 from app.core.money import Money
-from app.payments.provider import CheckoutRequest, Outcome, PaymentReport, ProviderEvent, SavedMethod
+from app.payments.provider import (
+    CheckoutRequest,
+    DisputeReport,
+    Outcome,
+    PaymentReport,
+    ProviderEvent,
+    RefundReport,
+    SavedMethod,
+    Standing,
+)
 
 # Where the buyer may try again on the page, a declined intent is not the end of the attempt.
 _AT_CHECKOUT: Final = "checkout"
@@ -163,6 +172,43 @@ def refund_params(charge_ref: str, amount: Money, refund_id: str) -> dict[str, A
     return {"charge": charge_ref, "amount": to_stripe(amount), "metadata": {"refund_id": refund_id}}
 
 
+_REFUNDED: Final = {"succeeded": Outcome.SUCCEEDED, "failed": Outcome.FAILED, "canceled": Outcome.FAILED}
+# https://docs.stripe.com/api/disputes/object: a warning is an inquiry, and nothing is withdrawn for it.
+_STANDINGS: Final = {
+    "needs_response": Standing.OPENED, "under_review": Standing.UNDER_REVIEW, "won": Standing.WON,
+    "lost": Standing.LOST,
+}  # fmt: skip
+
+
+def report_of_refund(refund: Mapping[str, Any]) -> RefundReport:
+    """A refund; whatever else is not done or undone is on its way."""
+    return RefundReport(
+        ref=refund["id"],
+        charge_ref=refund["charge"],
+        payment_ref=refund.get("payment_intent"),
+        amount=from_stripe(refund["amount"], refund["currency"]),
+        outcome=_REFUNDED.get(refund["status"], Outcome.PENDING),
+        refund_id=(refund.get("metadata") or {}).get("refund_id"),
+        failure_code=refund.get("failure_reason"),
+    )
+
+
+def report_of_dispute(dispute: Mapping[str, Any]) -> DisputeReport:
+    return DisputeReport(
+        ref=dispute["id"],
+        charge_ref=dispute["charge"],
+        payment_ref=dispute.get("payment_intent"),
+        amount=from_stripe(dispute["amount"], dispute["currency"]),
+        standing=_STANDINGS.get(dispute["status"], Standing.INQUIRY),
+        reason=dispute.get("reason") or "general",
+    )
+
+
+def the_refund(found: list[RefundReport], refund_id: str) -> RefundReport | None:
+    """The one we asked for among a charge's refunds."""
+    return next((each for each in found if each.refund_id == refund_id), None)
+
+
 def event_of(payload: dict[str, Any]) -> ProviderEvent:
     """A verified event. Raises KeyError or TypeError where it is not shaped like one."""
     subject = payload["data"]["object"]
@@ -170,4 +216,6 @@ def event_of(payload: dict[str, Any]) -> ProviderEvent:
     ref = subject["id"] if kind in {"checkout.session", "payment_intent"} else subject.get("payment_intent")
     if not all(isinstance(value, str) for value in (payload["id"], payload["type"], kind)):
         raise TypeError("an event's id and type are text")
-    return ProviderEvent(payload["id"], payload["type"], ref if isinstance(ref, str) else None, payload)
+    about = {"refund": "refund_ref", "dispute": "dispute_ref"}.get(kind)
+    named = {about: str(subject["id"])} if about else {}
+    return ProviderEvent(payload["id"], payload["type"], ref if isinstance(ref, str) else None, payload, **named)

@@ -17,7 +17,7 @@ from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import explain_invoice, papers
 from app.flows.explain_invoice import LineTold
-from app.invoices import service
+from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoiceState
 from app.web.api.access import KEYED, find, key_with, visible
 from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
@@ -65,7 +65,7 @@ class InvoiceOut(BaseModel):
         "supply_from": "2026-11-22", "supply_to": "2027-11-22", "lines": [], "taxes": [],
         "net": {"amount": 300000, "currency": "USD"}, "tax": {"amount": 0, "currency": "USD"},
         "total": {"amount": 300000, "currency": "USD"}, "discount": {"amount": 0, "currency": "USD"},
-        "amount_due": {"amount": 0, "currency": "USD"},
+        "amount_due": {"amount": 0, "currency": "USD"}, "credited": {"amount": 0, "currency": "USD"},
         "notes": [], "po_number": "PO-4711", "test": True, "paid_at": "2026-11-22T09:00:00Z",
     }})  # fmt: skip
 
@@ -86,6 +86,7 @@ class InvoiceOut(BaseModel):
     total: MoneyOut
     discount: MoneyOut
     amount_due: MoneyOut
+    credited: MoneyOut
     notes: list[str]
     po_number: str
     test: bool
@@ -118,7 +119,7 @@ class InvoiceOut(BaseModel):
             ],
             net=money(row.net_minor), tax=money(row.tax_minor), total=money(row.total_minor),
             discount=money(sum(line.discount_minor for line in lines)),
-            amount_due=MoneyOut.of(service.amount_due(tx, row)),
+            amount_due=MoneyOut.of(service.owed(tx, row)), credited=MoneyOut.of(credit_notes.credited(tx, row)),
         )  # fmt: skip
 
 

@@ -1,14 +1,18 @@
 """Rows of tables that several pages show: a customer's orders, subscriptions, licenses and invoices."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlmodel import col
 
 from app.catalog.models import Plan
 from app.core.db import Tx
 from app.core.money import Money
-from app.invoices.models import Invoice
+from app.invoices.models import CreditNote, Invoice
+from app.ledger.models import LedgerAccount, LedgerEntry, Posting
 from app.licenses.models import License
 from app.orders.models import Order
+from app.payments.models import Dispute, Refund
 from app.subscriptions.models import Subscription
 from app.web.console.lists import day
 from app.web.console.views import Cell, Related
@@ -69,6 +73,13 @@ def invoice_row(invoice: Invoice) -> Row:
     )  # fmt: skip
 
 
+def credit_note_row(note: CreditNote) -> Row:
+    return (
+        Cell(text=note.number, href=f"/console/credit_notes/{note.id}"), Cell(state=str(note.reason)),
+        Cell(day=note.issued_on), amount(note.total_minor, note.currency),
+    )  # fmt: skip
+
+
 def workspace_row(workspace: Workspace) -> Row:
     return (
         _first("workspaces", workspace.id), Cell(text=workspace.url or workspace.hostname),
@@ -97,3 +108,54 @@ def invoices(rows: list[Invoice], all_href: str = "") -> Related:
 def workspaces(rows: list[Workspace], all_href: str = "") -> Related:
     shown = tuple(map(workspace_row, rows))
     return Related(title="Workspaces", columns=WORKSPACE_COLUMNS, rows=shown, all_href=all_href)
+
+
+def credit_notes(rows: Sequence[CreditNote]) -> Related:
+    shown = tuple(map(credit_note_row, rows))
+    return Related(title="Credit notes", columns=("Credit note", "Reason", "Issued", "Total"), rows=shown)
+
+
+def refunds(rows: Sequence[Refund]) -> Related:
+    shown = tuple(
+        (_first("refunds", each.id), Cell(state=str(each.state)), day(each.created_at),
+         amount(each.amount_minor, each.currency))
+        for each in rows
+    )  # fmt: skip
+    return Related(title="Refunds", columns=("Refund", "State", "Asked for", "Amount"), rows=shown)
+
+
+def disputes(rows: Sequence[Dispute]) -> Related:
+    shown = tuple(
+        (_first("disputes", each.id), Cell(state=str(each.state)), day(each.opened_at),
+         amount(each.amount_minor, each.currency))
+        for each in rows
+    )  # fmt: skip
+    return Related(title="Disputes", columns=("Dispute", "State", "Opened", "Amount"), rows=shown)
+
+
+def licenses_by_id(tx: Tx, ids: Sequence[str]) -> list[License]:
+    return list(tx.execute(select(License).where(col(License.id).in_(ids)).order_by(col(License.id))).scalars())
+
+
+def postings(tx: Tx, sources: Sequence[str]) -> Related:
+    """The entries of these facts, as the books hold them."""
+    query = (
+        select(LedgerEntry, Posting, col(LedgerAccount.name))
+        .join(Posting, col(Posting.entry_id) == col(LedgerEntry.id))
+        .join(LedgerAccount, col(LedgerAccount.code) == col(Posting.ledger_account))
+        .where(col(LedgerEntry.source).in_(sources))
+        .order_by(col(LedgerEntry.id), col(Posting.id))
+    )
+    rows = tuple(
+        (
+            Cell(text=f"{posting.ledger_account} {name}", note=posting.dimension), Cell(text=entry.memo),
+            Cell(day=entry.booked_on), _side(posting, 1), _side(posting, -1),
+        )
+        for entry, posting, name in tx.execute(query)
+    )  # fmt: skip
+    return Related(title="Postings", columns=("Account", "Entry", "Booked", "Debit", "Credit"), rows=rows)
+
+
+def _side(posting: Posting, sign: int) -> Cell:
+    minor = sign * posting.amount_minor
+    return Cell(text=str(Money(minor, posting.currency)) if minor > 0 else "", number=True)

@@ -8,6 +8,8 @@ from app.web.console import (
     clock,
     coupons,
     credit,
+    credit_notes,
+    disputes,
     exports,
     invoices,
     jobs,
@@ -17,6 +19,7 @@ from app.web.console import (
     policies,
     procedures,
     quotes,
+    refunds,
     search,
     staff,
     subscriptions,
@@ -27,7 +30,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, credit, orders, quotes, subscriptions, licenses, workspaces, invoices, coupons, exports,
-    survey, jobs, policies, clock, procedures, staff, api_keys,
+    overview, search, accounts, credit, orders, quotes, subscriptions, licenses, workspaces, refunds, invoices,
+    credit_notes, disputes, coupons, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -21,10 +21,10 @@ from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import explain_invoice, papers, receivables
 from app.flows.receivables import Transfer
-from app.invoices import service
+from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
-from app.ledger.models import LedgerAccount, LedgerEntry, Posting
-from app.payments.models import Method, Payment
+from app.payments import refunds
+from app.payments.models import DisputeState, Method, Payment
 from app.tax import service as tax
 from app.web import auth
 from app.web.console import cells, lists, orders
@@ -130,15 +130,14 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
         (line.description, line.quantity, line.unit_minor, line.net_minor + line.discount_minor) for line in stored
     ]
     given = sum(line.discount_minor for line in stored)
-    paid = _paid(tx, found)
-    due = service.amount_due(tx, found)
+    due = service.owed(tx, found)
     view = ConsoleInvoiceView(
         number=found.number or "Draft", state=str(found.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
         rows=orders.rows_of(lines, determination, found.currency, found.discount, given),
         total=money(found.total_minor, found.currency), open_amount=str(due) if due else "",
-        treatment=orders.in_words(determination), facts=_facts(found), documents=_documents(found),
-        postings=_postings(tx, found, paid), related=(_payments(paid, found.currency),) if paid else (),
+        treatment=orders.in_words(determination), facts=_facts(found), documents=_documents(found, who),
+        postings=cells.postings(tx, _sources(tx, found)), related=_related(tx, found),
         actions=_actions(found, who, form, due), form=form,
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
@@ -162,13 +161,6 @@ def _actions(found: Invoice, who: SignedInStaff, form: Form, due: Money) -> tupl
             asked="How it came", hint="Who told you, and where the statement is kept.",
         ),
     )  # fmt: skip
-
-
-def _documents(found: Invoice) -> tuple[Link, ...]:
-    if not found.number:
-        return ()
-    path = f"/console/invoices/{found.id}"
-    return (Link(label="PDF", href=f"{path}/pdf"), Link(label="Explain these amounts", href=f"{path}/explain"))
 
 
 @router.get("/console/invoices/{invoice_id}/explain")
@@ -214,26 +206,37 @@ def _facts(found: Invoice) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _postings(tx: Session, found: Invoice, paid: Sequence[tuple[InvoicePayment, Payment]]) -> Related:
-    """The entry of the invoice and those of its payments, as the books hold them."""
-    paid_by = [f"payment:{each.id}" for _, each in paid]
-    query = (
-        select(LedgerEntry, Posting, col(LedgerAccount.name))
-        .join(Posting, col(Posting.entry_id) == col(LedgerEntry.id))
-        .join(LedgerAccount, col(LedgerAccount.code) == col(Posting.ledger_account))
-        .where(col(LedgerEntry.source).in_([f"invoice:{found.id}", *paid_by]))
-        .order_by(col(LedgerEntry.id), col(Posting.id))
-    )
-    rows = tuple(
-        (
-            Cell(text=f"{posting.ledger_account} {name}", note=posting.dimension), Cell(text=entry.memo),
-            Cell(day=entry.booked_on), Cell(text=money(max(posting.amount_minor, 0), posting.currency) if
-                                            posting.amount_minor > 0 else "", number=True),
-            Cell(text=money(-posting.amount_minor, posting.currency) if posting.amount_minor < 0 else "", number=True),
-        )
-        for entry, posting, name in tx.execute(query)
-    )  # fmt: skip
-    return Related(title="Postings", columns=("Account", "Entry", "Booked", "Debit", "Credit"), rows=rows)
+def _documents(found: Invoice, who: SignedInStaff) -> tuple[Link, ...]:
+    """The paper, and the way to give its money back."""
+    if found.number is None:
+        return ()
+    path = f"/console/invoices/{found.id}"
+    links = [Link(label="PDF", href=f"{path}/pdf"), Link(label="Explain these amounts", href=f"{path}/explain")]
+    if found.state is InvoiceState.PAID and can(who, May.REFUNDS_WRITE):
+        links.append(Link(label="Give money back", href=f"{path}/refund"))
+    return tuple(links)
+
+
+def _sources(tx: Session, found: Invoice) -> list[str]:
+    """What of this invoice the books know: itself, its payments, credit spent on it, notes, refunds, disputes."""
+    payments = [payment for _, payment in _paid(tx, found)]
+    disputes = [each for payment in payments for each in refunds.disputes_of(tx, payment.id)]
+    return [
+        f"invoice:{found.id}", f"credit_spent:{found.id}", *(f"payment:{each.id}" for each in payments),
+        *(f"credit_note:{each.id}" for each in credit_notes.of_invoice(tx, found.id)),
+        *(f"{kind}:{each.id}" for each in refunds.of_invoice(tx, found.id) for kind in ("refund", "refund_failed")),
+        *(f"dispute_{state.value}:{each.id}" for each in disputes for state in DisputeState),
+    ]  # fmt: skip
+
+
+def _related(tx: Session, found: Invoice) -> tuple[Related, ...]:
+    paid = _paid(tx, found)
+    tables = [
+        _payments(paid, found.currency), cells.credit_notes(credit_notes.of_invoice(tx, found.id)),
+        cells.refunds(refunds.of_invoice(tx, found.id)),
+        cells.disputes([each for _, payment in paid for each in refunds.disputes_of(tx, payment.id)]),
+    ]  # fmt: skip
+    return tuple(each for each in tables if each.rows)
 
 
 def _paid(tx: Session, found: Invoice) -> list[tuple[InvoicePayment, Payment]]:

@@ -21,6 +21,7 @@ from app.core.money import Money
 from app.flows import unmatched
 from app.flows.ports import Ports
 from app.orders.models import Order, OrderState
+from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
 from app.web import auth, csrf, show
 from app.web.console.views import ConsoleErrorView, ConsoleShell
@@ -38,6 +39,9 @@ _DONE: Final = {
     "credit-frozen": "This account pays by card from now on.",
     "credit-unfrozen": "This account may order on invoice again.",
     "credit-limited": "The limit is recorded.",
+    "refund-asked": "Written down. It is sent once a second person has let it go.",
+    "refund-begun": "The credit note is issued, and the money is on its way.",
+    "refund-rejected": "The refund is rejected.",
     "quote-declined": "The request is declined.",
     "quote-withdrawn": "The request is withdrawn.",
     "license-revoked": "The license is revoked.",
@@ -77,9 +81,13 @@ def page(
 def _todo(tx: Tx) -> dict[str, int]:
     held = select(func.count()).select_from(Order).where(col(Order.state) == OrderState.HELD)
     asked = select(func.count()).select_from(Quote).where(col(Quote.state) == QuoteState.REQUESTED)
+    refunds = select(func.count()).select_from(Refund).where(col(Refund.state) == RefundState.REQUESTED)
+    disputes = select(func.count()).select_from(Dispute).where(col(Dispute.state) == DisputeState.OPENED)
     return {
         "orders": tx.execute(held).scalar_one() + len(unmatched.waiting(tx)),
         "quotes": tx.execute(asked).scalar_one(),
+        "refunds": tx.execute(refunds).scalar_one(),
+        "disputes": tx.execute(disputes).scalar_one(),
         "jobs": job_watch.failed_count(tx),
     }
 

@@ -140,7 +140,10 @@ class ListView:
     """
 
     template: ClassVar[str] = "console/list.html"
-    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces", "api-keys"]
+    kind: Literal[
+        "accounts", "orders", "quotes", "invoices", "credit_notes", "refunds", "disputes", "licenses", "subscriptions",
+        "workspaces", "api-keys",
+    ]  # fmt: skip
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     form: Form = field(default_factory=Form)
@@ -320,7 +323,9 @@ class DetailView:
     """
 
     template: ClassVar[str] = "console/detail.html"
-    kind: Literal["licenses", "subscriptions", "workspaces", "api-keys", "staff"]
+    kind: Literal[
+        "licenses", "subscriptions", "workspaces", "credit_notes", "refunds", "disputes", "api-keys", "staff",
+    ]  # fmt: skip
     id: str
     title: str
     state: str
@@ -328,6 +333,7 @@ class DetailView:
     facts: tuple[Fact, ...]
     related: tuple[Related, ...] = ()
     actions: tuple[Action, ...] = ()
+    procedure: str = ""  # of a page without actions
     form: Form = field(default_factory=Form)
 
     @property

@@ -6,7 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from app.core import inbox, jobs
 from app.core.clock import transport_now
 from app.flows.ports import Ports
-from app.flows.purchase import handle_event
+from app.flows.provider_events import handle_event
 from app.payments.errors import ForgedEvent
 from app.payments.provider import ProviderEvent
 from app.web.problems import problems
@@ -35,4 +35,6 @@ def _take(ports: Ports, raw: bytes, signature: str) -> None:
 
 
 def _kept(event: ProviderEvent) -> dict[str, object]:
-    return {"payment_ref": event.payment_ref, "event": event.payload}
+    named = {"refund_ref": event.refund_ref, "dispute_ref": event.dispute_ref}
+    given = {name: ref for name, ref in named.items() if ref is not None}
+    return {"payment_ref": event.payment_ref, **given, "event": event.payload}

@@ -217,6 +217,7 @@ class InvoicesView:
     pages: Pages = field(default_factory=Pages)
     csv_href: str = ""
     open_total: str = ""
+    credit: str = ""  # what there is to spend on later invoices
 
 
 @dataclass(frozen=True, kw_only=True)

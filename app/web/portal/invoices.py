@@ -17,8 +17,10 @@ from app.core.ids import has_form
 from app.core.money import Money
 from app.core.paging import page
 from app.flows import explain_invoice, papers
+from app.invoices import credit_notes
 from app.invoices import service as invoices
-from app.invoices.models import Invoice, InvoiceState
+from app.invoices.models import CreditNote, Invoice, InvoiceState
+from app.payments import credit
 from app.web import csrf
 from app.web.auth import customer
 from app.web.deps import Tx, Wired
@@ -54,7 +56,8 @@ def listed(
     kept = {name: value for name, value in chosen.items() if value}
     older = urlencode({**kept, "after": found.data[-1].id}) if found.has_more else ""
     view = InvoicesView(
-        invoices=tuple(_row(tx, each) for each in found.data),
+        invoices=tuple(row for each in found.data for row in _rows(tx, each)),
+        credit=" and ".join(str(each) for each in credit.balances(tx, who.account_id)),
         states=tuple(Option(value=key.value, label=label) for key, label in _STATES.items()),
         years=_years(tx, who), form=FormView(values=chosen), open_total=_open_total(tx, who),
         pages=Pages(
@@ -63,6 +66,15 @@ def listed(
         ),
     )  # fmt: skip
     return account_page(request, tx, view, who)
+
+
+@router.get("/credit_notes/{credit_note_id}/pdf")
+def credit_note_pdf(ports: Wired, who: Reader, credit_note_id: str) -> Response:
+    """The credit note on paper, in the language of its invoice."""
+    with ports.db.transaction() as tx:
+        found = owned.one(tx, who, CreditNote, "cn", credit_note_id)
+        document, locale = papers.credit_note_document(tx, found), papers.locale_of(found)
+    return paper.credit_note_pdf(document, locale)
 
 
 @router.get("/{invoice_id}/pdf")
@@ -105,18 +117,31 @@ def _years(tx: Unit, who: SignedInCustomer) -> tuple[Option, ...]:
 
 def _open_total(tx: Unit, who: SignedInCustomer) -> str:
     """What is owed, by currency."""
-    query = (
-        select(col(Invoice.currency), func.sum(col(Invoice.total_minor)))
-        .where(col(Invoice.account_id) == who.account_id, col(Invoice.state) == InvoiceState.OPEN)
-        .group_by(col(Invoice.currency))
-        .order_by(col(Invoice.currency))
-    )
-    return " and ".join(str(Money(int(minor), currency)) for currency, minor in tx.execute(query))
+    owed: dict[str, Money] = {}
+    for each in owned.all_of(tx, who, Invoice, col(Invoice.state) == InvoiceState.OPEN):
+        owed[each.currency] = owed.get(each.currency, Money.zero(each.currency)) + invoices.owed(tx, each)
+    return " and ".join(str(owed[currency]) for currency in sorted(owed) if owed[currency])
+
+
+def _rows(tx: Unit, each: Invoice) -> list[InvoiceRow]:
+    """The credit notes of an invoice, newest first, and the invoice under them."""
+    return [*(_note_row(note) for note in reversed(credit_notes.of_invoice(tx, each.id))), _row(tx, each)]
+
+
+def _note_row(note: CreditNote) -> InvoiceRow:
+    ways = ((note.to_refund_minor, "refunded"), (note.to_balance_minor, "kept as your credit"),
+            (note.to_invoice_minor, "taken off the invoice"))  # fmt: skip
+    return InvoiceRow(
+        number=note.number, kind="credit_note", issued=note.issued_on, due=None,
+        about=", ".join(f"{Money(minor, note.currency)} {way}" for minor, way in ways if minor),
+        total=str(Money(-note.total_minor, note.currency)), open_amount=str(Money.zero(note.currency)),
+        state="credited", pdf_href=f"/account/invoices/credit_notes/{note.id}/pdf",
+    )  # fmt: skip
 
 
 def _row(tx: Unit, each: Invoice) -> InvoiceRow:
     lines = invoices.lines(tx, each.id)
-    owed = each.total_minor if each.state is InvoiceState.OPEN else 0
+    owed = invoices.owed(tx, each).minor if each.state is InvoiceState.OPEN else 0
     return InvoiceRow(
         number=each.number or "", kind="invoice", issued=each.issued_on or each.created_at.date(), due=each.due_on,
         about=", ".join(f"{line.description}, {line.quantity:,} seats" for line in lines),

@@ -12,6 +12,11 @@ def invoice_pdf(document: InvoiceDocument, locale: str) -> Response:
     return download(pdf, f"{document.number}.pdf", "application/pdf")
 
 
+def credit_note_pdf(document: InvoiceDocument, locale: str) -> Response:
+    pdf = render_pdf(DocumentKind.CREDIT_NOTE, document, locale)
+    return download(pdf, f"{document.number}.pdf", "application/pdf")
+
+
 def certificate_pdf(document: CertificateDocument, locale: str) -> Response:
     pdf = render_pdf(DocumentKind.CERTIFICATE, document, locale)
     return download(pdf, f"{document.number}.pdf", "application/pdf")

@@ -1,0 +1,98 @@
+"""Credit notes: the list, and one with its lines, its postings and its PDF."""
+
+from fastapi import APIRouter, Request
+from sqlalchemy import or_, select
+from sqlmodel import col
+from starlette.responses import Response
+
+from app.accounts.models import Account
+from app.core import ids
+from app.core.money import Money
+from app.documents.render_pdf import render_pdf
+from app.documents.shapes import DocumentKind
+from app.flows import papers
+from app.invoices import credit_notes as service
+from app.invoices.models import CreditNote, CreditReason, Invoice
+from app.web.console import cells, lists
+from app.web.console.render import Reader, page
+from app.web.console.views import Cell, DetailView, ListView, Related
+from app.web.deps import Tx
+from app.web.views import Fact, Link
+
+router = APIRouter()
+
+
+@router.get("/console/credit_notes")
+def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Response:
+    query = select(CreditNote, col(Account.name)).join(Account, col(Account.id) == col(CreditNote.account_id))
+    if wanted.q:
+        query = query.where(
+            or_(
+                col(CreditNote.number).icontains(wanted.q, autoescape=True), col(CreditNote.id) == wanted.q,
+                col(CreditNote.invoice_id) == wanted.q, col(CreditNote.account_id) == wanted.q,
+                col(Account.name).icontains(wanted.q, autoescape=True),
+            )
+        )  # fmt: skip
+    if why := lists.one_of(CreditReason, wanted.state):
+        query = query.where(col(CreditNote.reason) == why)
+    found = lists.window(tx, query, col(CreditNote.id), wanted, "credit_notes")
+    rows = []
+    for each, name in found.rows:
+        first, *rest = cells.credit_note_row(each)
+        rows.append((first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), *rest))
+    view = ListView(
+        kind="credit_notes", columns=("Credit note", "Account", "Reason", "Issued", "Total"), rows=tuple(rows),
+        form=wanted.form, states=lists.options(CreditReason), pages=found.pages,
+    )  # fmt: skip
+    return page(request, tx, view, who)
+
+
+@router.get("/console/credit_notes/{credit_note_id}")
+def one(request: Request, tx: Tx, who: Reader, credit_note_id: str) -> Response:
+    note = service.get(tx, ids.require_form("cn", credit_note_id))
+    account, invoice = tx.get_one(Account, note.account_id), tx.get_one(Invoice, note.invoice_id)
+    lines = tuple(
+        (
+            Cell(text=line.description, note=f"{line.numerator}/{line.denominator} by {line.rule}"),
+            Cell(day=line.period_from), cells.amount(line.net_minor, note.currency),
+            cells.amount(line.tax_minor, note.currency),
+        )
+        for line in service.lines(tx, note.id)
+    )  # fmt: skip
+    taxes = tuple(
+        (
+            Cell(text=f"{tax.name} {tax.jurisdiction}"), Cell(text=f"{tax.rate.normalize():f} %", number=True),
+            cells.amount(tax.taxable_minor, note.currency), cells.amount(tax.tax_minor, note.currency),
+        )
+        for tax in service.taxes(tx, note.id)
+    )  # fmt: skip
+    view = DetailView(
+        kind="credit_notes", id=note.id, title=note.number, state=str(note.reason),
+        account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
+        facts=(
+            Fact(name="Invoice", value=invoice.number or "", href=f"/console/invoices/{invoice.id}"),
+            Fact(name="Issued", value=str(note.issued_on)), *_ways(note),
+            Fact(name="Document", value="PDF", href=f"/console/credit_notes/{note.id}/pdf"),
+        ),
+        related=(
+            Related(title="Lines", columns=("Line", "From", "Net", "Tax"), rows=lines),
+            Related(title="Tax", columns=("Tax", "Rate", "Taxable", "Amount"), rows=taxes),
+            cells.postings(tx, [f"credit_note:{note.id}"]),
+        ),
+    )  # fmt: skip
+    return page(request, tx, view, who)
+
+
+@router.get("/console/credit_notes/{credit_note_id}/pdf")
+def pdf(tx: Tx, _who: Reader, credit_note_id: str) -> Response:
+    """The document the buyer has, drawn from its frozen copy."""
+    note = service.get(tx, ids.require_form("cn", credit_note_id))
+    drawn = render_pdf(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), papers.locale_of(note))
+    name = f'inline; filename="{note.number}.pdf"'
+    return Response(drawn, media_type="application/pdf", headers={"Content-Disposition": name})
+
+
+def _ways(note: CreditNote) -> list[Fact]:
+    ways = (("Sent back", note.to_refund_minor), ("Kept as customer credit", note.to_balance_minor),
+            ("Taken off the invoice", note.to_invoice_minor))  # fmt: skip
+    return [Fact(name=name, value=str(Money(minor, note.currency))) for name, minor in ways if minor]
