@@ -13,7 +13,8 @@ SELECT
   (SELECT string_agg(given.tax_id->>'value', ' ' ORDER BY given.position)
    FROM jsonb_array_elements(i.buyer->'tax_ids') WITH ORDINALITY AS given(tax_id, position)) AS buyer_tax_id,
   i.po_number, i.currency, i.net_minor AS net, 0 AS discount, i.tax_minor AS tax, i.total_minor AS total,
-  coalesce(paid.minor, 0) + coalesce(spent.minor, 0) AS paid, coalesce(given.total, 0) AS credited,
+  coalesce(paid.minor, 0) + coalesce(spent.minor, 0) - coalesce(given.total - given.off, 0) AS paid,
+  coalesce(given.total, 0) AS credited,
   CASE WHEN i.state = 'void' THEN 0
     ELSE i.total_minor - coalesce(paid.minor, 0) - coalesce(spent.minor, 0) - coalesce(given.off, 0) END AS open,
   CASE WHEN i.state IN ('void', 'uncollectible') THEN i.state WHEN i.paid_at < entity.cut THEN 'paid' ELSE 'open' END
@@ -70,7 +71,7 @@ WHERE n.issued_on BETWEEN %(first)s AND %(last)s AND n.issued_at < entity.cut
 REPORT: Final = Report(
     name="invoice_register",
     title="Invoice register",
-    about="One row per numbered document, by date of issue; the amounts of credit notes are below zero.",
+    about="One row per numbered document, by date of issue; credit notes are below zero.",
     columns=(
         Column("number", Kind.TEXT, "As printed; 1 to n without a gap in each series"),
         Column("type", Kind.CODE, "invoice or credit_note"),
@@ -86,7 +87,7 @@ REPORT: Final = Report(
         Column("discount", Kind.MONEY, "Already taken off the net"),
         Column("tax", Kind.MONEY, "All jurisdictions"),
         Column("total", Kind.MONEY, "Net and tax"),
-        Column("paid", Kind.MONEY, "Payments and customer credit spent, recorded by the date of knowledge"),
+        Column("paid", Kind.MONEY, "Money and credit that came, less what went back, by the date of knowledge"),
         Column("credited", Kind.MONEY, "Credit notes recorded by the date of knowledge"),
         Column("open", Kind.MONEY, "What was still owed at the date of knowledge"),
         Column("status", Kind.CODE, "open, paid, void or uncollectible; credited for a credit note"),

@@ -215,3 +215,25 @@ def test_a_paid_invoice_cannot_be_reduced_and_a_void_one_not_credited(sold: Sold
     other.attack("UPDATE invoice SET state = 'void' WHERE id = :invoice")
     with pytest.raises(NotCreditable):
         other.give_back(None)
+
+
+def test_a_line_that_races_with_the_seal_of_its_note_is_refused(sold: Sold) -> None:
+    """Neither transaction sees the other until both have written; the later commit is refused."""
+    late = text(
+        "INSERT INTO credit_note_line (credit_note_id, position, invoice_line_id, description, net_minor, tax_minor,"
+        " tax_parts, period_from, period_to, numerator, denominator, rule)"
+        " SELECT :note, 2, id, 'x', 1, 0, '[0]', period_from, period_to, 1, 1, 'amount' FROM invoice_line"
+        " WHERE invoice_id <> :invoice"
+    )
+    with sold.world.db.transaction() as tx:
+        customer = books.customer(tx, "Other", NOW)
+        books.issue(tx, books.draft(tx, customer, Money(500, "EUR"), NOW), NOW)
+
+    def race() -> None:
+        with sold.world.db.transaction() as racing, sold.world.db.transaction() as honest:
+            note = sold.issue(honest, 100)
+            racing.execute(late, {"note": note.id, "invoice": sold.id})
+
+    with pytest.raises(DBAPIError, match=r"do not add up|another invoice|foreign key"):
+        race()
+    assert sold.faults() == set()

@@ -14,9 +14,9 @@ from app.accounts.models import Account, AccountTaxId, Member, Role
 from app.core import policy
 from app.core.audit import AuditEntry
 from app.core.events import Event
-from app.flows import purchase
+from app.flows import crediting, purchase
 from app.flows.inviting import PEOPLE_ADDED_PER_DAY
-from app.invoices.models import Invoice
+from app.invoices.models import CreditNote, CreditReason, Invoice
 from app.licenses.models import License
 from app.orders.models import Order
 from app.payments import service as payments
@@ -337,6 +337,9 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
         return {
             "license_id": tx.execute(select(col(License.id)).where(col(License.order_id) == order.id)).scalar_one(),
             "invoice_id": tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one(),
+            "credit_note_id": tx.execute(
+                select(col(CreditNote.id)).where(col(CreditNote.account_id) == order.account_id)
+            ).scalar_one(),
             "subscription_id": order.subscription_id or "",
             "workspace_id": tx.execute(
                 select(col(Workspace.id)).where(col(Workspace.account_id) == order.account_id)
@@ -351,6 +354,11 @@ def test_there_are_routes_to_sweep() -> None:
 def test_every_address_with_an_id_is_closed_to_other_accounts(world: World) -> None:
     mine = shop.buy(world, sku="cloud-professional", seats=10)
     theirs = shop.buy(world, sku="cloud-professional", seats=10, email="eve@other.example", company="Other", vat=None)
+    for order in (mine, theirs):
+        with world.db.transaction() as tx:
+            bought = tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one()
+        crediting.keep(world.ports, bought, nets=None, total=100, reason=CreditReason.GOODWILL, by="test",
+                       off_the_invoice=False)  # fmt: skip
     ada = signed_in(world, mine)
     token = ada.open("/account/privacy").forms[0].value("csrf_token")
     for method, path in account_routes():
