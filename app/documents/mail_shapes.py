@@ -22,6 +22,8 @@ class MailName(StrEnum):
     WORKSPACE_READY = "workspace_ready"
     ORDER_HELD = "order_held"
     ORDER_RELEASED = "order_released"
+    PAYMENT_FAILED = "payment_failed"
+    PAYMENT_GIVEN_UP = "payment_given_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +210,38 @@ class OrderReleased(MailData):
     total: Money
     pay_until: date
     order_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A renewal that was not paid: `last_day` is the last day of the term that it follows; `total` is with tax."""
+
+    plan: str
+    last_day: date
+    total: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFailed(MailData):
+    """A card was declined. `next_try_on` is None where only another card helps (`needs_card`).
+
+    `works_until` is the last day on which everything works without a payment; `last_try_on` the day it ends at.
+    """
+
+    items: tuple[Owed, ...]
+    total: Money
+    card_last4: str | None
+    needs_card: bool
+    next_try_on: date | None
+    last_try_on: date
+    works_until: date
+    card_url: str  # opens a page with a button (GET changes nothing); no sign-in needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentGivenUp(MailData):
+    """The last try failed and the subscriptions ended; nothing is owed."""
+
+    items: tuple[Owed, ...]
+    total: Money
+    renewal_url: str

@@ -16,6 +16,8 @@ from app.documents.mail_shapes import (
     MailName,
     OrderHeld,
     OrderReleased,
+    PaymentFailed,
+    PaymentGivenUp,
     PurchaseReceipt,
     QuoteRequestReceived,
     QuoteRequestStaff,
@@ -40,6 +42,8 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.WORKSPACE_READY: WorkspaceReady,
     MailName.ORDER_HELD: OrderHeld,
     MailName.ORDER_RELEASED: OrderReleased,
+    MailName.PAYMENT_FAILED: PaymentFailed,
+    MailName.PAYMENT_GIVEN_UP: PaymentGivenUp,
 }
 _LONGEST_NAME = 60
 

@@ -18,6 +18,7 @@ from app.core import audit, events, jobs
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.money import Money
+from app.dunning import service as dunning
 from app.entitlements import service as entitlements
 from app.flows import provisioning, reminders
 from app.flows.ports import Ports
@@ -73,6 +74,7 @@ def complete(
     subscription = _subscribe(scene)
     period = Period(subscription.starts_on, subscription.ends_on)
     license_ = _license(scene, subscription, period)
+    dunning.paid(tx, order.id, method_ref=report.method.method_ref if report.method else None, now=now)
     reminders.schedule(tx, subscription, now)
     _invite_to_survey(scene)
     _provision(scene, subscription, license_)

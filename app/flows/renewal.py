@@ -15,11 +15,10 @@ from structlog import get_logger
 from app.accounts import service as accounts
 from app.accounts.models import AccountTaxId, BuyerType, LegalEntity
 from app.accounts.service import BuyerDetails
-from app.agreements import service as agreements
 from app.agreements.service import Evidence
 from app.catalog.models import Interval
-from app.core import events, jobs, policy
-from app.core.clock import local_date, start_of, transport_now
+from app.core import jobs, policy
+from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.errors import DomainError, NotFound
 from app.core.ids import new_id, new_secret
@@ -193,6 +192,8 @@ def charge_or_lead_on(ports: Ports, started: Started) -> Started:
         if order.state is not OrderState.AWAITING_PAYMENT:
             return replace(started, state=order.state)
         untouched = attempt is not None and attempt.state is AttemptState.UNKNOWN and attempt.provider_ref is None
+        if attempt is not None and untouched:
+            card = payments.saved_method_of(tx, attempt) or card  # asked before, and asked again with the same card
         if attempt is not None and card is not None and untouched:
             attempt.saved_method_ref = card.method_ref  # the intention, before anybody is charged
     if attempt is None or card is None or not untouched:
@@ -249,69 +250,3 @@ def send_reminder(ports: Ports, *, reminder_id: str) -> None:
         ports, MailName.RENEWAL_REMINDER, data, to=subscription.contact_email, locale=account.locale,
         message_id=f"reminder-{row.id}",
     )  # fmt: skip
-
-
-def enqueue_due(ports: Ports) -> int:
-    """Terms that ended: short ones renew by themselves, long ones lapse, and after grace both expire."""
-    now = ports.clock.now()
-    count = 0
-    with ports.db.transaction() as tx:
-        for subscription in subscriptions.ended_by(tx, SubscriptionState.ACTIVE, now.date() + timedelta(days=1)):
-            if start_of(subscription.ends_on, subscription.time_zone) > now:
-                continue
-            count += 1
-            if subscription.term_months < 12:
-                jobs.defer(
-                    tx, renew_automatically, lock=subscription.account_id, once=f"renew:{subscription.id}",
-                    subscription_id=subscription.id, ends_on=subscription.ends_on.isoformat(),
-                )  # fmt: skip
-            else:
-                _end(tx, subscription, SubscriptionState.LAPSED, now)
-        for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE):
-            for subscription in subscriptions.ended_by(tx, state, now.date()):
-                over = subscription.ends_on + timedelta(days=subscription.grace_days)
-                if start_of(over, subscription.time_zone) > now:
-                    continue
-                count += 1
-                if state is SubscriptionState.PAST_DUE:
-                    _end(tx, subscription, SubscriptionState.LAPSED, now)
-                _end(tx, subscription, SubscriptionState.EXPIRED, now)
-    return count
-
-
-def _end(tx: Tx, subscription: Subscription, state: SubscriptionState, now: datetime) -> None:
-    subscriptions.move(subscription, state)
-    tx.flush()
-    events.append(tx, f"subscription.{state}", subscription.id, now=now, account_id=subscription.account_id)
-
-
-@jobs.job("renewal.renew_automatically", retry=jobs.Retry(attempts=6, first=30))
-def renew_automatically(ports: Ports, *, subscription_id: str, ends_on: str) -> None:
-    """Renew a short term with the saved card; a decline leaves it past due with a link to pay (R-SUB-5)."""
-    with ports.db.transaction() as tx:
-        subscription = subscriptions.get(tx, subscription_id)
-        if subscription.ends_on.isoformat() != ends_on or subscription.state is not SubscriptionState.ACTIVE:
-            return
-        under_way = orders.renewal_of_term(tx, subscription.id, subscription.ends_on)
-        terms = agreements.terms_in_force(tx, ports.clock.now().date())
-    if under_way is None:
-        offer = review(ports, subscription_id)
-        started = purchase.start(
-            ports,
-            Placing(
-                offer.preview.id, terms.id, Evidence(ip="", user_agent="automatic renewal"),
-                account_id=subscription.account_id, term_starts_on=subscription.ends_on,
-            ),
-            open_page=False,
-        )  # fmt: skip
-    else:
-        started = Started(
-            under_way.id, ports.secrets.sign_token(purchase.ORDER_TOKEN, under_way.id), under_way.state, None
-        )
-    started = charge_or_lead_on(ports, started)
-    if started.state is not OrderState.COMPLETED:
-        with ports.db.transaction() as tx:
-            late = subscriptions.lock(tx, subscription_id)
-            if late.state is SubscriptionState.ACTIVE:
-                _end(tx, late, SubscriptionState.PAST_DUE, ports.clock.now())
-            log.info("renewal.declined", subscription=subscription_id, at=transport_now().isoformat())

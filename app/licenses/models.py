@@ -2,7 +2,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -24,14 +24,16 @@ class License(Table, table=True):
         CheckConstraint("seats > 0", name="seats_positive"),
         CheckConstraint("expires_at > starts_at", name="ends_after_start"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
-        # Whatever else goes wrong, an order line is licensed once (I2).
-        UniqueConstraint("order_id", "plan_id"),
+        # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another.
+        Index("uq_license_order_plan", "order_id", "plan_id", unique=True, postgresql_where=text("NOT bridge")),
     )
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
     subscription_id: str = Field(foreign_key="subscription.id", index=True)
     order_id: str = Field(foreign_key="order.id")
+    # Covers the time until the order is paid; the license of the paid order takes its place.
+    bridge: bool = False
     plan_id: str = Field(foreign_key="plan.id")
     file_id: str = Field(unique=True)  # the 26 characters inside the file; a renewal has new ones
     label: str = ""

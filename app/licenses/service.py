@@ -40,6 +40,7 @@ class Grant:
     expires_at: datetime
     grace_days: int
     customer: LicenseCustomer
+    bridge: bool = False
 
 
 def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
@@ -64,7 +65,8 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
     issued = issue_file(claims_under, key, new_id=new_license_file_id, now=now, previous_ids=set(previous))
     license_ = License(
         id=new_id("lic"), account_id=grant.account_id, subscription_id=grant.subscription_id,
-        order_id=grant.order_id, plan_id=grant.plan_id, file_id=issued.claims.id, sku=grant.sku, seats=grant.seats,
+        order_id=grant.order_id, bridge=grant.bridge, plan_id=grant.plan_id, file_id=issued.claims.id, sku=grant.sku,
+        seats=grant.seats,
         starts_at=grant.starts_at, expires_at=grant.expires_at, grace_days=grant.grace_days,
         state=LicenseState.ACTIVE, entitlements={"users": grant.seats, **grant.flags}, kid=kid,
         file_text=issued.text, file_sha256=sha256_hex(issued.text.encode()), issued_at=now,
@@ -153,7 +155,18 @@ def get(tx: Tx, license_id: str) -> License:
 
 
 def of_order(tx: Tx, order_id: str) -> License | None:
-    return tx.execute(select(License).where(col(License.order_id) == order_id)).scalar_one_or_none()
+    """The license an order bought; the bridge to it while it is not paid."""
+    query = select(License).where(col(License.order_id) == order_id)
+    query = query.order_by(col(License.bridge), col(License.issued_at).desc()).limit(1)
+    return tx.execute(query).scalar_one_or_none()
+
+
+def current(tx: Tx, subscription_id: str) -> License | None:
+    """The one license of a subscription that is in force by its state, whatever its dates."""
+    query = select(License).where(
+        col(License.subscription_id) == subscription_id, col(License.state) == LicenseState.ACTIVE
+    )
+    return tx.execute(query.order_by(col(License.issued_at).desc()).limit(1)).scalar_one_or_none()
 
 
 def of_subscription(tx: Tx, subscription_id: str) -> list[License]:

@@ -106,6 +106,7 @@ HARMLESS_JSON = {
     "preview.lines": "plans, quantities, prices",
     "preview.reasons": "why an order is not automatic: codes and figures",
     "quote.reasons": "why an order is not automatic: codes and figures",
+    "renewal_opening.reasons": "why a renewal is not automatic: codes and figures",
     "sandbox_checkout.extra": "ids of ours, as metadata",
     "sandbox_checkout.intent_template": "ids of ours, as metadata",
     "sandbox_customer.extra": "ids of ours, as metadata",
