@@ -93,6 +93,16 @@ class PurchaseReceipt(MailData):
     due_on: date | None = None  # bought against a purchase order: still to be paid
 
 
+@dataclass(frozen=True, slots=True)
+class PriceStep:
+    """The price of a seat changes with the next term, because the list price did on `since`."""
+
+    plan: str
+    before: Money
+    after: Money
+    since: date
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalReminder(MailData):
     """`days_left` counts to `ends_on`, negative after it (R-SUB-3); `works_until` is the last day of grace,
@@ -109,6 +119,7 @@ class RenewalReminder(MailData):
     renewal_url: str  # signed, single use, can be forwarded (R-SUB-4)
     total: Money | None = None  # of the next term with tax; None where it is quoted by a person
     card_last4: str | None = None
+    price_steps: tuple[PriceStep, ...] = ()
 
     @property
     def grace_is_over(self) -> bool:

@@ -16,15 +16,16 @@ from app.accounts import service as accounts
 from app.accounts.models import AccountTaxId, BuyerType, LegalEntity
 from app.accounts.service import BuyerDetails
 from app.agreements.service import Evidence
-from app.catalog.models import Interval
+from app.catalog.models import Interval, Price
 from app.core import jobs, policy
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.errors import DomainError, NotFound
 from app.core.ids import new_id, new_secret
 from app.core.money import Money
-from app.documents.mail_shapes import MailName
+from app.documents.mail_shapes import MailName, PriceStep
 from app.documents.mail_shapes import RenewalReminder as ReminderMail
+from app.dunning import service as dunning
 from app.flows import notify, purchase, reminders
 from app.flows import preview as previews
 from app.flows.ports import Ports
@@ -32,7 +33,7 @@ from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed
-from app.orders.models import Order, OrderKind, OrderState, Preview
+from app.orders.models import Order, OrderKind, OrderState, Preview, Route
 from app.payments import service as payments
 from app.payments.models import AttemptState
 from app.subscriptions import service as subscriptions
@@ -206,6 +207,29 @@ def charge_or_lead_on(ports: Ports, started: Started) -> Started:
     return purchase.resume(ports, order.id)
 
 
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A line whose unit costs something else in the next term; `since` is the day of the list price it follows."""
+
+    description: str
+    before: Money
+    now: Money
+    since: date
+
+
+def price_changes(tx: Tx, subscription: Subscription, offer: Preview) -> tuple[PriceChange, ...]:
+    """What became dearer or cheaper, and since when the list says so."""
+    held = {line.plan_id: line for line in subscriptions.lines(tx, subscription.id)}
+    return tuple(
+        PriceChange(
+            line["description"], Money(held[line["plan_id"]].unit_minor, offer.currency),
+            Money(line["unit_minor"], offer.currency), tx.get_one(Price, line["price_id"]).valid_from,
+        )
+        for line in offer.lines
+        if line["plan_id"] in held and held[line["plan_id"]].unit_minor != line["unit_minor"]
+    )  # fmt: skip
+
+
 def send_due_reminders(ports: Ports) -> int:
     """Send what is due, once each; after a pause only the latest of a subscription still makes sense (R-SUB-3)."""
     with ports.db.transaction() as tx:
@@ -217,9 +241,20 @@ def send_due_reminders(ports: Ports) -> int:
             *stale, latest = rows
             for row in stale:
                 row.skipped_reason = "a later reminder was due as well"
+            quiet = _quiet(tx, subscriptions.get(tx, latest.subscription_id))
+            if quiet:
+                latest.skipped_reason = quiet
+                continue
             latest.sent_at = now
             jobs.defer(tx, send_reminder, reminder_id=latest.id)
     return len(waiting)
+
+
+def _quiet(tx: Tx, subscription: Subscription) -> str:
+    """Why a subscription is not reminded now."""
+    if subscription.not_renewing_at is not None:
+        return "not renewing"
+    return "written to about the payment" if dunning.owed_by(tx, subscription.id) is not None else ""
 
 
 @jobs.job("renewal.send_reminder", retry=jobs.Retry(attempts=10, first=10))
@@ -228,7 +263,8 @@ def send_reminder(ports: Ports, *, reminder_id: str) -> None:
     with ports.db.transaction() as tx:
         row = tx.get_one(RenewalReminder, reminder_id)
         subscription = subscriptions.get(tx, row.subscription_id)
-        if subscription.ends_on != row.ends_on or subscription.state is SubscriptionState.CANCELED:
+        over = subscription.state is SubscriptionState.CANCELED or subscription.not_renewing_at is not None
+        if subscription.ends_on != row.ends_on or over:
             return  # renewed or given up between the tick and now
         now = ports.clock.now()
         link = issue_link(tx, ports, subscription, now)
@@ -238,13 +274,19 @@ def send_reminder(ports: Ports, *, reminder_id: str) -> None:
         saved = payments.saved_method(tx, subscription.account_id, ports.payments.name)
         wanted = _wanted(tx, subscription, None)
     offer = previews.price(ports, wanted)
-    by_itself = saved if subscription.term_months < 12 else None
+    by_people = offer.route is Route.SALES
+    by_itself = saved if subscription.renews_itself and not by_people else None
+    with ports.db.transaction() as tx:
+        changes = price_changes(tx, subscription, offer)
     data = ReminderMail(
         vendor=notify.vendor(ports, entity), person_name=subscription.contact_name, plan=line.description,
         seats=line.quantity, ends_on=subscription.ends_on,
         works_until=subscription.ends_on + timedelta(days=subscription.grace_days), days_left=row.days_before,
-        renewal_url=link, total=Money(offer.total_minor, offer.currency),
+        renewal_url=link, total=None if by_people else Money(offer.total_minor, offer.currency),
         card_last4=by_itself.label[-4:] if by_itself else None,
+        price_steps=() if by_people else tuple(
+            PriceStep(each.description, each.before, each.now, each.since) for each in changes
+        ),
     )  # fmt: skip
     notify.send(
         ports, MailName.RENEWAL_REMINDER, data, to=subscription.contact_email, locale=account.locale,
