@@ -20,7 +20,7 @@ from app.core.db import Tx
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import provisioning, reminders
+from app.flows import provisioning, reminders, standing
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
@@ -187,9 +187,10 @@ def _seats_band(seats: int) -> str:
 
 
 def _provision(scene: _Scene, subscription: Subscription, license_: License) -> None:
-    """A cloud plan gets its workspace, and a renewed one its new license."""
+    """A cloud plan gets its workspace, a renewed one its new license, and what slept unpaid wakes (R-PRV-3)."""
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
+    standing.bring_back(scene.tx, subscription, scene.now)
 
 
 def _invoice(scene: _Scene, subscription: Subscription, period: Period) -> Invoice:

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.web.console import (
     accounts,
     clock,
+    dunning,
     exports,
     invoices,
     jobs,
@@ -14,6 +15,7 @@ from app.web.console import (
     policies,
     procedures,
     quotes,
+    renewals,
     search,
     subscriptions,
     survey,
@@ -23,7 +25,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, orders, quotes, subscriptions, licenses, workspaces, invoices, exports, survey, jobs,
-    policies, clock, procedures,
+    overview, search, accounts, orders, quotes, subscriptions, renewals, licenses, workspaces, invoices, dunning,
+    exports, survey, jobs, policies, clock, procedures,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -21,6 +21,7 @@ from app.core.money import Money
 from app.flows import unmatched
 from app.orders.models import Order, OrderState
 from app.quotes.models import Quote, QuoteState
+from app.subscriptions.models import Subscription
 from app.web import auth, csrf, show
 from app.web.console.views import ConsoleErrorView, ConsoleShell
 from app.web.deps import ports_of
@@ -35,6 +36,9 @@ _DONE: Final = {
     "payment-resolved": "Recorded. The payment no longer waits for a person.",
     "quote-declined": "The request is declined.",
     "quote-withdrawn": "The request is withdrawn.",
+    "dunning-paused": "It is paused, and the license is bridged for as long.",
+    "dunning-resumed": "It goes on.",
+    "subscription-released": "The billing run takes it up again.",
     "license-revoked": "The license is revoked.",
     "workspace-retried": "It is being tried again.",
     "deletion-canceled": "The workspace stays.",
@@ -67,8 +71,10 @@ def page(
 def _todo(tx: Tx) -> dict[str, int]:
     held = select(func.count()).select_from(Order).where(col(Order.state) == OrderState.HELD)
     asked = select(func.count()).select_from(Quote).where(col(Quote.state) == QuoteState.REQUESTED)
+    parked = select(func.count()).select_from(Subscription).where(col(Subscription.parked_at).is_not(None))
     return {
         "orders": tx.execute(held).scalar_one() + len(unmatched.waiting(tx)),
+        "dunning": tx.execute(parked).scalar_one(),
         "quotes": tx.execute(asked).scalar_one(),
         "jobs": job_watch.failed_count(tx),
     }
