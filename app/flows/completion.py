@@ -83,11 +83,12 @@ def complete(
     _book(scene, invoice, payment)
     events.append(
         tx, "order.completed", order.id, now=now, account_id=order.account_id, kind=str(order.kind),
-        subscription=subscription.id, invoice=invoice.id, license=license_.id,
+        subscription=subscription.id, invoice=invoice.id, license=license_.id if license_ else None,
         total={"amount": order.total_minor, "currency": order.currency},
     )  # fmt: skip
     audit.record(tx, order.account_id, actor="provider", action="order.completed", subject=order.id, now=now,
-                 details={"payment": payment.id, "invoice": invoice.number, "license": license_.id})  # fmt: skip
+                 details={"payment": payment.id, "invoice": invoice.number,
+                          "license": license_.id if license_ else None})  # fmt: skip
     jobs.defer(tx, "notify.order_completed", order_id=order.id)
 
 
@@ -135,10 +136,16 @@ def _subscribe(scene: _Scene) -> Subscription:
     return subscription
 
 
-def _license(scene: _Scene, subscription: Subscription, period: Period) -> License:
-    """The plan's license, with the flags of its add-ons; a renewal's takes the old one's place."""
+def _license(scene: _Scene, subscription: Subscription, period: Period) -> License | None:
+    """The plan's license, with the flags of its add-ons; a renewal's takes the old one's place.
+
+    None for a term that is over by the time it is paid, as when a billing run was away for long: no server would take
+    the file, and the term that follows has a license of its own.
+    """
     starts_at = min(scene.now, start_of(period.start, subscription.time_zone))
     expires_at = start_of(period.end, subscription.time_zone)
+    if expires_at <= scene.now:
+        return None
     flags: dict[str, Any] = {}
     for plan in scene.plans.values():
         flags |= plan.flags
@@ -186,8 +193,10 @@ def _seats_band(seats: int) -> str:
     )
 
 
-def _provision(scene: _Scene, subscription: Subscription, license_: License) -> None:
+def _provision(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
     """A cloud plan gets its workspace, a renewed one its new license, and what slept unpaid wakes (R-PRV-3)."""
+    if license_ is None:
+        return
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
     standing.bring_back(scene.tx, subscription, scene.now)
