@@ -1,6 +1,6 @@
 """Dunning, automatic renewal by choice, bridge licenses, and what a lapse does to a workspace.
 
-What an operator must know: adds columns to `subscription` and `license` (quick, no rewrite) and tables; safe to run
+What an operator must know: adds columns to `subscription` (quick, no rewrite) and tables; safe to run
 before the new version starts. Terms shorter than a year are marked as renewing by themselves, as they always did.
 """
 
@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "0008"
-down_revision = "0004"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -184,9 +184,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("workspace_id", name=op.f("uq_billing_hold_workspace_id")),
     )
     op.create_index(op.f("ix_billing_hold_delete_at"), "billing_hold", ["delete_at"], unique=False)
-    op.add_column("license", sa.Column("bridge", sa.Boolean(), nullable=False, server_default=sa.false()))
-    op.alter_column("license", "bridge", server_default=None)
-    op.drop_constraint(op.f("uq_license_order_id_plan_id"), "license", type_="unique")
+    op.drop_constraint(op.f("uq_license_order_id_plan_id_bridge"), "license", type_="unique")
     op.create_index(
         "uq_license_order_plan", "license", ["order_id", "plan_id"], unique=True, postgresql_where=sa.text("NOT bridge")
     )

@@ -14,7 +14,7 @@ from app.flows import provisioning
 from app.flows.ports import Ports
 from app.licenses import service as licenses
 from app.licenses.claims import LicenseCustomer
-from app.licenses.models import License, LicenseState
+from app.licenses.models import License
 from app.licenses.service import Grant
 from app.orders.models import Order, Preview
 from app.subscriptions import service as subscriptions
@@ -61,8 +61,8 @@ def _company(tx: Tx, order: Order) -> str:
     return str(buyer["company"] or accounts.get(tx, order.account_id).name)
 
 
-def revoke(tx: Tx, subscription_id: str, *, reason: str, now: datetime) -> None:
-    """Take back the bridge of a subscription, if one is in force."""
+def revoke(tx: Tx, subscription_id: str, order_id: str, *, reason: str, now: datetime) -> None:
+    """Take back the bridge to an order, if it is in force."""
     current = licenses.current(tx, subscription_id)
-    if current is not None and current.bridge and current.state is LicenseState.ACTIVE:
+    if current is not None and current.bridge and current.order_id == order_id:
         licenses.revoke(tx, current.id, reason=reason, by="billing", now=now)

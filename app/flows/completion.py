@@ -7,7 +7,7 @@ same transaction puts on the queue.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.accounts import service as accounts
@@ -20,20 +20,17 @@ from app.core.db import Tx
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import provisioning, reminders, standing
+from app.flows import invoicing, provisioning, reminders, standing
 from app.flows.ports import Ports
-from app.invoices import service as invoices
 from app.invoices.models import Invoice
-from app.ledger import service as ledger
-from app.ledger.service import Code, Leg
 from app.licenses import service as licenses
 from app.licenses.claims import LicenseCustomer
-from app.licenses.models import License
+from app.licenses.models import License, LicenseState
 from app.licenses.service import Grant
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
 from app.payments import service as payments
-from app.payments.models import Payment, PaymentAttempt
+from app.payments.models import PaymentAttempt
 from app.payments.provider import PaymentReport
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
@@ -41,8 +38,6 @@ from app.subscriptions.periods import MONTHS, Period, term
 from app.subscriptions.service import LineBought
 from app.surveys import service as surveys
 from app.surveys.models import SurveyKind
-from app.tax import service as tax
-from app.tax.determination import Determination
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +64,73 @@ def complete(
     payment = payments.record(tx, attempt, report, now)
     if report.method is not None:
         payments.keep_method(tx, order.account_id, attempt.provider, report.method, now)
+    invoice = _fulfil(scene, net_days=0, bridge_days=None)
+    dunning.paid(tx, order.id, method_ref=report.method.method_ref if report.method else None, now=now)
+    total = Money(order.total_minor, order.currency)
+    invoicing.receive(tx, payment, [(invoice, total)] if total else [], legal_entity_id=order.legal_entity_id,
+                      booked_on=invoice.issued_on or now.date(), now=now)  # fmt: skip
+    _announce(scene, invoice, actor="provider", payment=payment.id)
+
+
+def complete_on_invoice(tx: Tx, ports: Ports, order: Order, *, net_days: int, bridge_days: int, now: datetime) -> None:
+    """Fulfil an order that is paid later: its invoice is open, its license ends `bridge_days` after that is due.
+
+    The caller holds the order's lock and has seen that the buyer may order so (R-ORD-1).
+    """
+    scene = _scene(tx, ports, order, now)
+    invoice = _fulfil(scene, net_days=net_days, bridge_days=bridge_days)
+    _announce(scene, invoice, actor="buyer")
+
+
+def replace_bridge(tx: Tx, ports: Ports, order: Order, now: datetime) -> License | None:
+    """The full license in place of the bridge, now that the order's invoice is paid; for the term that it bought.
+
+    None where the bridge does not stand any more: revoked, or overtaken by the license of a later order.
+    """
+    bridge = licenses.of_order(tx, order.id)
+    bought = subscriptions.term_of_order(tx, order.id)
+    if bought is None or bridge is None or not bridge.bridge or bridge.state is not LicenseState.ACTIVE:
+        return None
+    scene = _scene(tx, ports, order, now)
+    subscription = subscriptions.get(tx, bought.subscription_id)
+    full = _license(scene, subscription, Period(bought.starts_on, bought.ends_on))
+    if full is None:
+        return None  # paid after its term was over
+    entitlements.extend(tx, order.id, full.expires_at)
+    _provision(scene, subscription, full)
+    return full
+
+
+def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None) -> Invoice:
+    """Everything that follows from an order, up to its open invoice."""
+    tx, order, now = scene.tx, scene.order, scene.now
     orders.move(order, OrderState.COMPLETED)
     order.completed_at = now
     subscription = _subscribe(scene)
     period = Period(subscription.starts_on, subscription.ends_on)
-    license_ = _license(scene, subscription, period)
-    dunning.paid(tx, order.id, method_ref=report.method.method_ref if report.method else None, now=now)
+    license_ = _license(
+        scene, subscription, period, bridge_days=None if bridge_days is None else net_days + bridge_days
+    )
+    _grant(scene, subscription, license_)
     reminders.schedule(tx, subscription, now)
     _invite_to_survey(scene)
     _provision(scene, subscription, license_)
-    # Last, because the counter's lock makes every other completion wait until this one commits.
-    invoice = _invoice(scene, subscription, period)
-    _book(scene, invoice, payment)
+    supply = invoicing.Supply(order, scene.preview, scene.entity, scene.lines, subscription.id, period)
+    return invoicing.issue(tx, supply, net_days=net_days, now=now)
+
+
+def _announce(scene: _Scene, invoice: Invoice, *, actor: str, payment: str | None = None) -> None:
+    tx, order, now = scene.tx, scene.order, scene.now
+    license_ = licenses.of_order(tx, order.id)
+    license_id = license_.id if license_ else None
     events.append(
         tx, "order.completed", order.id, now=now, account_id=order.account_id, kind=str(order.kind),
-        subscription=subscription.id, invoice=invoice.id, license=license_.id if license_ else None,
+        subscription=order.subscription_id, invoice=invoice.id, license=license_id,
         total={"amount": order.total_minor, "currency": order.currency},
     )  # fmt: skip
-    audit.record(tx, order.account_id, actor="provider", action="order.completed", subject=order.id, now=now,
-                 details={"payment": payment.id, "invoice": invoice.number,
-                          "license": license_.id if license_ else None})  # fmt: skip
+    details = {"payment": payment, "invoice": invoice.number, "license": license_id}
+    audit.record(tx, order.account_id, actor=actor, action="order.completed", subject=order.id, now=now,
+                 details={name: value for name, value in details.items() if value})  # fmt: skip
     jobs.defer(tx, "notify.order_completed", order_id=order.id)
 
 
@@ -136,8 +178,10 @@ def _subscribe(scene: _Scene) -> Subscription:
     return subscription
 
 
-def _license(scene: _Scene, subscription: Subscription, period: Period) -> License | None:
-    """The plan's license, with the flags of its add-ons; a renewal's takes the old one's place.
+def _license(
+    scene: _Scene, subscription: Subscription, period: Period, *, bridge_days: int | None = None
+) -> License | None:  # fmt: skip
+    """The plan's license, with the flags of its add-ons; it takes the place of the one before it.
 
     None for a term that is over by the time it is paid, as when a billing run was away for long: no server would take
     the file, and the term that follows has a license of its own.
@@ -146,17 +190,19 @@ def _license(scene: _Scene, subscription: Subscription, period: Period) -> Licen
     expires_at = start_of(period.end, subscription.time_zone)
     if expires_at <= scene.now:
         return None
+    if bridge_days is not None:
+        last_day = local_date(scene.now, scene.entity.time_zone) + timedelta(days=bridge_days)
+        expires_at = min(expires_at, start_of(last_day + timedelta(days=1), subscription.time_zone))
     flags: dict[str, Any] = {}
     for plan in scene.plans.values():
         flags |= plan.flags
-    seats = scene.lines[0].quantity
     license_ = licenses.issue(
         scene.tx, scene.ports.secrets,
         Grant(
             account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
             plan_id=scene.plan.id, plan_name=scene.plan.name, sku=scene.plan.sku,
-            license_sku=scene.plan.license_sku, flags=flags, seats=seats, starts_at=starts_at,
-            expires_at=expires_at, grace_days=scene.plan.grace_days,
+            license_sku=scene.plan.license_sku, flags=flags, seats=scene.lines[0].quantity, starts_at=starts_at,
+            expires_at=expires_at, grace_days=scene.plan.grace_days, bridge=bridge_days is not None,
             customer=LicenseCustomer(
                 id=scene.account.id, name=scene.order.buyer_name, email=scene.order.buyer_email,
                 company=scene.preview.inputs["buyer"]["company"],
@@ -165,11 +211,17 @@ def _license(scene: _Scene, subscription: Subscription, period: Period) -> Licen
         scene.now,
     )  # fmt: skip
     licenses.supersede(scene.tx, license_, scene.now)
+    return license_
+
+
+def _grant(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
+    """The entitlements of the license, for as long as it lasts."""
+    if license_ is None:
+        return
     entitlements.grant(
         scene.tx, account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
-        values={"users": seats, **flags}, starts_at=starts_at, ends_at=expires_at,
+        values=license_.entitlements, starts_at=license_.starts_at, ends_at=license_.expires_at,
     )  # fmt: skip
-    return license_
 
 
 def _invite_to_survey(scene: _Scene) -> None:
@@ -200,84 +252,3 @@ def _provision(scene: _Scene, subscription: Subscription, license_: License | No
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
     standing.bring_back(scene.tx, subscription, scene.now)
-
-
-def _invoice(scene: _Scene, subscription: Subscription, period: Period) -> Invoice:
-    order, currency = scene.order, scene.order.currency
-    determination = tax.stored(scene.tx, order.tax_determination_id)
-    draft = invoices.draft(
-        scene.tx,
-        invoices.InvoiceDraft(
-            account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
-            subscription_id=subscription.id, series=scene.entity.invoice_series, currency=currency,
-            supply_from=period.start, supply_to=period.end, seller=_seller_snapshot(scene),
-            buyer=_buyer_snapshot(scene),
-            notes=(determination.note,) if determination.note else (), po_number=order.po_number,
-            tax_determination_id=order.tax_determination_id, test=order.test,
-            lines=[_invoice_line(line, currency, period) for line in scene.lines],
-            taxes=_tax_groups(determination),
-        ),
-        scene.now,
-    )  # fmt: skip
-    today = local_date(scene.now, scene.entity.time_zone)
-    return invoices.finalize(scene.tx, draft, issued_on=today, due_on=today, now=scene.now)
-
-
-def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.LineDraft:
-    return invoices.LineDraft(
-        sku=line.sku, description=line.description, quantity=line.quantity, unit=Money(line.unit_minor, currency),
-        net=Money(line.net_minor, currency), tax=Money(line.tax_minor, currency), period_from=period.start,
-        period_to=period.end, numerator=period.days, denominator=period.days, rule="full_period",
-    )  # fmt: skip
-
-
-def _tax_groups(determination: Determination) -> list[invoices.TaxGroup]:
-    return [
-        invoices.TaxGroup(
-            jurisdiction=part.jurisdiction, name=part.name, rate=part.rate, taxable=part.taxable, amount=part.amount
-        )
-        for part in determination.components
-    ]
-
-
-def _seller_snapshot(scene: _Scene) -> dict[str, Any]:
-    entity = scene.entity
-    registrations = [
-        {"jurisdiction": each.jurisdiction, "number": each.number}
-        for each in accounts.registrations(scene.tx, entity.id)
-        if each.number
-    ]
-    return {
-        "name": entity.name, "line1": entity.line1, "line2": entity.line2, "city": entity.city,
-        "region": entity.region, "postcode": entity.postcode, "country": entity.country, "email": entity.email,
-        "registrations": registrations, "payment_details": entity.payment_details,
-    }  # fmt: skip
-
-
-def _buyer_snapshot(scene: _Scene) -> dict[str, Any]:
-    return {**scene.preview.inputs["buyer"], "tax_ids": scene.preview.inputs["tax_ids"]}
-
-
-def _book(scene: _Scene, invoice: Invoice, payment: Payment) -> None:
-    """The receivable against deferred revenue and tax by jurisdiction; then the money against the receivable."""
-    currency = invoice.currency
-    gross, net = Money(invoice.total_minor, currency), Money(invoice.net_minor, currency)
-    taxes = [
-        Leg(Code.TAX, Money(-group.tax_minor, currency), group.jurisdiction)
-        for group in invoices.taxes(scene.tx, invoice.id)
-    ]
-    today = invoice.issued_on or local_date(scene.now, scene.entity.time_zone)
-    ledger.book(
-        scene.tx, source=f"invoice:{invoice.id}", kind="invoice", account_id=invoice.account_id,
-        legal_entity_id=invoice.legal_entity_id, booked_on=today, memo=f"Invoice {invoice.number}",
-        legs=[Leg(Code.RECEIVABLE, gross), Leg(Code.DEFERRED, -net), *taxes], now=scene.now,
-    )  # fmt: skip
-    paid = Money(payment.amount_minor, payment.currency)
-    ledger.book(
-        scene.tx, source=f"payment:{payment.id}", kind="payment", account_id=invoice.account_id,
-        legal_entity_id=invoice.legal_entity_id, booked_on=today, memo=f"Payment of {invoice.number}",
-        legs=[Leg(Code.CLEARING, paid, payment.provider), Leg(Code.RECEIVABLE, -paid)], now=scene.now,
-    )  # fmt: skip
-    invoices.mark_paid(scene.tx, invoice, scene.now)
-    events.append(scene.tx, "invoice.paid", invoice.id, now=scene.now, account_id=invoice.account_id,
-                  number=invoice.number, total={"amount": invoice.total_minor, "currency": currency})  # fmt: skip

@@ -142,7 +142,9 @@ def give_up(tx: Tx, run: DunningRun, now: datetime) -> None:
         tx.flush()
         purchase.expire(tx, orders.lock(tx, item.order_id), now)
         subscription = subscriptions.lock(tx, item.subscription_id)
-        bridging.revoke(tx, subscription.id, reason="unpaid: the renewal could not be collected", now=now)
+        bridging.revoke(
+            tx, subscription.id, item.order_id, reason="unpaid: the renewal could not be collected", now=now
+        )
         if subscription.state is SubscriptionState.PAST_DUE:
             standing.move(tx, subscription, SubscriptionState.LAPSED, now)
             over = subscription.ends_on + timedelta(days=subscription.grace_days)
@@ -164,7 +166,7 @@ def withdraw(tx: Tx, subscription: Subscription, now: datetime) -> None:
     dunning.withdraw(tx, item, now)
     if order.state is OrderState.AWAITING_PAYMENT:
         purchase.expire(tx, order, now)
-    bridging.revoke(tx, subscription.id, reason="given up by the customer", now=now)
+    bridging.revoke(tx, subscription.id, order.id, reason="given up by the customer", now=now)
 
 
 def pause(ports: Ports, run_id: str, *, days: int, reason: str, by: str) -> None:

@@ -29,9 +29,8 @@ from app.documents.shapes import (
 from app.flows.ports import Ports
 from app.flows.purchase import ORDER_TOKEN
 from app.invoices import service as invoices
-from app.invoices.models import Invoice, InvoiceLine, InvoiceState, InvoiceTax
+from app.invoices.models import Invoice, InvoiceLine, InvoiceTax
 from app.orders.models import Order
-from app.payments import service as payments
 from app.payments.models import Payment
 from app.tax import service as tax
 from app.tax.dataset import load
@@ -85,17 +84,17 @@ def _owed(invoice: Invoice, paid: Sequence[PaymentView]) -> Money:
 
 def _payments(tx: Tx, invoice: Invoice) -> tuple[PaymentView, ...]:
     """What was paid on this invoice, in the seller's days."""
-    if invoice.state is not InvoiceState.PAID:
-        return ()
-    payment = payments.of_order(tx, invoice.order_id)
     zone = tx.get_one(LegalEntity, invoice.legal_entity_id).time_zone
-    return (_payment(payment, zone),) if payment is not None else ()
+    return tuple(
+        _payment(tx.get_one(Payment, part.payment_id), Money(part.amount_minor, invoice.currency), zone)
+        for part in invoices.payments(tx, invoice.id)
+    )
 
 
-def _payment(payment: Payment, time_zone: str) -> PaymentView:
+def _payment(payment: Payment, amount: Money, time_zone: str) -> PaymentView:
     last4 = payment.method_label[-4:]
     return PaymentView(
-        paid_on=local_date(payment.received_at, time_zone), amount=Money(payment.amount_minor, payment.currency),
+        paid_on=local_date(payment.received_at, time_zone), amount=amount,
         method=PaymentMethod(payment.method.value), card_last4=last4 if last4.isdigit() else None,
     )  # fmt: skip
 

@@ -12,20 +12,21 @@ from structlog import get_logger
 
 from app.accounts import service as accounts
 from app.accounts.addresses import has_postcodes
+from app.accounts.models import Account
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
 from app.core import audit, events, inbox, jobs, keys, policy
-from app.core.clock import transport_now
+from app.core.clock import local_date, transport_now
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import completion
+from app.flows import completion, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderState, Preview, Route
+from app.orders.models import Order, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -69,15 +70,17 @@ class Placing:
     po_number: str = ""
     account_id: str | None = None  # the signed-in buyer's account
     term_starts_on: date | None = None  # of a renewal
+    pay_by: PayBy = PayBy.CARD
 
 
 def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     """Order what the preview offers. A second click on the same preview gets the same order.
 
-    `open_page=False` leaves the provider's page closed, for a saved card that is charged instead.
+    `open_page=False` leaves the provider's page closed, for a saved card that is charged instead. An order on
+    invoice is completed at once.
 
     Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
-    detail), PaymentUnavailable (the order stands and can be paid later).
+    detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
     """
     with ports.db.transaction() as tx:
         order_or_fresh = _place(tx, ports, placing)
@@ -115,14 +118,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     known = orders.order_of_preview(tx, preview.id)
     if known is not None:
         return known
-    if preview.expires_at <= now:
-        raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
-    require_complete(preview)
-    if preview.subscription_id is not None and placing.term_starts_on is not None:
-        # Two people with two previews of one term take turns here, and the second is told.
-        subscriptions.lock(tx, preview.subscription_id)
-        if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
-            raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
+    _require_open(tx, placing, preview, now)
     request = previews.request_of(preview)
     offer = previews.compute(tx, request, request.tax_ids, now)
     if not offer.equals(preview):
@@ -137,10 +133,13 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     accounts.keep_tax_ids(tx, account.id, ((each.type, each.value, each.status) for each in request.tax_ids), now)
     held = preview.route is Route.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
+    later = placing.pay_by is PayBy.INVOICE
+    if later:
+        _require_credit(tx, placing, account, preview, now)
     order = orders.place(
         tx, preview, account_id=account.id, state=OrderState.HELD if held else OrderState.AWAITING_PAYMENT,
-        expires_at=None if held else now + timedelta(hours=hours), po_number=placing.po_number,
-        test=ports.test_mode, term_starts_on=placing.term_starts_on, now=now,
+        expires_at=None if held or later else now + timedelta(hours=hours), po_number=placing.po_number.strip(),
+        pay_by=placing.pay_by, test=ports.test_mode, term_starts_on=placing.term_starts_on, now=now,
     )  # fmt: skip
     snapshot = _snapshot(order, preview)
     agreements.accept(
@@ -149,9 +148,42 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
         evidence=placing.evidence, now=now,
     )  # fmt: skip
     _announce(tx, order, held=held, now=now)
-    if not held:
+    if not held and later:
+        fulfil_on_invoice(tx, ports, order, now)
+    elif not held:
         _intend(tx, ports, order)
     return order
+
+
+def _require_open(tx: Tx, placing: Placing, preview: Preview, now: datetime) -> None:
+    """The offer can still be ordered at all."""
+    if preview.expires_at <= now:
+        raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
+    require_complete(preview)
+    if preview.subscription_id is not None and placing.term_starts_on is not None:
+        # Two people with two previews of one term take turns here, and the second is told.
+        subscriptions.lock(tx, preview.subscription_id)
+        if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
+            raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
+
+
+def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview, now: datetime) -> None:
+    if placing.account_id is None:
+        raise trade_credit.InvoiceNotOffered(
+            "Sign in to order on invoice, or pay by card.", param="payment", reason="stranger"
+        )
+    if not placing.po_number.strip():
+        raise Invalid("Give the number of your purchase order; it goes on the invoice.", param="po_number")
+    amount = Money(preview.total_minor, preview.currency)
+    trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
+
+
+def fulfil_on_invoice(tx: Tx, ports: Ports, order: Order, now: datetime) -> None:
+    """Deliver an order whose invoice is paid later. The caller holds its lock and has checked the credit."""
+    completion.complete_on_invoice(
+        tx, ports, order, net_days=policy.get(tx, trade_credit.NET_DAYS, now),
+        bridge_days=policy.get(tx, trade_credit.BRIDGE_DAYS, now), now=now,
+    )  # fmt: skip
 
 
 def require_complete(preview: Preview) -> None:

@@ -108,6 +108,22 @@ class InvoiceLine(Table, table=True):
     rule: str
 
 
+class InvoicePayment(Table, table=True):
+    """The part of a payment that went into an invoice. A trigger refuses more than was asked for."""
+
+    __tablename__ = "invoice_payment"
+    __table_args__ = (
+        UniqueConstraint("invoice_id", "payment_id"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+    )
+
+    id: int | None = row_id()
+    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    payment_id: str = Field(foreign_key="payment.id", index=True)
+    amount_minor: int = minor_field()
+    allocated_at: datetime = Field(sa_type=INSTANT)
+
+
 class InvoiceTax(Table, table=True):
     """Tax of the document by jurisdiction, name and rate: rounded here once (R-INV-3)."""
 

@@ -32,11 +32,11 @@ class License(Table, table=True):
     account_id: str = Field(foreign_key="account.id", index=True)
     subscription_id: str = Field(foreign_key="subscription.id", index=True)
     order_id: str = Field(foreign_key="order.id")
-    # Covers the time until the order is paid; the license of the paid order takes its place.
-    bridge: bool = False
     plan_id: str = Field(foreign_key="plan.id")
     file_id: str = Field(unique=True)  # the 26 characters inside the file; a renewal has new ones
     label: str = ""
+    # Stands in until the money is there, and gives way to the full license then (R-ORD-1, R-SUB-5).
+    bridge: bool = False
     sku: str
     seats: int
     starts_at: datetime = Field(sa_type=INSTANT)

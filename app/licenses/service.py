@@ -65,10 +65,9 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
     issued = issue_file(claims_under, key, new_id=new_license_file_id, now=now, previous_ids=set(previous))
     license_ = License(
         id=new_id("lic"), account_id=grant.account_id, subscription_id=grant.subscription_id,
-        order_id=grant.order_id, bridge=grant.bridge, plan_id=grant.plan_id, file_id=issued.claims.id, sku=grant.sku,
-        seats=grant.seats,
+        order_id=grant.order_id, plan_id=grant.plan_id, file_id=issued.claims.id, sku=grant.sku, seats=grant.seats,
         starts_at=grant.starts_at, expires_at=grant.expires_at, grace_days=grant.grace_days,
-        state=LicenseState.ACTIVE, entitlements={"users": grant.seats, **grant.flags}, kid=kid,
+        state=LicenseState.ACTIVE, bridge=grant.bridge, entitlements={"users": grant.seats, **grant.flags}, kid=kid,
         file_text=issued.text, file_sha256=sha256_hex(issued.text.encode()), issued_at=now,
     )  # fmt: skip
     tx.add(license_)

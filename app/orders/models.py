@@ -15,6 +15,13 @@ class OrderKind(StrEnum):
     RENEWAL = "renewal"
 
 
+class PayBy(StrEnum):
+    """How the buyer pays: a card before anything is delivered, or an invoice afterwards (R-ORD-1)."""
+
+    CARD = "card"
+    INVOICE = "invoice"
+
+
 class Route(StrEnum):
     """Who finishes the deal (R-THR): nobody, sales, or the reviewer of a held order."""
 
@@ -90,12 +97,16 @@ class Order(Table, table=True):
         currency_check(),
         CheckConstraint(_TOTALS_ADD_UP, name="totals_add_up"),
         CheckConstraint("(state = 'completed') = (completed_at IS NOT NULL)", name="completed_has_instant"),
+        CheckConstraint("pay_by = 'card' OR po_number <> ''", name="invoice_names_a_purchase_order"),
         UniqueConstraint("id", "account_id"),
         # One renewal per term (R-SUB-2): only a dead order makes room for another.
         Index(
             "uq_order_renewal_of_term", "subscription_id", "term_starts_on", unique=True,
             postgresql_where=text("kind = 'renewal' AND state NOT IN ('expired', 'canceled')"),
         ),
+        # What staff have in hand when somebody calls.
+        Index("ix_order_po_number", "po_number", postgresql_where=text("po_number <> ''")),
+        Index("ix_order_lower_buyer_email", text("lower(buyer_email)")),
     )  # fmt: skip
 
     id: str = Field(primary_key=True)
@@ -116,6 +127,7 @@ class Order(Table, table=True):
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     buyer_name: str = Field(sa_column_kwargs=personal("name"))
     buyer_email: str = Field(sa_column_kwargs=personal("contact"))
+    pay_by: PayBy = Field(default=PayBy.CARD, sa_type=text_enum(PayBy, name="pay_by"))
     po_number: str = ""
     test: bool = False
     created_at: datetime = Field(sa_type=INSTANT)

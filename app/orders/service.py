@@ -14,7 +14,8 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Money, total
 from app.core.states import require_move
-from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
+from app.invoices.models import Invoice, InvoiceState
+from app.orders.models import Order, OrderKind, OrderLine, OrderState, PayBy, Preview
 from app.orders.routing import Routing
 
 TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key: whoever holds the link sees the order
@@ -71,14 +72,14 @@ def lock_preview(tx: Tx, preview_id: str) -> Preview:
 
 def place(
     tx: Tx, preview: Preview, *, account_id: str, state: OrderState, expires_at: datetime | None, po_number: str,
-    test: bool, term_starts_on: date | None, now: datetime,
+    pay_by: PayBy, test: bool, term_starts_on: date | None, now: datetime,
 ) -> Order:  # fmt: skip
     """Turn an offer into an order with the very same figures."""
     buyer = preview.inputs["buyer"]
     order = Order(
         id=new_id("ord"), kind=preview.kind, preview_id=preview.id, account_id=account_id,
         legal_entity_id=preview.legal_entity_id, subscription_id=preview.subscription_id,
-        term_starts_on=term_starts_on, state=state, route=preview.route, reasons=preview.reasons,
+        term_starts_on=term_starts_on, pay_by=pay_by, state=state, route=preview.route, reasons=preview.reasons,
         currency=preview.currency, net_minor=preview.net_minor, tax_minor=preview.tax_minor,
         total_minor=preview.total_minor, tax_determination_id=preview.tax_determination_id,
         buyer_name=buyer["name"], buyer_email=buyer["email"], po_number=po_number, test=test, created_at=now,
@@ -126,12 +127,16 @@ def move(order: Order, state: OrderState) -> None:
 
 def spent_since(tx: Tx, account_id: str, since: datetime) -> list[Money]:
     """Purchases of an account that were paid for, before tax; unpaid and dead orders do not count (R-THR-2)."""
+    paid = select(col(Invoice.id)).where(
+        col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID
+    )
     rows = tx.execute(
         select(col(Order.net_minor), col(Order.currency)).where(
             col(Order.account_id) == account_id,
             col(Order.kind) == OrderKind.PURCHASE,
             col(Order.state) == OrderState.COMPLETED,
             col(Order.completed_at) > since,
+            or_(col(Order.pay_by) == PayBy.CARD, paid.exists()),
         )
     )
     return [Money(minor, currency) for minor, currency in rows]

@@ -27,7 +27,7 @@ class Reader:
 # Rows that carry the account's id themselves.
 BY_ACCOUNT: Final = frozenset({
     "acceptance", "api_key", "event", "invoice", "license", "member", "order", "preview", "quote",
-    "subscription", "workspace", "account_tax_id", "dunning_run",
+    "subscription", "workspace", "account_tax_id", "credit_terms", "dunning_run",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {

@@ -130,6 +130,12 @@ def terms(tx: Tx, subscription_id: str) -> list[SubscriptionTerm]:
     return list(tx.execute(query.order_by(col(SubscriptionTerm.starts_on))).scalars())
 
 
+def term_of_order(tx: Tx, order_id: str) -> SubscriptionTerm | None:
+    """The term that an order bought."""
+    query = select(SubscriptionTerm).where(col(SubscriptionTerm.order_id) == order_id)
+    return tx.execute(query).scalar_one_or_none()
+
+
 def move(subscription: Subscription, state: SubscriptionState) -> None:
     """Raises MoveRefused for a move that is not in the table."""
     require_move("subscription", subscription.state, state)

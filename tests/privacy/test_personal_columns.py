@@ -21,6 +21,8 @@ VENDORS = "the vendor's own data"
 CATALOG = "from the catalog file"
 SENTENCE = "a sentence or code the software makes, without personal data"
 NOT_PERSONAL = {
+    "order.pay_by": "card or invoice",
+    "payment.recorded_by": "the id of a member of staff or of a key",
     "api_key.name": "the name whoever made the key gave to a program",
     "audit_entry.subject": "the id of a row",
     "catalog_version.applied_by": "an id or user name of the vendor's operator",
@@ -90,6 +92,7 @@ NOT_PERSONAL = {
 }
 # JSON can hold anything, so each column of it is tagged or has its content named here.
 HARMLESS_JSON = {
+    "credit_terms.limits": "amounts by currency",
     "api_key.scopes": "scopes",
     "catalog_version.changes": "what changed in the catalog",
     "entitlement.value": "flags and limits",

@@ -108,7 +108,7 @@ class InvoiceOut(BaseModel):
                 for tax in service.taxes(tx, row.id)
             ],
             net=money(row.net_minor), tax=money(row.tax_minor), total=money(row.total_minor),
-            amount_due=money(row.total_minor if row.state is InvoiceState.OPEN else 0),
+            amount_due=MoneyOut.of(service.amount_due(tx, row)),
         )  # fmt: skip
 
 

@@ -19,11 +19,12 @@ from app.core.states import MoveRefused
 from app.flows import purchase
 from app.flows.ports import Ports
 from app.flows.purchase import Placing, Started
+from app.flows.trade_credit import InvoiceNotOffered
 from app.invoices import service as invoices
 from app.licenses import service as licenses
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview, Route
+from app.orders.models import Order, OrderKind, OrderLine, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, visible
@@ -57,7 +58,10 @@ class OrderIn(In):
 
     preview: PreviewId
     acceptance: AcceptanceIn
-    payment: Literal["card", "invoice"] = Field(default="card", description="`invoice` is not offered yet.")
+    payment: PayBy = Field(
+        default=PayBy.CARD,
+        description="`invoice` needs a key that may act for the account, a `po_number`, and credit that is left.",
+    )
     po_number: Annotated[Line, Field(max_length=60)] = ""
 
 
@@ -92,7 +96,7 @@ class OrderOut(BaseModel):
                    "unit": {"amount": 11000, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
                    "tax": {"amount": 0, "currency": "EUR"}}],
         "net": {"amount": 275000, "currency": "EUR"}, "tax": {"amount": 0, "currency": "EUR"},
-        "total": {"amount": 275000, "currency": "EUR"}, "po_number": "PO-4711", "test": True,
+        "total": {"amount": 275000, "currency": "EUR"}, "payment": "card", "po_number": "PO-4711", "test": True,
         "created_at": "2026-11-22T09:00:00Z", "expires_at": "2026-11-23T08:00:00Z", "completed_at": None,
         "account_id": None, "subscription_id": None, "invoice_id": None, "license_id": None,
     }})  # fmt: skip
@@ -109,6 +113,7 @@ class OrderOut(BaseModel):
     net: MoneyOut
     tax: MoneyOut
     total: MoneyOut
+    payment: PayBy
     po_number: str
     test: bool
     created_at: datetime
@@ -138,8 +143,8 @@ def shown(tx: Unit, ports: Ports, order: Order, *, payment_url: str | None, owne
         reasons=[ReasonOut(**each) for each in order.reasons],
         lines=[OrderLineOut.of(line, currency) for line in orders.lines(tx, order.id)],
         net=MoneyOut.minor(order.net_minor, currency), tax=MoneyOut.minor(order.tax_minor, currency),
-        total=MoneyOut.minor(order.total_minor, currency), po_number=order.po_number, test=order.test,
-        created_at=order.created_at, expires_at=order.expires_at, completed_at=order.completed_at,
+        total=MoneyOut.minor(order.total_minor, currency), payment=order.pay_by, po_number=order.po_number,
+        test=order.test, created_at=order.created_at, expires_at=order.expires_at, completed_at=order.completed_at,
         **(follows if owner else dict.fromkeys(follows)),
     )  # fmt: skip
 
@@ -197,21 +202,25 @@ def _require_purchase_of(ports: Ports, preview: Preview, key: ApiKey | None) -> 
 
 @router.post("", status_code=201, responses=problems(
     *KEYLESS, NotFound, Invalid, PreviewExpired, PreviewChanged, NeedsQuote, TermsNotAccepted, OrderClosed,
-    PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable,
+    PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable, InvoiceNotOffered,
 ))  # fmt: skip
 def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> OrderOut:
-    """Order what a preview offers. Needs no key. The same preview again answers with the same order.
+    """Order what a preview offers. Needs no key to pay by card. The same preview again answers with the same order.
+
+    An order on invoice is completed at once; its license ends soon after the invoice is due, and is replaced by the
+    full one when that is paid.
 
     If anything the price rests on has changed, nothing is ordered and the problem's `preview` is the new offer. If
     the payment provider is down the order stands: send the same request again to be led to payment.
     """
-    if body.payment != "card":
-        raise Invalid("Paying by invoice is not offered yet; order with payment `card`.", param="payment")
     preview = check_acceptance(ports, body.preview, body.acceptance)
     _require_purchase_of(ports, preview, key)
+    account_id = key.account_id if key else None
+    if key is not None and body.payment is PayBy.INVOICE:
+        account_id = account_id or preview.account_id
     placing = Placing(
         preview_id=body.preview, terms_id=body.acceptance.terms, evidence=evidence(request),
-        po_number=body.po_number, account_id=key.account_id if key else None,
+        po_number=body.po_number, account_id=account_id, pay_by=body.payment,
     )  # fmt: skip
     with named(terms="acceptance.terms"):
         started = purchase.start(ports, placing)

@@ -4,7 +4,9 @@ from fastapi import APIRouter
 
 from app.web.console import (
     accounts,
+    api_keys,
     clock,
+    credit,
     dunning,
     exports,
     invoices,
@@ -17,6 +19,7 @@ from app.web.console import (
     quotes,
     renewals,
     search,
+    staff,
     subscriptions,
     survey,
     workspaces,
@@ -25,7 +28,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, orders, quotes, subscriptions, renewals, licenses, workspaces, invoices, dunning,
-    exports, survey, jobs, policies, clock, procedures,
+    overview, search, accounts, credit, orders, quotes, subscriptions, renewals, licenses, workspaces, invoices,
+    dunning, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

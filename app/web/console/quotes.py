@@ -14,7 +14,6 @@ from app.accounts.sessions import SignedInStaff
 from app.catalog import service as catalog
 from app.core import ids, policy
 from app.core.db import Tx as Session
-from app.core.errors import DomainError
 from app.flows.notify import ANSWER_DAYS
 from app.orders.models import Preview
 from app.quotes import service
@@ -22,7 +21,7 @@ from app.quotes.models import Quote, QuoteState
 from app.tax import service as tax
 from app.web import auth
 from app.web.console import cells, lists, orders
-from app.web.console.render import Note, Reader, back, can, form_for, money, page, reason, refused
+from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason
 from app.web.console.views import Action, Cell, ListView, QuoteRequestView
 from app.web.deps import Now, Tx, Wired
 from app.web.views import Fact, Form, Link, Step
@@ -83,14 +82,17 @@ def withdraw(request: Request, ports: Wired, now: Now, who: Seller, quote_id: st
 def _close(request: Request, ports: Wired, now: Now, who: Seller, quote_id: str, name: str, note: str) -> Response:
     ids.require_form("quo", quote_id)
     state = QuoteState.DECLINED if name == "decline" else QuoteState.WITHDRAWN
-    try:
+
+    def deed() -> None:
         with ports.db.session() as tx:
             service.close(tx, quote_id, state=state, reason=reason(note), by=who.staff_id, now=now)
-    except DomainError as exc:
-        with ports.db.session() as tx:
-            form = refused(name, {"note": note}, exc.detail, exc.param)
-            return _show(request, tx, who, quote_id, form, exc.status)
-    return back(f"/console/quotes/{quote_id}", f"quote-{state}")
+
+    def again(tx: Session, form: Form, status: int) -> Response:
+        return _show(request, tx, who, quote_id, form, status)
+
+    return attempt(
+        ports, name, {"note": note}, deed, again, to=f"/console/quotes/{quote_id}", done=f"quote-{state}"
+    )  # fmt: skip
 
 
 def _show(request: Request, tx: Session, who: SignedInStaff, quote_id: str, form: Form, status: int) -> Response:

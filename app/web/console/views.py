@@ -139,7 +139,7 @@ class ListView:
     """
 
     template: ClassVar[str] = "console/list.html"
-    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces"]
+    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces", "api-keys"]
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     form: Form = field(default_factory=Form)
@@ -187,11 +187,21 @@ class TimelineEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Input:
+    """A line to fill in before the reason."""
+
+    name: str
+    label: str
+    type: Literal["text", "date"] = "text"
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Action:
     """Something staff can do here: a form that posts `note`, the reason, to `href`.
 
-    `name` keeps its inputs apart from those of other forms and comes back as `_form`; `grounds` is a choice posted as
-    `ground` before the reason.
+    `name` keeps its inputs apart from those of other forms and comes back as `_form`. Before the reason come `inputs`,
+    lines to fill in, and `options`, a choice posted as `asks` and labelled `asked`.
     """
 
     name: str
@@ -200,7 +210,10 @@ class Action:
     href: str
     procedure: str
     hint: str = ""
-    grounds: tuple[Option, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    asks: str = "ground"
+    asked: str = "Ground"
+    options: tuple[Option, ...] = ()
     tone: Literal["", "primary", "danger"] = ""
     form: Form = field(default_factory=Form)
 
@@ -219,6 +232,8 @@ class AccountView:
     related: tuple[Related, ...]
     timeline: tuple[TimelineEvent, ...]
     pages: Pages = field(default_factory=Pages)
+    actions: tuple[Action, ...] = ()
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,20 +295,25 @@ class ConsoleInvoiceView:
     documents: tuple[Link, ...]
     postings: Related
     related: tuple[Related, ...] = ()
+    actions: tuple[Action, ...] = ()
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetailView:
-    """The page of something that facts, tables and actions describe: a license, a subscription, a workspace."""
+    """The page of something that facts, tables and actions describe: a license, a subscription, a person on staff.
+
+    `account` is whose it is; None for what is the vendor's own.
+    """
 
     template: ClassVar[str] = "console/detail.html"
-    kind: Literal["licenses", "subscriptions", "workspaces"]
+    kind: Literal["licenses", "subscriptions", "workspaces", "api-keys", "staff"]
     id: str
     title: str
     state: str
-    account: Link
+    account: Link | None
     facts: tuple[Fact, ...]
-    related: tuple[Related, ...]
+    related: tuple[Related, ...] = ()
     actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
 

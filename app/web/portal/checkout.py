@@ -15,8 +15,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.accounts import service as accounts
-from app.accounts.errors import TooManyTries
-from app.accounts.models import Account
+from app.accounts.models import Account, BuyerType
 from app.accounts.permissions import Permission, may
 from app.accounts.sessions import SignedInCustomer
 from app.agreements import service as agreements
@@ -25,27 +24,26 @@ from app.catalog import service as catalog
 from app.catalog.errors import NoPrice
 from app.catalog.models import Interval, Plan, PlanKind
 from app.core import policy
-from app.core.clock import local_date, transport_now
+from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError, NotAllowed
 from app.core.ids import has_form
 from app.core.money import Money, total
-from app.core.security import allow
 from app.flows import preview as previews
-from app.flows import purchase, quoting
+from app.flows import purchase, quoting, trade_credit
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
 from app.flows.preview import PreviewRequest
 from app.flows.purchase import ORDER_TOKEN, Placing
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired
-from app.orders.models import Preview, Route
+from app.orders.models import PayBy, Preview, Route
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
 from app.tax import service as tax
 from app.web import csrf, show
 from app.web.auth import CustomerIfAny
-from app.web.deps import Wired, client_ip
+from app.web.deps import Wired, client_ip, count_try
 from app.web.portal import basket, figures
 from app.web.portal.basket import Basket
 from app.web.portal.pricing import DELIVERIES
@@ -55,6 +53,8 @@ from app.web.views import Link, MoneyRow, Option
 
 # A preview may ask a tax registry: enough for a person who tries every seat count, too few for a program.
 _PREVIEWS: Final = (300, 600)
+# Each request mails two people, one of them at an address that was only typed. Offices share a network address.
+_QUOTES: Final = (20, 3600)
 _TERMS: Final = {Interval.YEAR: "1 year", Interval.MONTH: "1 month"}
 _RENEWAL: Final = {
     Interval.YEAR: "It ends after one year. Renewing is your decision; nothing is charged by itself.",
@@ -126,7 +126,7 @@ def preview_fragment(request: Request, ports: Wired, who: CustomerIfAny, form: F
     except DomainError as refused:
         return show.portal(request, PreviewView(missing=refused.detail), who=who)
     with ports.db.transaction() as tx:
-        view = preview_view(tx, ports, found) if found else _estimate(tx, ports, filled)
+        view = _slip(tx, scene, filled, found)
     return show.portal(request, view, who=who)
 
 
@@ -159,7 +159,7 @@ def _refused(scene: Scene, filled: Basket, stored: Preview, refused: DomainError
         return _shown_again(scene, filled, notice="changed")
     if isinstance(refused, TermsNotAccepted):
         filled = replace(filled, values={**filled.values, "accept": ""})
-    return _page(scene, filled, stored, {basket.input_of(refused): refused.detail}, refused.status)
+    return show.later(_page(scene, filled, stored, {basket.input_of(refused): refused.detail}, refused.status), refused)
 
 
 # --- Ordering -----------------------------------------------------------------------------------------------------
@@ -177,12 +177,13 @@ def _stored(scene: Scene, preview_id: str, wanted: PreviewRequest) -> Preview | 
 
 
 def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
-    """Order, or ask for a quote. Raises what `purchase.start` and `quoting.request` raise, NotAllowed."""
+    """Order, or ask for a quote. Raises what `purchase.start` and `quoting.request` raise, NotAllowed, TooManyTries."""
     who, ports = scene.who, scene.ports
     if who is not None and not may(who.role, Permission.ORDERS_WRITE):
         raise NotAllowed(f"Your role in this account is {who.role.value}; ask an owner or a buyer to order.")
     account_id = who.account_id if who is not None else None
     if stored.route is Route.SALES:
+        count_try(scene.request, "quote", *_QUOTES)
         note = f"PO number {filled.value('po_number')}" if filled.value("po_number") else ""
         quote = quoting.request(ports, stored.id, note=note, account_id=account_id)
         return see_other(f"/q/{ports.secrets.sign_token(quotes.TOKEN, quote.id)}")
@@ -190,7 +191,8 @@ def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
     started = purchase.start(
         ports,
         Placing(
-            stored.id, filled.value("terms_id"), evidence, po_number=filled.value("po_number"), account_id=account_id
+            stored.id, filled.value("terms_id"), evidence, po_number=filled.value("po_number"), account_id=account_id,
+            pay_by=PayBy.INVOICE if filled.value("payment") == PayBy.INVOICE else PayBy.CARD,
         ),
     )  # fmt: skip
     return see_other(started.payment_url or f"/orders/{started.token}")
@@ -208,13 +210,7 @@ def _order_path(scene: Scene, stored: Preview) -> str:
 
 def _price(scene: Scene, wanted: PreviewRequest) -> Preview:
     """A new stored preview. Raises what `preview.price` raises, and TooManyTries."""
-    now = transport_now()
-    tries, seconds = _PREVIEWS
-    who = scene.ports.secrets.fingerprint("rate", client_ip(scene.request))
-    with scene.ports.db.transaction() as tx:
-        within = allow(tx, f"checkout-preview/{seconds}/{who}", limit=tries, seconds=seconds, now=now)
-    if not within:
-        raise TooManyTries(retry_after=seconds - int(now.timestamp()) % seconds)
+    count_try(scene.request, "checkout-preview", *_PREVIEWS)
     return previews.price(scene.ports, wanted)
 
 
@@ -224,15 +220,17 @@ def _shown_again(
     """The page with fresh figures; what cannot be priced is said at its input."""
     wrong = {**(errors or {})}
     found, status = None, HTTPStatus.UNPROCESSABLE_ENTITY if wrong or filled.errors else HTTPStatus.OK
+    refusal: DomainError | None = None
     if filled.wanted is not None:
         try:
             found = _price(scene, filled.wanted)
         except DomainError as refused:
             wrong.setdefault(basket.input_of(refused), refused.detail)
-            status = refused.status
+            status, refusal = refused.status, refused
     if notice and found is not None:
         status = HTTPStatus.CONFLICT
-    return _page(scene, filled, found, wrong, status, notice=notice)
+    shown = _page(scene, filled, found, wrong, status, notice=notice)
+    return show.later(shown, refusal) if refusal else shown
 
 
 def _page(
@@ -251,21 +249,49 @@ def _view(
     plan = catalog.plan_by_sku(tx, filled.value("sku"))
     today = _today(tx, ports)
     terms = agreements.terms_in_force(tx, ports.clock.now().date())
-    values = {**filled.values, "terms_id": terms.id, "payment": "card"}
+    payments, hint = _payments(tx, scene, found)
+    offered = {each.value for each in payments}
+    chosen = filled.value("payment") if filled.value("payment") in offered else PayBy.CARD.value
+    values = {**filled.values, "terms_id": terms.id, "payment": chosen}
     shown = Basket(values, filled.addons, filled.errors, filled.wanted)
     query = {"seats": filled.value("seats"), "currency": filled.value("currency"), "family": plan.family.value}
     return CheckoutView(
         form=shown.form(**errors),
-        preview=preview_view(tx, ports, found, notice) if found else _estimate(tx, ports, filled),
+        preview=_slip(tx, scene, filled, found, notice),
         preview_href="/checkout/preview", plan=plan.name, delivery=DELIVERIES[plan.family],
         pricing_href=f"/?{urlencode(query)}", min_seats=plan.min_seats,
         term_options=_terms_sold(tx, plan, filled.value("currency"), today),
         addons=_addons(tx, plan, filled, today), countries=basket.countries(), us_states=basket.regions("US"),
-        ca_provinces=basket.regions("CA"), payments=(Option(value="card", label="By card"),),
-        payment_hint="The card is typed on the payment provider's own page, which comes next; it never reaches us.",
+        ca_provinces=basket.regions("CA"), payments=payments, payment_hint=hint,
         terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, authority=agreements.AUTHORITY, known_person=scene.who is not None,
     )  # fmt: skip
+
+
+def _slip(tx: Tx, scene: Scene, filled: Basket, found: Preview | None, notice: _Notice = "") -> PreviewView:
+    """The figures beside the form; where there is a choice of how to pay, the button speaks of ordering."""
+    if found is None:
+        return _estimate(tx, scene.ports, filled)
+    view = preview_view(tx, scene.ports, found, notice)
+    if found.route is Route.AUTOMATIC and len(_payments(tx, scene, found)[0]) > 1:
+        view = replace(view, button=f"Order for {view.total}")
+    return view
+
+
+def _payments(tx: Tx, scene: Scene, found: Preview | None) -> tuple[tuple[Option, ...], str]:
+    """How this buyer can pay this offer, and what to know about it."""
+    by_card = Option(value=PayBy.CARD.value, label="By card")
+    hint = "The card is typed on the payment provider's own page, which comes next; it never reaches us."
+    if scene.account is None or scene.account.type is not BuyerType.BUSINESS or found is None:
+        return (by_card,), hint
+    now = scene.ports.clock.now()
+    standing = trade_credit.standing(tx, scene.account, _today(tx, scene.ports), now)
+    refusal = standing.refusal(Money(found.total_minor, found.currency))
+    if refusal is not None:
+        return (by_card,), f"{hint} On invoice is not offered: {refusal.detail}"
+    days = policy.get(tx, trade_credit.NET_DAYS, now)
+    on_invoice = Option(value=PayBy.INVOICE.value, label=f"On invoice, due in {figures.counted(days, 'day', 'days')}")
+    return (by_card, on_invoice), f"{hint} An order on invoice needs your PO number and is delivered at once."
 
 
 def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> PreviewView:
