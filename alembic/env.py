@@ -12,6 +12,7 @@ import app.core.job_watch
 import app.core.keys
 import app.core.policy
 import app.core.security
+import app.dunning.models
 import app.entitlements.models
 import app.invoices.models
 import app.ledger.models

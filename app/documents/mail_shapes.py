@@ -23,6 +23,8 @@ class MailName(StrEnum):
     WORKSPACE_READY = "workspace_ready"
     ORDER_HELD = "order_held"
     ORDER_RELEASED = "order_released"
+    PAYMENT_FAILED = "payment_failed"
+    PAYMENT_GIVEN_UP = "payment_given_up"
     MEMBER_ADDED = "member_added"
     STAFF_ADDED = "staff_added"
 
@@ -94,6 +96,16 @@ class PurchaseReceipt(MailData):
     due_on: date | None = None  # bought against a purchase order: still to be paid
 
 
+@dataclass(frozen=True, slots=True)
+class PriceStep:
+    """The price of a seat changes with the next term, because the list price did on `since`."""
+
+    plan: str
+    before: Money
+    after: Money
+    since: date
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalReminder(MailData):
     """`days_left` counts to `ends_on`, negative after it (R-SUB-3); `works_until` is the last day of grace,
@@ -110,6 +122,7 @@ class RenewalReminder(MailData):
     renewal_url: str  # signed, single use, can be forwarded (R-SUB-4)
     total: Money | None = None  # of the next term with tax; None where it is quoted by a person
     card_last4: str | None = None
+    price_steps: tuple[PriceStep, ...] = ()
 
     @property
     def grace_is_over(self) -> bool:
@@ -211,6 +224,41 @@ class OrderReleased(MailData):
     total: Money
     pay_until: date
     order_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A renewal that was not paid: `last_day` is the last day of the term that it follows; `total` is with tax."""
+
+    plan: str
+    last_day: date
+    total: Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFailed(MailData):
+    """A card was declined. `next_try_on` is None where only another card helps (`needs_card`).
+
+    `works_until` is the last day on which everything works without a payment; `last_try_on` the day it ends at.
+    """
+
+    items: tuple[Owed, ...]
+    total: Money
+    card_last4: str | None
+    needs_card: bool
+    next_try_on: date | None
+    last_try_on: date
+    works_until: date
+    card_url: str  # opens a page with a button (GET changes nothing); no sign-in needed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentGivenUp(MailData):
+    """The last try failed and the subscriptions ended; nothing is owed."""
+
+    items: tuple[Owed, ...]
+    total: Money
+    renewal_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ from app.documents.mail_shapes import (
     MemberAdded,
     OrderHeld,
     OrderReleased,
+    PaymentFailed,
+    PaymentGivenUp,
     PurchaseReceipt,
     QuoteRequestReceived,
     QuoteRequestStaff,
@@ -42,6 +44,8 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.WORKSPACE_READY: WorkspaceReady,
     MailName.ORDER_HELD: OrderHeld,
     MailName.ORDER_RELEASED: OrderReleased,
+    MailName.PAYMENT_FAILED: PaymentFailed,
+    MailName.PAYMENT_GIVEN_UP: PaymentGivenUp,
     MailName.MEMBER_ADDED: MemberAdded,
     MailName.STAFF_ADDED: StaffAdded,
 }

@@ -19,8 +19,9 @@ from app.core import audit, events, jobs
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.money import Money
+from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import invoicing, provisioning, reminders
+from app.flows import invoicing, provisioning, reminders, standing
 from app.flows.ports import Ports
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
@@ -65,6 +66,7 @@ def complete(
     if report.method is not None:
         payments.keep_method(tx, order.account_id, attempt.provider, report.method, now)
     invoice = _fulfil(scene, net_days=0, bridge_days=None)
+    dunning.paid(tx, order.id, method_ref=report.method.method_ref if report.method else None, now=now)
     total = Money(order.total_minor, order.currency)
     invoicing.receive(tx, payment, [(invoice, total)] if total else [], legal_entity_id=order.legal_entity_id,
                       booked_on=invoice.issued_on or now.date(), now=now)  # fmt: skip
@@ -93,6 +95,8 @@ def replace_bridge(tx: Tx, ports: Ports, order: Order, now: datetime) -> License
     scene = _scene(tx, ports, order, now)
     subscription = subscriptions.get(tx, bought.subscription_id)
     full = _license(scene, subscription, Period(bought.starts_on, bought.ends_on))
+    if full is None:
+        return None  # paid after its term was over
     entitlements.extend(tx, order.id, full.expires_at)
     _provision(scene, subscription, full)
     return full
@@ -190,10 +194,16 @@ def _running(order: Order, period: Period) -> RunningCoupon | None:
 
 def _license(
     scene: _Scene, subscription: Subscription, period: Period, *, bridge_days: int | None = None
-) -> License:  # fmt: skip
-    """The plan's license, with the flags of its add-ons; it takes the place of the one before it."""
+) -> License | None:  # fmt: skip
+    """The plan's license, with the flags of its add-ons; it takes the place of the one before it.
+
+    None for a term that is over by the time it is paid, as when a billing run was away for long: no server would take
+    the file, and the term that follows has a license of its own.
+    """
     starts_at = min(scene.now, start_of(period.start, subscription.time_zone))
     expires_at = start_of(period.end, subscription.time_zone)
+    if expires_at <= scene.now:
+        return None
     if bridge_days is not None:
         last_day = local_date(scene.now, scene.entity.time_zone) + timedelta(days=bridge_days)
         expires_at = min(expires_at, start_of(last_day + timedelta(days=1), subscription.time_zone))
@@ -218,8 +228,10 @@ def _license(
     return license_
 
 
-def _grant(scene: _Scene, subscription: Subscription, license_: License) -> None:
+def _grant(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
     """The entitlements of the license, for as long as it lasts."""
+    if license_ is None:
+        return
     entitlements.grant(
         scene.tx, account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
         values=license_.entitlements, starts_at=license_.starts_at, ends_at=license_.expires_at,
@@ -247,7 +259,10 @@ def _seats_band(seats: int) -> str:
     )
 
 
-def _provision(scene: _Scene, subscription: Subscription, license_: License) -> None:
-    """A cloud plan gets its workspace, and a renewed one its new license."""
+def _provision(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
+    """A cloud plan gets its workspace, a renewed one its new license, and what slept unpaid wakes (R-PRV-3)."""
+    if license_ is None:
+        return
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
+    standing.bring_back(scene.tx, subscription, scene.now)

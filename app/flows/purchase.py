@@ -21,6 +21,7 @@ from app.core.clock import local_date, transport_now
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
+from app.dunning import service as dunning
 from app.flows import completion, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
@@ -45,6 +46,7 @@ _CHECKOUT_LIVES: Final = timedelta(hours=23)
 _ASK_AFTER: Final = timedelta(minutes=10)
 _KEYS_LAST: Final = timedelta(hours=23)
 ORDER_TOKEN: Final = orders.TOKEN
+_OVER: Final = frozenset({AttemptState.FAILED, AttemptState.EXPIRED})
 _REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
                     ("city", "city"))  # fmt: skip
 
@@ -101,7 +103,7 @@ def resume(ports: Ports, order_id: str) -> Started:
     with ports.db.transaction() as tx:
         order = orders.get(tx, order_id)
         attempt = payments.latest_attempt(tx, order_id)
-        if order.state is OrderState.AWAITING_PAYMENT and (attempt is None or attempt.state is AttemptState.FAILED):
+        if order.state is OrderState.AWAITING_PAYMENT and (attempt is None or attempt.state in _OVER):
             attempt = _intend(tx, ports, order)
     token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
     url = None
@@ -254,10 +256,12 @@ def settle(ports: Ports, attempt_id: str) -> str:
         if attempt is None:
             raise NotFound("There is no such payment attempt.")
         card = payments.saved_method_of(tx, attempt)
+        closed = orders.get(tx, attempt.order_id).state in {OrderState.EXPIRED, OrderState.CANCELED}
     if attempt.provider_ref is not None:
         report = ports.payments.report(attempt.provider_ref)
     elif card is not None:
-        found = _charge_or_find(ports, attempt, card)
+        # Nobody wants a closed order any more: what was taken for it is looked up, nothing is asked for.
+        found = ports.payments.find_charge(attempt.id) if closed else _charge_or_find(ports, attempt, card)
         if found is None:
             return _give_up(ports, attempt.id, "never_charged")
         report = found
@@ -317,7 +321,8 @@ def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
         return "failed"
     if report.outcome is Outcome.EXPIRED:
         attempt.state = AttemptState.EXPIRED
-        _expire(tx, order, now)
+        if not dunning.collects(tx, order.id):  # what is being collected outlives the page it could be paid on
+            expire(tx, order, now)
         return "expired"
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
@@ -340,11 +345,13 @@ def _set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datet
     return why
 
 
-def _expire(tx: Tx, order: Order, now: datetime) -> None:
+def expire(tx: Tx, order: Order, now: datetime) -> None:
+    """Close an order that nobody pays any more, and its pay page. The caller holds its lock."""
     if order.state is OrderState.AWAITING_PAYMENT:
         orders.move(order, OrderState.EXPIRED)
         coupons.release(tx, order.id, now)
         events.append(tx, "order.expired", order.id, now=now, account_id=order.account_id)
+    _close_page(tx, order.id)
 
 
 def expire_overdue(ports: Ports) -> int:
@@ -353,9 +360,7 @@ def expire_overdue(ports: Ports) -> int:
         now = ports.clock.now()
         ids = orders.overdue(tx, now)
         for order_id in ids:
-            order = orders.lock(tx, order_id)
-            _expire(tx, order, now)
-            _close_page(tx, order_id)
+            expire(tx, orders.lock(tx, order_id), now)
     return len(ids)
 
 

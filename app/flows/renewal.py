@@ -15,17 +15,17 @@ from structlog import get_logger
 from app.accounts import service as accounts
 from app.accounts.models import AccountTaxId, BuyerType, LegalEntity
 from app.accounts.service import BuyerDetails
-from app.agreements import service as agreements
 from app.agreements.service import Evidence
-from app.catalog.models import Interval
-from app.core import events, jobs, policy
-from app.core.clock import local_date, start_of, transport_now
+from app.catalog.models import Interval, Price
+from app.core import jobs, policy
+from app.core.clock import local_date, start_of
 from app.core.db import Tx
 from app.core.errors import DomainError, NotFound
 from app.core.ids import new_id, new_secret
 from app.core.money import Money
-from app.documents.mail_shapes import MailName
+from app.documents.mail_shapes import MailName, PriceStep
 from app.documents.mail_shapes import RenewalReminder as ReminderMail
+from app.dunning import service as dunning
 from app.flows import notify, purchase, reminders
 from app.flows import preview as previews
 from app.flows.ports import Ports
@@ -33,7 +33,7 @@ from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed
-from app.orders.models import Order, OrderKind, OrderState, Preview
+from app.orders.models import Order, OrderKind, OrderState, Preview, Route
 from app.payments import service as payments
 from app.payments.models import AttemptState
 from app.subscriptions import service as subscriptions
@@ -192,6 +192,8 @@ def charge_or_lead_on(ports: Ports, started: Started) -> Started:
         if order.state is not OrderState.AWAITING_PAYMENT:
             return replace(started, state=order.state)
         untouched = attempt is not None and attempt.state is AttemptState.UNKNOWN and attempt.provider_ref is None
+        if attempt is not None and untouched:
+            card = payments.saved_method_of(tx, attempt) or card  # asked before, and asked again with the same card
         if attempt is not None and card is not None and untouched:
             attempt.saved_method_ref = card.method_ref  # the intention, before anybody is charged
     if attempt is None or card is None or not untouched:
@@ -202,6 +204,29 @@ def charge_or_lead_on(ports: Ports, started: Started) -> Started:
     if outcome in {"completed", "known"}:
         return replace(started, state=OrderState.COMPLETED)
     return purchase.resume(ports, order.id)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChange:
+    """A line whose unit costs something else in the next term; `since` is the day of the list price it follows."""
+
+    description: str
+    before: Money
+    now: Money
+    since: date
+
+
+def price_changes(tx: Tx, subscription: Subscription, offer: Preview) -> tuple[PriceChange, ...]:
+    """What became dearer or cheaper, and since when the list says so."""
+    held = {line.plan_id: line for line in subscriptions.lines(tx, subscription.id)}
+    return tuple(
+        PriceChange(
+            line["description"], Money(held[line["plan_id"]].unit_minor, offer.currency),
+            Money(line["unit_minor"], offer.currency), tx.get_one(Price, line["price_id"]).valid_from,
+        )
+        for line in offer.lines
+        if line["plan_id"] in held and held[line["plan_id"]].unit_minor != line["unit_minor"]
+    )  # fmt: skip
 
 
 def send_due_reminders(ports: Ports) -> int:
@@ -215,9 +240,20 @@ def send_due_reminders(ports: Ports) -> int:
             *stale, latest = rows
             for row in stale:
                 row.skipped_reason = "a later reminder was due as well"
+            quiet = _quiet(tx, subscriptions.get(tx, latest.subscription_id))
+            if quiet:
+                latest.skipped_reason = quiet
+                continue
             latest.sent_at = now
             jobs.defer(tx, send_reminder, reminder_id=latest.id)
     return len(waiting)
+
+
+def _quiet(tx: Tx, subscription: Subscription) -> str:
+    """Why a subscription is not reminded now."""
+    if subscription.not_renewing_at is not None:
+        return "not renewing"
+    return "written to about the payment" if dunning.owed_by(tx, subscription.id) is not None else ""
 
 
 @jobs.job("renewal.send_reminder", retry=jobs.Retry(attempts=10, first=10))
@@ -226,7 +262,8 @@ def send_reminder(ports: Ports, *, reminder_id: str) -> None:
     with ports.db.transaction() as tx:
         row = tx.get_one(RenewalReminder, reminder_id)
         subscription = subscriptions.get(tx, row.subscription_id)
-        if subscription.ends_on != row.ends_on or subscription.state is SubscriptionState.CANCELED:
+        over = subscription.state is SubscriptionState.CANCELED or subscription.not_renewing_at is not None
+        if subscription.ends_on != row.ends_on or over:
             return  # renewed or given up between the tick and now
         now = ports.clock.now()
         link = issue_link(tx, ports, subscription, now)
@@ -236,81 +273,21 @@ def send_reminder(ports: Ports, *, reminder_id: str) -> None:
         saved = payments.saved_method(tx, subscription.account_id, ports.payments.name)
         wanted = _wanted(tx, subscription, None)
     offer = previews.price(ports, wanted)
-    by_itself = saved if subscription.term_months < 12 else None
+    by_people = offer.route is Route.SALES
+    by_itself = saved if subscription.renews_itself and not by_people else None
+    with ports.db.transaction() as tx:
+        changes = price_changes(tx, subscription, offer)
     data = ReminderMail(
         vendor=notify.vendor(ports, entity), person_name=subscription.contact_name, plan=line.description,
         seats=line.quantity, ends_on=subscription.ends_on,
         works_until=subscription.ends_on + timedelta(days=subscription.grace_days), days_left=row.days_before,
-        renewal_url=link, total=Money(offer.total_minor, offer.currency),
+        renewal_url=link, total=None if by_people else Money(offer.total_minor, offer.currency),
         card_last4=by_itself.label[-4:] if by_itself else None,
+        price_steps=() if by_people else tuple(
+            PriceStep(each.description, each.before, each.now, each.since) for each in changes
+        ),
     )  # fmt: skip
     notify.send(
         ports, MailName.RENEWAL_REMINDER, data, to=subscription.contact_email, locale=account.locale,
         message_id=f"reminder-{row.id}",
     )  # fmt: skip
-
-
-def enqueue_due(ports: Ports) -> int:
-    """Terms that ended: short ones renew by themselves, long ones lapse, and after grace both expire."""
-    now = ports.clock.now()
-    count = 0
-    with ports.db.transaction() as tx:
-        for subscription in subscriptions.ended_by(tx, SubscriptionState.ACTIVE, now.date() + timedelta(days=1)):
-            if start_of(subscription.ends_on, subscription.time_zone) > now:
-                continue
-            count += 1
-            if subscription.term_months < 12:
-                jobs.defer(
-                    tx, renew_automatically, lock=subscription.account_id, once=f"renew:{subscription.id}",
-                    subscription_id=subscription.id, ends_on=subscription.ends_on.isoformat(),
-                )  # fmt: skip
-            else:
-                _end(tx, subscription, SubscriptionState.LAPSED, now)
-        for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE):
-            for subscription in subscriptions.ended_by(tx, state, now.date()):
-                over = subscription.ends_on + timedelta(days=subscription.grace_days)
-                if start_of(over, subscription.time_zone) > now:
-                    continue
-                count += 1
-                if state is SubscriptionState.PAST_DUE:
-                    _end(tx, subscription, SubscriptionState.LAPSED, now)
-                _end(tx, subscription, SubscriptionState.EXPIRED, now)
-    return count
-
-
-def _end(tx: Tx, subscription: Subscription, state: SubscriptionState, now: datetime) -> None:
-    subscriptions.move(subscription, state)
-    tx.flush()
-    events.append(tx, f"subscription.{state}", subscription.id, now=now, account_id=subscription.account_id)
-
-
-@jobs.job("renewal.renew_automatically", retry=jobs.Retry(attempts=6, first=30))
-def renew_automatically(ports: Ports, *, subscription_id: str, ends_on: str) -> None:
-    """Renew a short term with the saved card; a decline leaves it past due with a link to pay (R-SUB-5)."""
-    with ports.db.transaction() as tx:
-        subscription = subscriptions.get(tx, subscription_id)
-        if subscription.ends_on.isoformat() != ends_on or subscription.state is not SubscriptionState.ACTIVE:
-            return
-        under_way = orders.renewal_of_term(tx, subscription.id, subscription.ends_on)
-        terms = agreements.terms_in_force(tx, ports.clock.now().date())
-    if under_way is None:
-        offer = review(ports, subscription_id)
-        started = purchase.start(
-            ports,
-            Placing(
-                offer.preview.id, terms.id, Evidence(ip="", user_agent="automatic renewal"),
-                account_id=subscription.account_id, term_starts_on=subscription.ends_on,
-            ),
-            open_page=False,
-        )  # fmt: skip
-    else:
-        started = Started(
-            under_way.id, ports.secrets.sign_token(purchase.ORDER_TOKEN, under_way.id), under_way.state, None
-        )
-    started = charge_or_lead_on(ports, started)
-    if started.state is not OrderState.COMPLETED:
-        with ports.db.transaction() as tx:
-            late = subscriptions.lock(tx, subscription_id)
-            if late.state is SubscriptionState.ACTIVE:
-                _end(tx, late, SubscriptionState.PAST_DUE, ports.clock.now())
-            log.info("renewal.declined", subscription=subscription_id, at=transport_now().isoformat())

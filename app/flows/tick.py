@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from app.core import jobs
-from app.flows import provisioning, purchase, reminders, renewal, survey
+from app.dunning import service as dunning_rows
+from app.flows import billing_run, dunning, openings, provisioning, purchase, reminders, renewal, standing, survey
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.subscriptions import service as subscriptions
@@ -28,8 +29,11 @@ def tick(ports: Ports) -> int:
     """Find what is due and defer it; returns how much was found. Safe to call at any time and from many places."""
     return (
         purchase.expire_overdue(ports)
+        + openings.enqueue_due(ports)
         + renewal.send_due_reminders(ports)
-        + renewal.enqueue_due(ports)
+        + billing_run.enqueue_due(ports)
+        + dunning.enqueue_due(ports)
+        + standing.announce_deletions(ports)
         + survey.enqueue_due(ports)
         + provisioning.delete_due(ports)
     )
@@ -40,7 +44,8 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
     with ports.db.transaction() as tx:
         found = (
             orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after),
-            survey.next_due(tx, after), workspaces.next_deletion_at(tx),
+            survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
+            standing.next_due(tx, after), openings.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

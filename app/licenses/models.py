@@ -2,7 +2,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -24,8 +24,8 @@ class License(Table, table=True):
         CheckConstraint("seats > 0", name="seats_positive"),
         CheckConstraint("expires_at > starts_at", name="ends_after_start"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
-        # Whatever else goes wrong, an order line is licensed once (I2), and before it is paid for once by a bridge.
-        UniqueConstraint("order_id", "plan_id", "bridge"),
+        # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another.
+        Index("uq_license_order_plan", "order_id", "plan_id", unique=True, postgresql_where=text("NOT bridge")),
     )
 
     id: str = Field(primary_key=True)

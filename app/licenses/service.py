@@ -178,9 +178,18 @@ def get(tx: Tx, license_id: str) -> License:
 
 
 def of_order(tx: Tx, order_id: str) -> License | None:
-    """The license an order bought: the full one as soon as it exists, the bridge until then."""
-    query = select(License).where(col(License.order_id) == order_id).order_by(col(License.bridge)).limit(1)
+    """The license an order bought; the bridge to it while it is not paid."""
+    query = select(License).where(col(License.order_id) == order_id)
+    query = query.order_by(col(License.bridge), col(License.issued_at).desc()).limit(1)
     return tx.execute(query).scalar_one_or_none()
+
+
+def current(tx: Tx, subscription_id: str) -> License | None:
+    """The one license of a subscription that is in force by its state, whatever its dates."""
+    query = select(License).where(
+        col(License.subscription_id) == subscription_id, col(License.state) == LicenseState.ACTIVE
+    )
+    return tx.execute(query.order_by(col(License.issued_at).desc()).limit(1)).scalar_one_or_none()
 
 
 def of_subscription(tx: Tx, subscription_id: str) -> list[License]:

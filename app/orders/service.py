@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
@@ -165,15 +165,17 @@ def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[str]:
 
 
 def renewal_of_term(tx: Tx, subscription_id: str, starts_on: date) -> Order | None:
-    """The live order that buys the term beginning on `starts_on`: paid, or waiting to be."""
-    return tx.execute(
-        select(Order).where(
-            col(Order.subscription_id) == subscription_id,
-            col(Order.kind) == OrderKind.RENEWAL,
-            col(Order.term_starts_on) == starts_on,
-            col(Order.state).not_in([OrderState.EXPIRED, OrderState.CANCELED]),
-        )
-    ).scalar_one_or_none()
+    """The live order that stands in the way of another: it bought the term beginning on `starts_on`, or waits.
+
+    One that waits does so whatever day it begins on: late renewals begin on the day they are made, and two terms of
+    different beginnings would overlap.
+    """
+    waits = col(Order.state).in_([OrderState.AWAITING_PAYMENT, OrderState.HELD])
+    bought = and_(col(Order.term_starts_on) == starts_on, col(Order.state) == OrderState.COMPLETED)
+    query = select(Order).where(
+        col(Order.subscription_id) == subscription_id, col(Order.kind) == OrderKind.RENEWAL, or_(waits, bought)
+    )
+    return tx.execute(query.order_by(col(Order.id)).limit(1)).scalar_one_or_none()
 
 
 def next_expiry(tx: Tx, after: datetime) -> datetime | None:

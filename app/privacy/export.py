@@ -26,8 +26,8 @@ class Reader:
 
 # Rows that carry the account's id themselves.
 BY_ACCOUNT: Final = frozenset({
-    "acceptance", "api_key", "credit_note", "credit_terms", "event", "invoice", "license", "member", "order", "preview",
-    "quote", "refund", "subscription", "workspace", "account_tax_id",
+    "acceptance", "api_key", "credit_note", "credit_terms", "dunning_run", "event", "invoice", "license", "member",
+    "order", "preview", "quote", "refund", "subscription", "workspace", "account_tax_id",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {

@@ -3,7 +3,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
 from app.core.db import (
@@ -58,6 +58,8 @@ class Subscription(Table, table=True):
         CheckConstraint("ends_on > starts_on", name="ends_after_start"),
         CheckConstraint("anchor_day BETWEEN 1 AND 31", name="anchor_is_a_day"),
         CheckConstraint("term_months > 0", name="term_positive"),
+        CheckConstraint("(not_renewing_at IS NULL) = (not_renewing_reason IS NULL)", name="not_renewing_says_why"),
+        CheckConstraint("(parked_at IS NULL) = (parked_reason IS NULL)", name="parked_says_why"),
     )
 
     id: str = Field(primary_key=True)
@@ -81,7 +83,19 @@ class Subscription(Table, table=True):
     coupon_until: date | None = None
     contact_name: str = Field(sa_column_kwargs=personal("name"))
     contact_email: str = Field(sa_column_kwargs=personal("contact"))
+    # R-SUB-5: charge the saved card on the end date. Short terms begin with it, long ones when somebody switched it on.
+    auto_renew: bool = False
+    # The customer does not want the next term; taken back at any time before the end. The reason may be empty.
+    not_renewing_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    not_renewing_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
+    # The billing run leaves a parked one alone until a person has looked (R-SUB-6).
+    parked_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    parked_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
     created_at: datetime = Field(sa_type=INSTANT)
+
+    @property
+    def renews_itself(self) -> bool:
+        return self.auto_renew and self.not_renewing_at is None
 
 
 class SubscriptionLine(Table, table=True):
@@ -144,6 +158,21 @@ class RenewalReminder(Table, table=True):
     due_at: datetime = Field(sa_type=INSTANT, index=True)
     sent_at: datetime | None = Field(default=None, sa_type=INSTANT)
     skipped_reason: str | None = None
+
+
+class RenewalOpening(Table, table=True):
+    """What was found when the renewal of a long term opened: whether it runs by itself, or who was asked (R-THR-2)."""
+
+    __tablename__ = "renewal_opening"
+    __table_args__ = (UniqueConstraint("subscription_id", "ends_on"),)
+
+    id: int | None = row_id()
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    ends_on: date
+    opened_at: datetime = Field(sa_type=INSTANT)
+    route: str
+    reasons: list[dict[str, Any]] = Field(sa_type=JSONB)
+    quote_id: str | None = Field(default=None, foreign_key="quote.id")
 
 
 class RenewalLink(Table, table=True):

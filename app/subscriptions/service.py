@@ -62,7 +62,7 @@ def begin(
         state=SubscriptionState.ACTIVE, plan_id=plan_id, currency=currency, interval=interval,
         term_months=term_months, starts_on=period.start, ends_on=period.end, first_starts_on=period.start,
         anchor_day=period.start.day, anchor_month=period.start.month, time_zone=time_zone, grace_days=grace_days,
-        contact_name=contact_name, contact_email=contact_email, created_at=now,
+        contact_name=contact_name, contact_email=contact_email, auto_renew=term_months < 12, created_at=now,
         coupon_id=coupon.coupon_id if coupon else None, coupon_until=coupon.until if coupon else None,
     )  # fmt: skip
     tx.add(subscription)
@@ -79,6 +79,8 @@ def renew(tx: Tx, subscription: Subscription, *, period: Period, order_id: str, 
     if period.start != subscription.ends_on:  # a term that does not follow on has an anchor of its own
         subscription.anchor_day, subscription.anchor_month = period.start.day, period.start.month
     subscription.starts_on, subscription.ends_on = period.start, period.end
+    subscription.not_renewing_at = subscription.not_renewing_reason = None
+    subscription.parked_at = subscription.parked_reason = None
     _set_lines(tx, subscription, lines)
     _add_term(tx, subscription, TermKind.RENEWAL, period, order_id)
 

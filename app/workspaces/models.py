@@ -143,3 +143,17 @@ class ProvisioningTask(Table, table=True):
     failure_reason: str | None = None
     created_at: datetime = Field(sa_type=INSTANT)
     finished_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class BillingHold(Table, table=True):
+    """A workspace that sleeps because its subscription lapsed; paying brings it back, `delete_at` ends the waiting."""
+
+    __tablename__ = "billing_hold"
+
+    subscription_id: str = Field(primary_key=True, foreign_key="subscription.id")
+    workspace_id: str = Field(foreign_key="workspace.id", unique=True)
+    # What the customer had wanted before, to be wanted again once they have paid.
+    was_running: bool
+    since: datetime = Field(sa_type=INSTANT)
+    delete_at: datetime = Field(sa_type=INSTANT, index=True)
+    deletion_asked_at: datetime | None = Field(default=None, sa_type=INSTANT)

@@ -23,6 +23,7 @@ BODIES: dict[str, Any] = {
     "change_account": {"name": "x"}, "change_workspace": {"desired": "hibernated"}, "move_clock": {"advance_days": 1},
     "heartbeat_provisioning": {"lease": "x"}, "progress_provisioning": {"lease": "x", "percent": 1},
     "complete_provisioning": {"lease": "x"}, "fail_provisioning": {"lease": "x", "reason": "x"},
+    "change_subscription": {"auto_renew": True},
     "play_payment": {"action": "succeed"}, "change_webhooks": {"description": "x"},
     "replay_webhooks": {"event_id": "evt_01ka8qj6x0c5q4m3t2r1p0n9mk"},
 }  # fmt: skip

@@ -41,6 +41,12 @@ MAY: Final = {
     ("POST", "/console/quotes/{quote_id}/withdraw"): {SALES, ADMIN},
     ("GET", "/console/subscriptions"): EVERYBODY,
     ("GET", "/console/subscriptions/{subscription_id}"): EVERYBODY,
+    ("POST", "/console/subscriptions/{subscription_id}/release"): {SALES, ADMIN},
+    ("GET", "/console/renewals"): EVERYBODY,
+    ("GET", "/console/dunning"): EVERYBODY,
+    ("GET", "/console/dunning/{run_id}"): EVERYBODY,
+    ("POST", "/console/dunning/{run_id}/pause"): {FINANCE, ADMIN},
+    ("POST", "/console/dunning/{run_id}/resume"): {FINANCE, ADMIN},
     ("GET", "/console/licenses"): EVERYBODY,
     ("GET", "/console/licenses/{license_id}"): EVERYBODY,
     ("POST", "/console/licenses/{license_id}/revoke"): {SUPPORT, ADMIN},
@@ -93,8 +99,8 @@ MAY: Final = {
 }
 _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
-    "invoice_id": "inv", "workspace_id": "wsp", "staff_id": "stf", "key_id": "key", "credit_note_id": "cn",
-    "refund_id": "ref", "dispute_id": "dis",
+    "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
+    "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis",
 }  # fmt: skip
 
 

@@ -25,6 +25,9 @@ from app.documents.mail_shapes import (
     Occasion,
     OrderHeld,
     OrderReleased,
+    Owed,
+    PaymentFailed,
+    PaymentGivenUp,
     PurchaseReceipt,
     QuoteRequestReceived,
     QuoteRequestStaff,
@@ -71,6 +74,7 @@ REMINDER = RenewalReminder(
     renewal_url=f"{SITE}/renew/s1gn3d",
     total=Money(142800, "EUR"),
 )
+OWED = (Owed("Enterprise", date(2026, 12, 21), Money(142800, "EUR")),)
 MAILS: dict[MailName, MailData] = {
     MailName.SIGN_IN: SignIn(vendor=VENDOR, sign_in_url=f"{SITE}/sign-in/t0k3n", code="482913", valid_minutes=15),
     MailName.PURCHASE_RECEIPT: PurchaseReceipt(
@@ -133,6 +137,20 @@ MAILS: dict[MailName, MailData] = {
         total=Money(357000, "EUR"),
         pay_until=date(2026, 11, 29),
         order_url=f"{SITE}/orders/ord_1",
+    ),
+    MailName.PAYMENT_FAILED: PaymentFailed(
+        **SHARED,
+        items=OWED,
+        total=Money(142800, "EUR"),
+        card_last4="4242",
+        needs_card=False,
+        next_try_on=date(2026, 12, 23),
+        last_try_on=date(2027, 1, 12),
+        works_until=date(2027, 1, 20),
+        card_url=f"{SITE}/card/s1gn3d",
+    ),
+    MailName.PAYMENT_GIVEN_UP: PaymentGivenUp(
+        **SHARED, items=OWED, total=Money(142800, "EUR"), renewal_url=f"{SITE}/renew/s1gn3d"
     ),
     MailName.MEMBER_ADDED: MemberAdded(**ADDED),
     MailName.STAFF_ADDED: StaffAdded(**{name: value for name, value in ADDED.items() if name != "company"}),

@@ -44,9 +44,9 @@ ATTACKS = (
     ("TRUNCATE dispute", "never changed or deleted"),
     (
         (
-            "INSERT INTO refund SELECT (jsonb_populate_record(r, jsonb_build_object('id', 'ref_x', 'provider_ref', 're_x',"
-            " 'credit_note_id', (SELECT id FROM credit_note LIMIT 1), 'amount_minor', (SELECT amount_minor FROM payment)"
-            " ))).* FROM refund r WHERE state = 'succeeded'"
+            "INSERT INTO refund SELECT (jsonb_populate_record(r, jsonb_build_object('id', 'ref_x',"
+            " 'provider_ref', 're_x', 'credit_note_id', (SELECT id FROM credit_note LIMIT 1),"
+            " 'amount_minor', (SELECT amount_minor FROM payment) ))).* FROM refund r WHERE state = 'succeeded'"
         ),
         "would exceed it",
     ),

@@ -139,6 +139,7 @@ HARMLESS_JSON = {
     "price.tiers": CATALOG,
     "quote.reasons": "why an order is not automatic: codes and figures",
     "refund.nets": "amounts by line",
+    "renewal_opening.reasons": "why a renewal is not automatic: codes and figures",
     "sandbox_checkout.extra": "ids of ours, as metadata",
     "sandbox_checkout.intent_template": "ids of ours, as metadata",
     "sandbox_customer.extra": "ids of ours, as metadata",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.web.console import collecting_views as w
 from app.web.console import views as c
 from app.web.views import Bar, Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Reason, Shell, Step
 from tests.web.samples import DAY, GRACE, NOW, Show
@@ -181,6 +182,24 @@ PIXEL = (
     "%3Cpath d='M0 0h1v1H0zM1 1h1v1H1z'/%3E%3C/svg%3E"
 )
 
+NONE = replace(RELATED, rows=())
+
+DUNNING = w.DunningView(tomorrow=1, week=RELATED, open_runs=RELATED, parked=RELATED, closed=NONE)
+
+RUN = w.DunningRunView(
+    run_id="dun_1", title="EUR of Analytical Engines GmbH", state="open", account=ACCOUNT,
+    facts=(Fact(name="Why", value="The card has expired."),), owed=RELATED, steps=STEPS, charges=NONE,
+    pause_href="/console/dunning/dun_1/pause", longest_days=30,
+    form=Form(values={"_form": "pause", "note": "x", "days": "99"}, errors={"days": "A whole number, 1 to 30."}),
+)  # fmt: skip
+
+DESK = w.RenewalDeskView(
+    charts=(c.Chart(title="Up for renewal by month", bars=(Bar(label="Nov", value=3, text="3k"),)),), columns=COLUMNS,
+    rows=(row("Analytical Engines GmbH", "Germany", "Enterprise"),), totals=("6,000.00 EUR",),
+    months=(Option(value="2026-11", label="November 2026"),), risks=(Option(value="no_card", label="No saved card"),),
+    form=Form(values={"month": "2026-11"}), further=3,
+)  # fmt: skip
+
 PAGES: dict[str, tuple[Page, Shell]] = {
     "console-sign-in": (c.ConsoleSignInView(oidc_href="/oidc"), OUTSIDE),
     "console-sign-in-sent": (c.ConsoleSignInView(sent_to="grace@northwind.example"), OUTSIDE),
@@ -254,6 +273,25 @@ PAGES: dict[str, tuple[Page, Shell]] = {
         replace(LICENSE, kind="workspaces", actions=(action("retry", "provisioning"),)),
         GRACE,
     ),
+    "console-dunning": (DUNNING, GRACE),
+    "console-dunning-calm": (
+        replace(DUNNING, tomorrow=0, week=NONE, open_runs=NONE, parked=NONE, closed=NONE),
+        GRACE,
+    ),
+    "console-dunning-run": (RUN, GRACE),
+    "console-dunning-run-paused": (
+        replace(
+            RUN,
+            state="suspended",
+            pause_href="",
+            resume_href="/console/dunning/dun_1/resume",
+            form=Form(values={"_form": "resume", "note": ""}, errors={"note": "Say why; it goes into the audit log."}),
+        ),
+        GRACE,
+    ),
+    "console-dunning-run-over": (replace(RUN, state="recovered", pause_href="", form=Form()), GRACE),
+    "console-renewals": (DESK, GRACE),
+    "console-renewals-empty": (replace(DESK, charts=(), rows=(), totals=()), GRACE),
     "console-search": (c.SearchView(asked="engines", found=(RELATED,)), replace(GRACE, search="engines")),
     "console-search-empty": (c.SearchView(asked="nobody", found=()), GRACE),
     "console-error": (
@@ -279,6 +317,9 @@ def test_every_state_of_the_console_keeps_the_rules_of_a_page(show: Show, name: 
         ("console-order-held", ("release-held-order", "cancel-order")),
         ("console-quote", ("close-quote-request",)),
         ("console-license", ("revoke-license",)),
+        ("console-dunning", ("dunning", "parked-subscription")),
+        ("console-dunning-run", ("dunning",)),
+        ("console-renewals", ("renewal-desk",)),
         ("console-workspace", ("provisioning",)),
     ],
 )

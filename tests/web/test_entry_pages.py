@@ -32,6 +32,27 @@ RENEW = e.RenewView(
     stop_href="/account/subscriptions/1#ending",
 )
 
+CARD = e.CardView(
+    state="owed",
+    company="Analytical Engines GmbH",
+    action="/card/t",
+    rows=(MoneyRow(label="Professional", note="from 22 November 2026, with tax", amount="2,998.80 EUR"),),
+    total="2,998.80 EUR",
+    card="Visa •••• 0341",
+    next_try_on=date(2026, 11, 23),
+    last_try_on=date(2026, 12, 13),
+    button="Pay 2,998.80 EUR with another card",
+)
+
+STOP = e.StopView(
+    state="ask",
+    plan="Professional",
+    company="Analytical Engines GmbH",
+    until=date(2027, 11, 21),
+    action="/renew/t/stop",
+    back_href="/renew/t",
+)
+
 SURVEY = SurveyForm(
     action="/survey/t",
     invitation_id="srv_1",
@@ -91,6 +112,14 @@ PAGES: dict[str, Page] = {
         )
         for state in ("used", "expired", "early", "foreign", "quote", "gone")
     },
+    "renew-dearer": replace(RENEW, price_note="Professional: 4.20 EUR a seat instead of 4.00 EUR."),
+    "card": CARD,
+    "card-dead": replace(CARD, needs_card=True, next_try_on=None, several=True),
+    "card-none": replace(CARD, card="", needs_card=True, next_try_on=None),
+    "card-paid": e.CardView(state="paid", company="Analytical Engines GmbH"),
+    "card-over": e.CardView(state="over", company="Analytical Engines GmbH"),
+    "stop": STOP,
+    "stopped": replace(STOP, state="stopped"),
     "survey": e.SurveyView(
         state="open", about="Your renewal of 22 November 2026", survey=SURVEY, opt_out_href="/survey/t/opt-out"
     ),

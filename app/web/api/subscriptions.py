@@ -15,7 +15,8 @@ from app.core.clock import local_date
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound, Unavailable
 from app.core.keys import NoSigningKey
-from app.flows import renewal
+from app.flows import dunning, ending, renewal
+from app.flows.ending import AlreadyOver
 from app.flows.ports import Ports
 from app.flows.renewal import RenewalNotOpen
 from app.orders.errors import AlreadyRenewed, NeedsQuote, PreviewChanged, PreviewExpired, SeatsOutOfRange
@@ -37,7 +38,7 @@ router = APIRouter(
 Reader = Annotated[ApiKey, key_with("subscriptions:read")]
 Writer = Annotated[ApiKey, key_with("subscriptions:write")]
 
-Step = Literal["renewal_opens", "renew", "renews_itself", "renewal_under_way", "pay", "buy_again"]
+Step = Literal["renewal_opens", "renew", "renews_itself", "renewal_under_way", "pay", "ends", "buy_again"]
 
 
 class LineOut(BaseModel):
@@ -85,6 +86,7 @@ class SubscriptionOut(BaseModel):
                    "unit": {"amount": 12000, "currency": "USD"}, "net": {"amount": 300000, "currency": "USD"},
                    "arr": {"amount": 300000, "currency": "USD"}}],
         "next_step": {"code": "renewal_opens", "on": "2027-08-24", "sentence": "Renewal opens on 2027-08-24."},
+        "auto_renew": False, "not_renewing_since": None,
         "first_starts_on": "2026-11-22", "grace_days": 10, "time_zone": "America/New_York",
         "created_at": "2026-11-22T09:00:00Z",
     }})  # fmt: skip
@@ -96,6 +98,8 @@ class SubscriptionOut(BaseModel):
     term: TermOut
     lines: list[LineOut]
     next_step: NextStepOut
+    auto_renew: bool
+    not_renewing_since: datetime | None
     first_starts_on: date
     grace_days: int
     time_zone: str
@@ -108,6 +112,7 @@ class SubscriptionOut(BaseModel):
             id=row.id, account_id=row.account_id, state=row.state, currency=row.currency,
             term=TermOut(starts_on=row.starts_on, ends_on=row.ends_on, months=row.term_months, interval=row.interval),
             lines=[LineOut.of(line, row.currency) for line in lines], next_step=_next_step(tx, row, now),
+            auto_renew=row.auto_renew, not_renewing_since=row.not_renewing_at,
             first_starts_on=row.first_starts_on, grace_days=row.grace_days, time_zone=row.time_zone,
             created_at=row.created_at,
         )  # fmt: skip
@@ -123,6 +128,22 @@ class RenewalIn(In):
     model_config = ConfigDict(json_schema_extra={"example": {"seats": 30}})
 
     seats: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+class CancelIn(In):
+    """Why the subscription is not renewed; it may be left out."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "We moved to another product."}})
+
+    reason: Annotated[str, Field(max_length=ending.LONGEST_REASON)] = ""
+
+
+class SubscriptionChangeIn(In):
+    """`auto_renew`: charge the saved card on the day the next term begins."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"auto_renew": True}})
+
+    auto_renew: Annotated[bool, Field(strict=True)]
 
 
 class RenewalPreviewOut(PreviewOut):
@@ -141,14 +162,14 @@ def _next_step(tx: Unit, row: Subscription, now: datetime) -> NextStepOut:
     """R-SUB-2 in one sentence, for the customer."""
     today = local_date(now, row.time_zone)
     grace_ends = row.ends_on + timedelta(days=row.grace_days)
-    under_way = _renewal_of_next_term(tx, row, today)
-    if under_way is not None:
+    under_way = _renewal_of_next_term(tx, row)
+    if under_way is not None and row.state is not SubscriptionState.PAST_DUE:
         waits = f"The renewal is ordered (order {under_way.id}) and waits for "
         waits += "payment." if under_way.state is OrderState.AWAITING_PAYMENT else "our review."
         return NextStepOut(code="renewal_under_way", on=row.ends_on, sentence=waits)
     match row.state:
         case SubscriptionState.PAST_DUE:
-            return NextStepOut(code="pay", on=grace_ends, sentence=f"The last charge failed; pay by {grace_ends}.")
+            return _step_while_past_due(tx, row, grace_ends)
         case SubscriptionState.LAPSED:
             late = f"The term ended on {row.ends_on}; renewed by {grace_ends} it carries on from there."
             return NextStepOut(code="renew", on=grace_ends, sentence=late)
@@ -160,22 +181,34 @@ def _next_step(tx: Unit, row: Subscription, now: datetime) -> NextStepOut:
             return _step_while_active(tx, row, today, now)
 
 
+def _step_while_past_due(tx: Unit, row: Subscription, grace_ends: date) -> NextStepOut:
+    """Collected until the last try of its ladder, or waiting out its grace."""
+    owed = dunning.standing_of_subscription(tx, row.id)
+    if owed is None or owed.last_try_at is None:
+        return NextStepOut(code="pay", on=grace_ends, sentence=f"The last charge failed; pay by {grace_ends}.")
+    by = local_date(owed.last_try_at, row.time_zone)
+    what = "Pay with another card" if owed.run.needs_card else "The saved card is tried again; pay"
+    return NextStepOut(code="pay", on=by, sentence=f"The last charge failed. {what} by {by}.")
+
+
 def _step_while_active(tx: Unit, row: Subscription, today: date, now: datetime) -> NextStepOut:
-    if row.term_months < 12:
+    if row.not_renewing_at is not None:
+        return NextStepOut(code="ends", on=row.ends_on, sentence=f"It ends on {row.ends_on} and is not renewed.")
+    if row.auto_renew:
         return NextStepOut(code="renews_itself", on=row.ends_on,
                            sentence=f"It renews by itself on {row.ends_on}, charged to the saved card.")  # fmt: skip
-    opens_on = row.ends_on - timedelta(days=policy.get(tx, renewal.OPENS_DAYS, now))
+    kind = renewal.OPENS_DAYS if row.term_months >= 12 else renewal.OPENS_DAYS_SHORT
+    opens_on = row.ends_on - timedelta(days=policy.get(tx, kind, now))
     if today < opens_on:
         return NextStepOut(code="renewal_opens", on=opens_on, sentence=f"Renewal opens on {opens_on}.")
     return NextStepOut(code="renew", on=row.ends_on, sentence=f"Renew by {row.ends_on}; the next term starts then.")
 
 
-def _renewal_of_next_term(tx: Unit, row: Subscription, today: date) -> Order | None:
+def _renewal_of_next_term(tx: Unit, row: Subscription) -> Order | None:
     """Paid renewals have moved the term on, so what is found here waits for payment or for a person."""
     return tx.execute(
         select(Order).where(
             col(Order.subscription_id) == row.id, col(Order.kind) == OrderKind.RENEWAL,
-            col(Order.term_starts_on) == renewal.next_start(row, today),
             col(Order.state).in_([OrderState.AWAITING_PAYMENT, OrderState.HELD]),
         )
     ).scalar_one_or_none()  # fmt: skip
@@ -229,6 +262,39 @@ def create_renewal(
     with named(terms="acceptance.terms"):
         started = renewal.renew(ports, body.preview, terms_id=body.acceptance.terms, evidence=evidence(request))
     return of_started(ports, started, key)
+
+
+@router.post("/{subscription_id}/cancel", responses=problems(*KEYED, NotFound, AlreadyOver))
+def cancel_subscription(
+    subscription_id: str, ports: Wired, now: Now, key: Writer, body: CancelIn | None = None
+) -> SubscriptionOut:
+    """Do not renew: it runs to its end and reminders stop. One whose term is over ends at once; nothing is owed."""
+    _require_own(ports, subscription_id, key)
+    ending.stop(ports, subscription_id, reason=body.reason if body else "", by=key.id)
+    return _shown(ports, subscription_id, now)
+
+
+@router.post("/{subscription_id}/resume", responses=problems(*KEYED, NotFound, AlreadyOver))
+def resume_subscription(subscription_id: str, ports: Wired, now: Now, key: Writer) -> SubscriptionOut:
+    """Take a cancellation back, at any time before the end."""
+    _require_own(ports, subscription_id, key)
+    ending.take_back(ports, subscription_id, by=key.id)
+    return _shown(ports, subscription_id, now)
+
+
+@router.patch("/{subscription_id}", responses=problems(*KEYED, NotFound, AlreadyOver))
+def change_subscription(
+    subscription_id: str, body: SubscriptionChangeIn, ports: Wired, now: Now, key: Writer
+) -> SubscriptionOut:  # fmt: skip
+    """Switch automatic renewal on or off."""
+    _require_own(ports, subscription_id, key)
+    ending.renew_by_itself(ports, subscription_id, on=body.auto_renew, by=key.id)
+    return _shown(ports, subscription_id, now)
+
+
+def _shown(ports: Ports, subscription_id: str, now: datetime) -> SubscriptionOut:
+    with ports.db.transaction() as tx:
+        return SubscriptionOut.of(tx, service.get(tx, subscription_id), now)
 
 
 def _require_own(ports: Ports, subscription_id: str, key: ApiKey) -> None:

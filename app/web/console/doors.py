@@ -10,6 +10,7 @@ from app.web.console import (
     credit,
     credit_notes,
     disputes,
+    dunning,
     exports,
     invoices,
     jobs,
@@ -20,6 +21,7 @@ from app.web.console import (
     procedures,
     quotes,
     refunds,
+    renewals,
     search,
     staff,
     subscriptions,
@@ -30,7 +32,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, credit, orders, quotes, subscriptions, licenses, workspaces, refunds, invoices,
-    credit_notes, disputes, coupons, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
+    overview, search, accounts, credit, orders, quotes, subscriptions, renewals, licenses, workspaces, refunds,
+    invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -18,6 +18,7 @@ from app.flows.notify import ANSWER_DAYS
 from app.orders.models import Order, OrderState, Preview
 from app.quotes.models import Quote, QuoteState
 from app.reports import overview
+from app.subscriptions.models import Subscription
 from app.web.console.render import Reader, page
 from app.web.console.views import Chart, Figure, OverviewView, Task
 from app.web.deps import Wired
@@ -25,7 +26,7 @@ from app.web.views import Bar
 
 router = APIRouter()
 # Since when, what kind, title, detail, and where it is dealt with.
-Waiting = tuple[datetime, Literal["quote", "held", "payment"], str, str, str]
+Waiting = tuple[datetime, Literal["quote", "held", "payment", "parked"], str, str, str]
 _MOST: Final = 50
 
 
@@ -43,7 +44,7 @@ def first_page(request: Request, ports: Wired, who: Reader) -> Response:
 def tasks(tx: Session, now: datetime) -> tuple[Task, ...]:
     """What waits for a person, the longest waiting first."""
     late_after = timedelta(days=policy.get(tx, ANSWER_DAYS, now))
-    found = [*_quotes(tx), *_held(tx), *_payments(tx)]
+    found = [*_quotes(tx), *_held(tx), *_payments(tx), *_parked(tx)]
     shown = [
         (since, Task(kind=kind, title=title, detail=detail, waiting=waited(now - since), href=href,
                      late=now - since > late_after))
@@ -102,6 +103,23 @@ def _payments(tx: Session) -> list[Waiting]:
         (each.since, "payment", "A payment fits no open order", words[each.why], f"/console/orders/{each.order_id}")
         for each in unmatched.waiting(tx)[:_MOST]
     ]
+
+
+def _parked(tx: Session) -> list[Waiting]:
+    rows = tx.execute(
+        select(Subscription, col(Account.name))
+        .join(Account, col(Account.id) == col(Subscription.account_id))
+        .where(col(Subscription.parked_at).is_not(None))
+        .order_by(col(Subscription.parked_at))
+        .limit(_MOST)
+    )
+    return [
+        (
+            held.parked_at or held.created_at, "parked", f"The billing run could not bill {name}",
+            held.parked_reason or "", f"/console/subscriptions/{held.id}",
+        )
+        for held, name in rows
+    ]  # fmt: skip
 
 
 def _first_reason(reasons: list[dict[str, str]]) -> str:

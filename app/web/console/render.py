@@ -23,6 +23,7 @@ from app.flows.ports import Ports
 from app.orders.models import Order, OrderState
 from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
+from app.subscriptions.models import Subscription
 from app.web import auth, csrf, show
 from app.web.console.views import ConsoleErrorView, ConsoleShell
 from app.web.deps import ports_of
@@ -44,6 +45,9 @@ _DONE: Final = {
     "refund-rejected": "The refund is rejected.",
     "quote-declined": "The request is declined.",
     "quote-withdrawn": "The request is withdrawn.",
+    "dunning-paused": "It is paused, and the license is bridged for as long.",
+    "dunning-resumed": "It goes on.",
+    "subscription-released": "The billing run takes it up again.",
     "license-revoked": "The license is revoked.",
     "workspace-retried": "It is being tried again.",
     "deletion-canceled": "The workspace stays.",
@@ -83,8 +87,10 @@ def _todo(tx: Tx) -> dict[str, int]:
     asked = select(func.count()).select_from(Quote).where(col(Quote.state) == QuoteState.REQUESTED)
     refunds = select(func.count()).select_from(Refund).where(col(Refund.state) == RefundState.REQUESTED)
     disputes = select(func.count()).select_from(Dispute).where(col(Dispute.state) == DisputeState.OPENED)
+    parked = select(func.count()).select_from(Subscription).where(col(Subscription.parked_at).is_not(None))
     return {
         "orders": tx.execute(held).scalar_one() + len(unmatched.waiting(tx)),
+        "dunning": tx.execute(parked).scalar_one(),
         "quotes": tx.execute(asked).scalar_one(),
         "refunds": tx.execute(refunds).scalar_one(),
         "disputes": tx.execute(disputes).scalar_one(),

@@ -6,16 +6,19 @@ from sqlmodel import col
 from starlette.responses import Response
 
 from app.accounts.models import Account
+from app.accounts.permissions import StaffPermission as May
+from app.accounts.sessions import SignedInStaff
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.money import Money
+from app.dunning.models import DunningItem
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
 from app.subscriptions import service
 from app.subscriptions.models import RenewalReminder, Subscription, SubscriptionState
 from app.web.console import cells, lists
-from app.web.console.render import Reader, page
-from app.web.console.views import Cell, DetailView, ListView, Related
+from app.web.console.render import Reader, can, page
+from app.web.console.views import Action, Cell, DetailView, ListView, Related
 from app.web.deps import Tx
 from app.web.views import Fact, Link
 from app.workspaces import service as workspaces
@@ -64,7 +67,9 @@ def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response
             cells.invoices(_invoices(tx, found.id)),
             *_workspace(tx, found.id),
             _reminders(tx, found),
+            *_collected(tx, found.id),
         ),
+        actions=_actions(found, who),
     )  # fmt: skip
     return page(request, tx, view, who)
 
@@ -79,7 +84,10 @@ def _billed(found: Subscription) -> str:
 
 
 def _facts(found: Subscription) -> tuple[Fact, ...]:
+    parked = found.parked_at
     return (
+        *((Fact(name="Parked", value=f"{parked:%Y-%m-%d}: {found.parked_reason}"),) if parked is not None else ()),
+        Fact(name="Renews", value=_going_on(found)),
         Fact(name="Term", value=f"{found.starts_on} to {found.ends_on}, that day not included"),
         Fact(name="Billed", value=_billed(found)),
         Fact(name="Customer since", value=str(found.first_starts_on)),
@@ -88,6 +96,39 @@ def _facts(found: Subscription) -> tuple[Fact, ...]:
         Fact(name="Time zone", value=found.time_zone),
         Fact(name="Begun by", value=found.order_id, href=f"/console/orders/{found.order_id}", mono=True),
     )
+
+
+def _going_on(found: Subscription) -> str:
+    if found.not_renewing_at is not None:
+        said = f": {found.not_renewing_reason}" if found.not_renewing_reason else ""
+        return f"Not renewing, said on {found.not_renewing_at:%Y-%m-%d}{said}"
+    return "by itself, with the saved card" if found.auto_renew else "by hand"
+
+
+def _actions(found: Subscription, who: SignedInStaff) -> tuple[Action, ...]:
+    if found.parked_at is None or not can(who, May.SUBSCRIPTIONS_WRITE):
+        return ()
+    return (
+        Action(
+            name="release", title="Bill it again", button="Bill it again", procedure="parked-subscription",
+            href=f"/console/subscriptions/{found.id}/release", tone="primary",
+            hint="The billing run takes it up within a minute. Say what you found and did.",
+        ),
+    )  # fmt: skip
+
+
+def _collected(tx: Session, subscription_id: str) -> tuple[Related, ...]:
+    query = select(DunningItem).where(col(DunningItem.subscription_id) == subscription_id)
+    rows = tuple(
+        (
+            Cell(text=each.run_id, href=f"/console/dunning/{each.run_id}", mono=True), lists.day(each.added_at),
+            Cell(text=str(each.state).replace("_", " ")), cells.amount(each.amount_minor, each.currency),
+        )
+        for each in tx.execute(query.order_by(col(DunningItem.added_at).desc())).scalars()
+    )  # fmt: skip
+    if not rows:
+        return ()
+    return (Related(title="Collections", columns=("Collection", "Since", "Became", "Amount"), rows=rows),)
 
 
 def _lines(tx: Session, found: Subscription) -> Related:

@@ -16,6 +16,7 @@ from app.web.console.views import TimelineEvent
 PAGE: Final = 20
 _PAGES: Final = {
     "ord": "orders", "sub": "subscriptions", "inv": "invoices", "lic": "licenses", "quo": "quotes", "wsp": "workspaces",
+    "dun": "dunning",
 }  # fmt: skip
 # Sentences for the kinds that matter most; any other is shown by its name.
 _SENTENCES: Final = {
@@ -28,6 +29,24 @@ _SENTENCES: Final = {
     "order.expired": "An order expired unpaid",
     "subscription.started": "A subscription began",
     "subscription.renewed": "A subscription was renewed",
+    "subscription.not_renewing": "Does not want to renew",
+    "subscription.renewing_again": "Wants to renew after all",
+    "subscription.auto_renew_on": "Let it renew by itself",
+    "subscription.auto_renew_off": "Renews by hand from now on",
+    "subscription.past_due": "A renewal could not be charged",
+    "subscription.lapsed": "A subscription lapsed",
+    "subscription.expired": "A subscription expired",
+    "subscription.canceled": "A subscription ended",
+    "subscription.parked": "The billing run parked a subscription",
+    "subscription.released": "A parked subscription is billed again",
+    "dunning.opened": "A payment is being collected",
+    "dunning.retried": "The card was tried again",
+    "dunning.recovered": "What was collected is paid",
+    "dunning.given_up": "Nobody paid; the collection ended",
+    "dunning.paused": "A collection was paused",
+    "dunning.resumed": "A collection goes on",
+    "license.bridged": "A bridge license covers the time until payment",
+    "renewal.needs_sales": "A renewal needs a quote",
     "license.issued": "A license was issued",
     "license.superseded": "A license was replaced",
     "license.revoked": "A license was revoked",

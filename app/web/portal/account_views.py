@@ -170,7 +170,9 @@ class SeatChangeView:
 class SubscriptionView:
     """One subscription with its seat change, its scheduled change and its end.
 
-    `withdraw_href` takes a scheduled change back, `cancel_href` ends at the term's end, `resume_href` undoes that.
+    `withdraw_href` takes a scheduled change back, `cancel_href` ends at the term's end, `resume_href` undoes that;
+    `said` is the reason that was given. `warning` tells of a payment that is being collected, `pay_href` leads to
+    paying it. `auto_renew_href` is posted `on`, yes or no.
     """
 
     template: ClassVar[str] = "portal/subscription.html"
@@ -186,6 +188,11 @@ class SubscriptionView:
     cancel_note: str = ""
     resume_href: str = ""
     license_href: str = ""
+    said: str = ""
+    warning: str = ""
+    pay_href: str = ""
+    auto_renew: bool = False
+    auto_renew_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

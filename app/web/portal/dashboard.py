@@ -14,6 +14,8 @@ from app.catalog import service as catalog
 from app.core.clock import local_date
 from app.core.db import Tx as Unit
 from app.core.money import Money, total
+from app.dunning import service as collecting
+from app.flows import dunning
 from app.flows.ports import Ports
 from app.flows.purchase import ORDER_TOKEN
 from app.invoices.models import Invoice
@@ -46,7 +48,7 @@ def dashboard(
     """Everything on one page; the first thing to do is its one primary action."""
     running = [each for each in owned.all_of(tx, who, Subscription) if each.state not in OVER]
     today = local_date(now, accounts.get(tx, who.account_id).time_zone)
-    todos = [todo for each in running if (todo := _todo(tx, each, today)) is not None]
+    todos = [todo for each in running if (todo := _todo(tx, ports, each, today)) is not None]
     todos.sort(key=lambda todo: {"bad": 0, "warn": 1, "info": 2}[todo.tone])
     view = DashboardView(
         company=accounts.get(tx, who.account_id).name, holdings=tuple(_holding(tx, each, today) for each in running),
@@ -55,7 +57,7 @@ def dashboard(
     return account_page(request, tx, view, who)
 
 
-def _todo(tx: Unit, held: Subscription, today: date) -> Todo | None:
+def _todo(tx: Unit, ports: Ports, held: Subscription, today: date) -> Todo | None:
     """What a subscription asks of its people now."""
     plan = catalog.plans_by_id(tx, [held.plan_id])[held.plan_id].name
     href = f"/account/subscriptions/{held.id}/renew"
@@ -65,9 +67,15 @@ def _todo(tx: Unit, held: Subscription, today: date) -> Todo | None:
         sentence = f"{plan} ended on {last}. It keeps working until {until}."
         return Todo(sentence=sentence, label="Review the renewal", href=href, tone="bad")
     if held.state is SubscriptionState.PAST_DUE:
+        owed = dunning.standing_of_subscription(tx, held.id)
         sentence = f"The last payment for {plan} did not go through."
-        return Todo(sentence=sentence, label="Pay now", href=href, tone="bad")
-    if held.state is SubscriptionState.ACTIVE and today >= opens_on(tx, held, today) and held.term_months >= 12:
+        if owed is None:
+            return Todo(sentence=sentence, label="Pay now", href=href, tone="bad")
+        sentence += " Nothing is switched off while we collect it."
+        pay_href = dunning.card_link(ports, owed.run.id)
+        return Todo(sentence=sentence, label="Pay with another card", href=pay_href, tone="bad")
+    by_hand = not held.auto_renew and held.not_renewing_at is None
+    if held.state is SubscriptionState.ACTIVE and by_hand and today >= opens_on(tx, held, today):
         tone = "warn" if held.ends_on - today <= _SOON else "info"
         sentence = f"{plan} ends on {last}; the renewal is open."
         return Todo(sentence=sentence, label="Review the renewal", href=href, tone=tone)  # type: ignore[arg-type]
@@ -82,6 +90,7 @@ def _unpaid(tx: Unit, ports: Ports, who: SignedInCustomer) -> list[Todo]:
             label="See the order", href=f"/orders/{ports.secrets.sign_token(ORDER_TOKEN, each.id)}",
         )
         for each in waiting
+        if not collecting.collects(tx, each.id)
     ]  # fmt: skip
 
 
@@ -92,7 +101,7 @@ def _holding(tx: Unit, held: Subscription, today: date) -> Holding:
     equations = [figures.how(line, held.currency, held.interval) for line in lines]
     license_ = next((each for each in licenses.of_subscription(tx, held.id) if each.state is LicenseState.ACTIVE), None)
     workspace = workspaces.of_subscription(tx, held.id)
-    by_itself = held.term_months < 12
+    by_itself = held.renews_itself
     return Holding(
         plan=plan.name, state=held.state.value, seats=lines[0].quantity, seats_used=None,
         until=held.ends_on - timedelta(days=1), until_note=renewal_words(tx, held, today),

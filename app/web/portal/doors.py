@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from app.web.portal import (
+    card,
     checkout,
     dashboard,
     invoices,
@@ -29,7 +30,7 @@ from app.web.portal import (
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
-        static, pricing, checkout, orders, quotes, terms, renew, survey, verify, sign_in, dashboard, licenses,
+        static, pricing, checkout, orders, quotes, terms, renew, card, survey, verify, sign_in, dashboard, licenses,
         subscriptions, invoices, workspaces, people, tax_ids, privacy,
     )
 )  # fmt: skip

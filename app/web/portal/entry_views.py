@@ -90,6 +90,44 @@ class RenewView:
     min_seats: int = 1
     stop_href: str = ""
     order_href: str = ""
+    price_note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardView:
+    """`/card/{token}`. State: owed, paid, over (ended unpaid). One button posts to `action`, without inputs.
+
+    `next_try_on` is None where only another card helps (`needs_card`). With `several` owed the new card is tried for
+    the others by itself.
+    """
+
+    template: ClassVar[str] = "portal/card.html"
+    section: ClassVar[str] = ""
+    state: Literal["owed", "paid", "over"]
+    company: str
+    action: str = ""
+    rows: tuple[MoneyRow, ...] = ()
+    total: str = ""
+    card: str = ""
+    needs_card: bool = False
+    next_try_on: date | None = None
+    last_try_on: date | None = None
+    button: str = ""
+    several: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopView:
+    """`/renew/{token}/stop`. State: ask, stopped. Input: reason, posted to `action`; `back_href` is the renewal."""
+
+    template: ClassVar[str] = "portal/stop.html"
+    section: ClassVar[str] = ""
+    state: Literal["ask", "stopped"]
+    plan: str
+    company: str
+    until: date
+    action: str
+    back_href: str
 
 
 @dataclass(frozen=True, kw_only=True)

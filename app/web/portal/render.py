@@ -99,6 +99,10 @@ SAID: Final[Mapping[str, str]] = {
     "surveys_on": "You will be asked after purchases again.",
     "tax_id_added": "The number was added and its registry asked.",
     "tax_id_removed": "The number was removed; documents that carry it stay as they are.",
+    "not_renewing": "It ends with its term. You can take this back until then.",
+    "renewing_again": "It goes on after this term.",
+    "auto_renew_on": "It renews by itself from now on.",
+    "auto_renew_off": "It is renewed by hand from now on; we remind you in time.",
     "deletion_taken_back": "The deletion was taken back.",
     "retried": "It is being tried again.",
 }

@@ -3,13 +3,18 @@
 Whoever holds the link may act on it, signed in or not (R-SUB-4), so its posts need no form token.
 """
 
+from datetime import timedelta
+
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from app.accounts import service as accounts
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
+from app.catalog.models import Plan
 from app.core.errors import DomainError
-from app.flows import quoting, renewal
+from app.flows import ending, quoting, renewal
+from app.flows.ending import AlreadyOver
 from app.flows.ports import Ports
 from app.flows.renewal import LinkUsed, RenewalNotOpen
 from app.orders.errors import AlreadyRenewed
@@ -21,7 +26,7 @@ from app.web import csrf, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired, client_ip
 from app.web.portal import renewing
-from app.web.portal.entry_views import RenewView
+from app.web.portal.entry_views import RenewView, StopView
 from app.web.portal.render import Form, Posted, see_other
 from app.web.portal.renewing import Wish
 
@@ -52,6 +57,36 @@ def renew(request: Request, ports: Wired, who: CustomerIfAny, token: str, form: 
     except DomainError as refused:
         view = renewing.look(ports, link.subscription_id, Wish(), action=f"/renew/{token}", refused=refused.detail)
         return show.portal(request, view, who=who, status=refused.status)
+
+
+@router.get("/renew/{token}/stop")
+def ask_to_stop(request: Request, ports: Wired, who: CustomerIfAny, token: str, done: str = "") -> Response:
+    """What ending it would mean, with the one question why."""
+    link = _open(ports, token)
+    if isinstance(link, RenewView):
+        return see_other(f"/renew/{token}")
+    with ports.db.transaction() as tx:
+        held = subscriptions.get(tx, link.subscription_id)
+        view = StopView(
+            state="stopped" if done and held.not_renewing_at is not None else "ask",
+            plan=tx.get_one(Plan, held.plan_id).name, company=accounts.get(tx, held.account_id).name,
+            until=held.ends_on - timedelta(days=1), action=f"/renew/{token}/stop", back_href=f"/renew/{token}",
+        )  # fmt: skip
+    return show.portal(request, view, who=who)
+
+
+@router.post("/renew/{token}/stop")
+@csrf.exempt("the token in the address proves the right")
+def stop(ports: Wired, token: str, form: Form) -> Response:
+    """Do not renew; the subscription runs to its end, and renewing by the same link takes it back."""
+    link = _open(ports, token)
+    if isinstance(link, RenewView):
+        return see_other(f"/renew/{token}")
+    try:
+        ending.stop(ports, link.subscription_id, reason=form.prose("reason", ending.LONGEST_REASON), by="renewal link")
+    except AlreadyOver:
+        return see_other(f"/renew/{token}")
+    return see_other(f"/renew/{token}/stop?done=1")
 
 
 def order(request: Request, ports: Ports, subscription_id: str, form: Posted, *, token: str | None) -> Response:

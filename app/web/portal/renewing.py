@@ -130,8 +130,27 @@ def _ready(tx: Tx, found: Review, action: str, form: Form) -> RenewView:
         terms=Link(label=new_terms.title.lower(), href=f"/terms/{new_terms.key}/{new_terms.version}")
         if new_terms
         else None,
+        stop_href=_stop_href(subscription, action), price_note=_price_note(tx, found),
         terms_version=new_terms.version if new_terms else "", authority=agreements.AUTHORITY if new_terms else "",
     )  # fmt: skip
+
+
+def _stop_href(subscription: Subscription, action: str) -> str:
+    """Where not renewing is said; nothing once it was."""
+    if subscription.not_renewing_at is not None:
+        return ""
+    by_link = action.startswith("/renew/")
+    return f"{action}/stop" if by_link else f"/account/subscriptions/{subscription.id}#ending"
+
+
+def _price_note(tx: Tx, found: Review) -> str:
+    """Why a seat costs something else than now."""
+    changes = renewal.price_changes(tx, found.subscription, found.preview)
+    return " ".join(
+        f"{each.description}: {each.now} a seat instead of {each.before}, the list price since "
+        f"{_ENGLISH.day(each.since)}."
+        for each in changes
+    )
 
 
 def _compared(tx: Tx, found: Review) -> tuple[RenewalRow, ...]:

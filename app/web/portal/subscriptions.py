@@ -15,6 +15,8 @@ from app.core.clock import local_date, start_of
 from app.core.db import Tx as Unit
 from app.core.errors import DomainError
 from app.core.money import Money, total
+from app.flows import dunning, ending
+from app.flows.dunning import Standing
 from app.flows.renewal import OPENS_DAYS, OPENS_DAYS_SHORT, RenewalNotOpen
 from app.licenses import service as licenses
 from app.orders.errors import AlreadyRenewed
@@ -30,6 +32,7 @@ from app.web.portal.renew import order
 from app.web.portal.renewing import Wish
 from app.web.views import Fact, Step
 
+RUNNING: Final = frozenset({SubscriptionState.TRIALING, SubscriptionState.ACTIVE})
 OVER: Final = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
 _ENGLISH: Final = pages.English()
 _PER: Final = {1: "a month", 12: "a year", 24: "for two years", 36: "for three years"}  # by months of the term
@@ -52,7 +55,11 @@ def renewal_words(tx: Unit, held: Subscription, today: date) -> str:
     """How a term goes on."""
     if held.state in OVER:
         return "It has ended."
-    if held.term_months < 12:
+    if held.not_renewing_at is not None:
+        return f"Ends with {_last(held.ends_on)}, as you wished"
+    if held.state is SubscriptionState.PAST_DUE:
+        return "The payment of the next term is being collected"
+    if held.auto_renew:
         return f"Renews by itself on {_ENGLISH.day(held.ends_on)}"
     opening = opens_on(tx, held, today)
     return "The renewal is open" if today >= opening else f"Renewal opens on {_ENGLISH.day(opening)}"
@@ -67,12 +74,17 @@ def listed(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
 
 
 @router.get("/{subscription_id}")
-def one(request: Request, tx: Tx, now: Now, who: Reader, subscription_id: str) -> Response:
+def one(
+    request: Request, ports: Wired, tx: Tx, now: Now, who: Reader, subscription_id: str, said: str = ""
+) -> Response:  # fmt: skip
     """One subscription with its terms."""
     held = owned.one(tx, who, Subscription, "sub", subscription_id)
     today = _today(tx, who, now)
     issued = licenses.of_subscription(tx, held.id)
     renewable = held.state not in OVER and today >= opens_on(tx, held, today)
+    path, writes = f"/account/subscriptions/{held.id}", may(who.role, Permission.SUBSCRIPTIONS_WRITE)
+    owed = dunning.standing_of_subscription(tx, held.id)
+    running = held.state in RUNNING
     view = SubscriptionView(
         subscription=_row(tx, held, today), facts=_facts(tx, held, today), seat_change=None,
         history=tuple(
@@ -81,12 +93,62 @@ def one(request: Request, tx: Tx, now: Now, who: Reader, subscription_id: str) -
             )
             for each in reversed(subscriptions.terms(tx, held.id))
         ),
-        renew_href=f"/account/subscriptions/{held.id}/renew"
-        if renewable and may(who.role, Permission.SUBSCRIPTIONS_WRITE)
-        else "",
+        renew_href=f"{path}/renew" if renewable and writes and owed is None else "",
+        warning=_warning(tx, owed, today) if owed is not None else "",
+        pay_href=dunning.card_link(ports, owed.run.id) if owed is not None else "",
+        auto_renew=held.auto_renew, auto_renew_href=f"{path}/auto-renew" if running and writes else "",
+        cancel_href=f"{path}/cancel" if held.state not in OVER and held.not_renewing_at is None and writes else "",
+        cancel_note=_cancel_note(held), said=held.not_renewing_reason or "",
+        resume_href=f"{path}/resume" if running and held.not_renewing_at is not None and writes else "",
         license_href=f"/account/licenses/{issued[0].id}" if issued else "",
     )  # fmt: skip
-    return account_page(request, tx, view, who)
+    return account_page(request, tx, view, who, said=said)
+
+
+def _warning(tx: Unit, owed: Standing, today: date) -> str:
+    """What failed, and what happens when."""
+    zone = subscriptions.get(tx, owed.owing[0].subscription_id).time_zone
+    told = [f"The payment of {owed.total} did not go through. Nothing is switched off while we collect it."]
+    if owed.run.needs_card:
+        told.append("The bank will not accept this card again; please pay with another one.")
+    elif owed.next_try_at is not None:
+        told.append(f"We try again on {_ENGLISH.day(max(local_date(owed.next_try_at, zone), today))}.")
+    if owed.last_try_at is not None:
+        told.append(f"Without a payment it ends on {_ENGLISH.day(local_date(owed.last_try_at, zone))}.")
+    return " ".join(told)
+
+
+def _cancel_note(held: Subscription) -> str:
+    if held.not_renewing_at is not None:
+        return f"It ends with {_last(held.ends_on)}. Until then everything works and this can be taken back."
+    if held.state in RUNNING:
+        return f"It keeps running until {_last(held.ends_on)}. You can take this back until then."
+    return "Its term is over, so it would end at once. Nothing is owed."
+
+
+@router.post("/{subscription_id}/cancel")
+def cancel(ports: Wired, who: Renewer, subscription_id: str, form: Form) -> Response:
+    """Do not renew, with a reason where one is given."""
+    _own(ports, who, subscription_id)
+    ending.stop(ports, subscription_id, reason=form.prose("reason", ending.LONGEST_REASON), by=who.member_id)
+    return see_other(f"/account/subscriptions/{subscription_id}?said=not_renewing")
+
+
+@router.post("/{subscription_id}/resume")
+def resume(ports: Wired, who: Renewer, subscription_id: str) -> Response:
+    """Renew after all."""
+    _own(ports, who, subscription_id)
+    ending.take_back(ports, subscription_id, by=who.member_id)
+    return see_other(f"/account/subscriptions/{subscription_id}?said=renewing_again")
+
+
+@router.post("/{subscription_id}/auto-renew")
+def auto_renew(ports: Wired, who: Renewer, subscription_id: str, form: Form) -> Response:
+    """Let it renew by itself with the saved card, or not."""
+    _own(ports, who, subscription_id)
+    on = form.text("on") == "yes"
+    ending.renew_by_itself(ports, subscription_id, on=on, by=who.member_id)
+    return see_other(f"/account/subscriptions/{subscription_id}?said=auto_renew_{'on' if on else 'off'}")
 
 
 @router.get("/{subscription_id}/renew")

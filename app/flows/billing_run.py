@@ -1,0 +1,213 @@
+"""What the end of a term brings (R-SUB-2, R-SUB-5, R-SUB-6): it renews by itself, ends as was wished, or lapses.
+
+The tick finds what has ended and defers one job for each renewal, locked by account. Period by period: a run that was
+away for months makes up one term after the other. One account that cannot be billed is parked with its reason and never
+stops the others.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import exists, select
+from sqlmodel import col
+from structlog import get_logger
+
+from app.agreements import service as agreements
+from app.agreements.service import Evidence
+from app.core import audit, events, jobs
+from app.core.clock import start_of
+from app.core.db import Tx
+from app.core.errors import DomainError, Invalid, Unavailable
+from app.dunning.models import DunningItem, Owed
+from app.dunning.service import Failure
+from app.flows import charging, dunning, openings, purchase, renewal, standing
+from app.flows.charging import Became, Charged
+from app.flows.ports import Ports
+from app.flows.purchase import Placing
+from app.orders import service as orders
+from app.orders.errors import AlreadyRenewed, PreviewChanged, PreviewExpired
+from app.orders.models import Order, OrderState, Route
+from app.payments import declines
+from app.payments.errors import PaymentUnavailable
+from app.subscriptions import service as subscriptions
+from app.subscriptions.models import Subscription, SubscriptionState
+
+log = get_logger()
+
+_MOST: Final = 500
+# Another try may well find it otherwise; everything else that is refused stays refused until a person has looked.
+_PASSING: Final = (Unavailable, PaymentUnavailable, PreviewChanged, PreviewExpired)
+_NO_CARD: Final = Failure(declines.NO_CARD, needs_card=True, method_ref=None)
+
+
+def enqueue_due(ports: Ports) -> int:
+    """Terms that ended: some renew by themselves, others lapse or are given up, and after grace they expire."""
+    now = ports.clock.now()
+    count = 0
+    with ports.db.transaction() as tx:
+        for subscription in _ended(tx, SubscriptionState.ACTIVE, now):
+            if start_of(subscription.ends_on, subscription.time_zone) <= now:
+                count += _apart(tx, subscription, now, _end_of_term)
+        for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE):
+            for subscription in _ended(tx, state, now):
+                over = subscription.ends_on + timedelta(days=subscription.grace_days)
+                if start_of(over, subscription.time_zone) <= now:
+                    count += _apart(tx, subscription, now, _end_of_grace)
+    return count
+
+
+def _ended(tx: Tx, state: SubscriptionState, now: datetime) -> list[Subscription]:
+    """Those whose term ended, without what is parked and what is being collected, locked."""
+    collected = select(col(DunningItem.order_id)).where(
+        col(DunningItem.subscription_id) == col(Subscription.id), col(DunningItem.state) == Owed.OWED
+    )
+    query = (
+        select(Subscription)
+        .where(
+            col(Subscription.state) == state,
+            col(Subscription.ends_on) <= now.date() + timedelta(days=1),
+            col(Subscription.parked_at).is_(None),
+            ~exists(collected),
+        )
+        .order_by(col(Subscription.ends_on), col(Subscription.id))
+        .limit(_MOST)
+        .with_for_update(skip_locked=True)
+    )
+    return list(tx.execute(query).scalars())
+
+
+def _apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx, Subscription, datetime], None]) -> int:
+    """Do it in a savepoint, so that what is wrong with one subscription is undone and parked, and the run goes on."""
+    try:
+        with tx.begin_nested():
+            act(tx, subscription, now)
+    except Exception as broken:
+        log.exception("billing_run.parked", subscription=subscription.id)
+        tx.refresh(subscription)
+        dunning.park(tx, subscription, _reason(broken), now)
+    return 1
+
+
+def _end_of_term(tx: Tx, subscription: Subscription, now: datetime) -> None:
+    if subscription.not_renewing_at is not None:
+        standing.move(tx, subscription, SubscriptionState.CANCELED, now)
+    elif subscription.auto_renew:
+        defer(tx, subscription)
+    else:
+        standing.move(tx, subscription, SubscriptionState.LAPSED, now)
+
+
+def _end_of_grace(tx: Tx, subscription: Subscription, now: datetime) -> None:
+    if subscription.state is SubscriptionState.PAST_DUE:
+        standing.move(tx, subscription, SubscriptionState.LAPSED, now)
+    standing.move(tx, subscription, SubscriptionState.EXPIRED, now)
+
+
+def defer(tx: Tx, subscription: Subscription) -> None:
+    """Renew the term that ended, once."""
+    jobs.defer(
+        tx, renew_automatically, lock=subscription.account_id, once=f"renew:{subscription.id}",
+        subscription_id=subscription.id, ends_on=subscription.ends_on.isoformat(),
+    )  # fmt: skip
+
+
+@jobs.job("renewal.renew_automatically", retry=jobs.Retry(attempts=6, first=30))
+def renew_automatically(ports: Ports, *, subscription_id: str, ends_on: str) -> None:
+    """Renew one term with the saved card; what cannot be billed is parked, or it would come back every minute."""
+    try:
+        renew_term(ports, subscription_id, ends_on)
+    except _PASSING:
+        raise
+    except Exception as broken:
+        log.exception("billing_run.parked", subscription=subscription_id)
+        with ports.db.transaction() as tx:
+            dunning.park(tx, subscriptions.lock(tx, subscription_id), _reason(broken), ports.clock.now())
+
+
+def _reason(broken: Exception) -> str:
+    if isinstance(broken, DomainError):
+        return f"{broken.title}: {broken.detail}"
+    return f"an error of the program ({type(broken).__name__}); the log has it"
+
+
+def renew_term(ports: Ports, subscription_id: str, ends_on: str) -> None:
+    """Order the next term and charge for it, unless that was done. Raises what pricing, ordering and paying raise."""
+    with ports.db.transaction() as tx:
+        held = subscriptions.get(tx, subscription_id)
+        if not _wants(held, ends_on):
+            return
+        under_way = orders.renewal_of_term(tx, held.id, held.ends_on)
+    order_id = under_way.id if under_way is not None else _order(ports, held)
+    if order_id is None:
+        return
+    charged = charging.charge(ports, order_id, step_id=None)
+    with ports.db.transaction() as tx:
+        order = orders.lock(tx, order_id)
+        _record(tx, ports, order, subscriptions.lock(tx, subscription_id), ends_on, charged)
+
+
+def _wants(held: Subscription, ends_on: str) -> bool:
+    """Whether this term still is to be renewed: not renewed, given up or parked since the job was deferred."""
+    same = held.ends_on.isoformat() == ends_on and held.state is SubscriptionState.ACTIVE
+    return same and held.renews_itself and held.parked_at is None
+
+
+def _order(ports: Ports, held: Subscription) -> str | None:
+    """The order of the next term, which follows the old one however late the run is; None where sales must act."""
+    now = ports.clock.now()
+    offer = renewal.review(ports, held.id)
+    if offer.preview.route is Route.SALES:
+        openings.needs_sales(ports, held, offer.preview)
+        with ports.db.transaction() as tx:
+            subscription = subscriptions.lock(tx, held.id)
+            if _wants(subscription, held.ends_on.isoformat()):
+                standing.move(tx, subscription, SubscriptionState.LAPSED, now)
+        return None
+    with ports.db.transaction() as tx:
+        terms = agreements.terms_in_force(tx, now.date())
+    placing = Placing(
+        offer.preview.id, terms.id, Evidence(ip="", user_agent="automatic renewal"), account_id=held.account_id,
+        term_starts_on=held.ends_on,
+    )  # fmt: skip
+    try:
+        return purchase.start(ports, placing, open_page=False).order_id
+    except AlreadyRenewed:  # another worker was quicker; its order is charged once, whoever asks
+        with ports.db.transaction() as tx:
+            found = orders.renewal_of_term(tx, held.id, held.ends_on)
+        return found.id if found is not None else None
+
+
+def _record(
+    tx: Tx, ports: Ports, order: Order, subscription: Subscription, ends_on: str, charged: Charged
+) -> None:  # fmt: skip
+    now = ports.clock.now()
+    if charged.became is Became.PAID:
+        if subscription.renews_itself and start_of(subscription.ends_on, subscription.time_zone) <= now:
+            defer(tx, subscription)  # the run was away for more than a term
+        return
+    if not _wants(subscription, ends_on):
+        return
+    match charged.became:
+        case Became.TOO_OFTEN:
+            dunning.park(tx, subscription, dunning.TOO_OFTEN, now)
+        case Became.CLOSED:
+            held = order.state is OrderState.HELD
+            why = "is held for a person to look at" if held else f"is {order.state} and does not fit its payment"
+            dunning.park(tx, subscription, f"the order of the next term ({order.id}) {why}", now)
+        case _:
+            dunning.begin(tx, ports, subscription, order, charged.failure or _NO_CARD, now)
+
+
+def release(ports: Ports, subscription_id: str, *, by: str, note: str) -> None:
+    """A person has looked: the billing run takes the subscription up again. Raises NotFound, Invalid if not parked."""
+    with ports.db.transaction() as tx:
+        subscription = subscriptions.lock(tx, subscription_id)
+        if subscription.parked_at is None:
+            raise Invalid("It is not parked, or somebody was quicker.")
+        now = ports.clock.now()
+        details = {"note": note, "parked_for": subscription.parked_reason}
+        subscription.parked_at = subscription.parked_reason = None
+        audit.record(tx, subscription.account_id, actor=by, action="subscription.released", subject=subscription.id,
+                     now=now, details=details)  # fmt: skip
+        events.append(tx, "subscription.released", subscription.id, now=now, account_id=subscription.account_id)
