@@ -33,6 +33,7 @@ from app.web.console.render import GUARDED
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, credit, orders, quotes, subscriptions, renewals, licenses, workspaces, refunds,
-    invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
+    invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs, policies, clock, procedures, staff,
+    api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)
