@@ -71,6 +71,8 @@ def test_the_catalog_guide_names_every_field() -> None:
         file.RegistrationRow,
         file.PlanRow,
         file.PriceRow,
+        file.TierRow,
+        file.CouponRow,
         file.TermsRow,
     ):
         for name, field in shape.model_fields.items():

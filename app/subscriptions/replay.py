@@ -42,6 +42,12 @@ class Replayed:
         model = model_of(row.pricing, Money(row.unit_minor, currency))
         return cls(model, row.quantity, row.intervals, share or Share(1, 1, FULL_PERIOD))
 
+    @classmethod
+    def of_json(cls, line: Mapping[str, Any], currency: str) -> Self:
+        """A line of a preview, as it is stored."""
+        model = model_of(line.get("pricing"), Money(line["unit_minor"], currency))
+        return cls(model, line["quantity"], line.get("intervals", 1), Share(1, 1, FULL_PERIOD))
+
     @property
     def steps(self) -> tuple[Step, ...]:
         return self.model.steps(self.quantity)

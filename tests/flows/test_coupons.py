@@ -26,6 +26,7 @@ from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from tests import shop
 from tests.catalog.selling import sell, with_coupon
+from tests.flows.on_invoice import placing
 from tests.world import World
 
 
@@ -234,3 +235,18 @@ def test_a_redemption_belongs_to_one_order_in_the_database(world: World) -> None
         ).scalar_one()
     assert redemption.state is RedemptionState.RESERVED
     assert redemption.amount_minor == 27_500
+
+
+def test_an_order_on_invoice_redeems_at_once_and_its_invoice_replays(world: World) -> None:
+    account_id = shop.buy(world, seats=11).account_id
+    preview = offer(world, "WELCOME10", 11, account_id=account_id)
+    started = purchase.start(world.ports, placing(world, preview, account_id))
+    assert started.state is OrderState.COMPLETED
+    assert uses(world, "WELCOME10") == Uses(0, 1)
+    with world.db.transaction() as tx:
+        invoice = invoices.of_order(tx, started.order_id)
+        assert invoice is not None
+        told = explain_invoice.explain(tx, invoice)
+    assert told.replays
+    assert told.discount is not None
+    assert told.net.minor == 108_900

@@ -25,6 +25,8 @@ from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
 from app.payments import refunds
 from app.payments.models import DisputeState, Method, Payment
+from app.subscriptions.proration import Share
+from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.web import auth
 from app.web.console import cells, lists, orders
@@ -127,7 +129,12 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
     determination = tax.stored(tx, found.tax_determination_id)
     stored = service.lines(tx, found.id)
     lines = [
-        (line.description, line.quantity, line.unit_minor, line.net_minor + line.discount_minor) for line in stored
+        (
+            line.description,
+            Replayed.of(line, found.currency, Share(line.numerator, line.denominator, line.rule)).equation(),
+            line.net_minor + line.discount_minor,
+        )
+        for line in stored
     ]
     given = sum(line.discount_minor for line in stored)
     due = service.owed(tx, found)

@@ -22,6 +22,7 @@ from app.licenses import service as licenses
 from app.orders import service
 from app.orders.models import Order, OrderState, PayBy, Preview, Route
 from app.payments.models import AttemptState, PaymentAttempt
+from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.tax.determination import Determination
 from app.web import auth
@@ -119,7 +120,8 @@ def _show(request: Request, tx: Session, who: SignedInStaff, order_id: str, form
     attempts = _attempts(tx, order.id)
     stored = service.lines(tx, order.id)
     lines = [
-        (line.description, line.quantity, line.unit_minor, line.net_minor + line.discount_minor) for line in stored
+        (line.description, Replayed.of(line, order.currency).equation(), line.net_minor + line.discount_minor)
+        for line in stored
     ]
     given = sum(line.discount_minor for line in stored)
     view = ConsoleOrderView(
@@ -146,14 +148,11 @@ def reasons(stored: list[dict[str, Any]]) -> tuple[Reason, ...]:
 
 
 def rows_of(
-    lines: list[tuple[str, int, int, int]], determination: Determination, currency: str,
+    lines: list[tuple[str, str, int]], determination: Determination, currency: str,
     kept: Mapping[str, Any] | None = None, given: int = 0,
 ) -> tuple[MoneyRow, ...]:  # fmt: skip
-    """Lines as (description, quantity, unit, amount before discount), what the coupon `kept` gives, the taxes."""
-    rows = [
-        MoneyRow(label=name, note=f"{quantity} × {money(unit, currency)}", amount=money(net, currency))
-        for name, quantity, unit, net in lines
-    ]
+    """Lines as (description, equation, amount before discount), what the coupon `kept` gives, the taxes."""
+    rows = [MoneyRow(label=name, note=equation, amount=money(before, currency)) for name, equation, before in lines]
     if kept is not None:
         words = coupons.words(dict(kept), currency)
         rows.append(MoneyRow(label=f"Code {kept['code']}", note=words, amount=money(-given, currency), kind="discount"))

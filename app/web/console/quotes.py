@@ -18,6 +18,7 @@ from app.flows.notify import ANSWER_DAYS
 from app.orders.models import Preview
 from app.quotes import service
 from app.quotes.models import Quote, QuoteState
+from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.web import auth
 from app.web.console import cells, lists, orders
@@ -101,7 +102,7 @@ def _show(request: Request, tx: Session, who: SignedInStaff, quote_id: str, form
     determination = tax.stored(tx, preview.tax_determination_id)
     plans = catalog.plans_by_id(tx, [line["plan_id"] for line in preview.lines])
     lines = [
-        (plans[line["plan_id"]].name, line["quantity"], line["unit_minor"],
+        (plans[line["plan_id"]].name, Replayed.of_json(line, preview.currency).equation(),
          line["net_minor"] + line.get("discount_minor", 0))
         for line in preview.lines
     ]  # fmt: skip
