@@ -99,7 +99,9 @@ def _record(tx: Tx, ports: Ports, step_id: str, owed: list[DunningItem], became:
     run = dunning.lock(tx, tx.get_one(DunningStep, step_id).run_id)
     step = tx.get_one(DunningStep, step_id, populate_existing=True)
     if step.done_at is not None or run.state is not RunState.OPEN:
-        return  # paid, and the run closed with it
+        if step.outcome is Outcome.SKIPPED and any(each.became is Became.PAID for each in became):
+            step.outcome = Outcome.PAID  # it was this one that closed the run
+        return
     now = ports.clock.now()
     failure = next((each.failure for each in became if each.failure is not None), None)
     if failure is not None:

@@ -27,7 +27,8 @@ def enqueue_due(ports: Ports, limit: int = 500) -> int:
     """Defer a look at every long term whose renewal has opened and was not looked at. For `tick`."""
     now = ports.clock.now()
     with ports.db.transaction() as tx:
-        last = now.date() + timedelta(days=policy.get(tx, renewal.OPENS_DAYS, now))
+        # A local day begins up to 14 hours before the same day in UTC.
+        last = now.date() + timedelta(days=policy.get(tx, renewal.OPENS_DAYS, now) + 1)
         query = _unseen().where(col(Subscription.ends_on) <= last).order_by(col(Subscription.ends_on)).limit(limit)
         due = [each for each in tx.execute(query).scalars() if _opens_at(tx, each, now) <= now]
         for each in due:

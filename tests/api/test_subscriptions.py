@@ -114,3 +114,15 @@ def test_the_next_step_follows_the_calendar_to_the_end(bought: Bought, vendor: h
 def test_a_monthly_subscription_says_that_it_renews_itself(buyer: Buyer, vendor: httpx.Client) -> None:
     shown = subscription(vendor, buyer.buy(interval="month"))
     assert (shown["next_step"]["code"], shown["next_step"]["on"]) == ("renews_itself", shown["term"]["ends_on"])
+
+
+def test_not_renewing_is_said_taken_back_and_automatic_renewal_switched(bought: Bought, vendor: httpx.Client) -> None:
+    path = f"/v1/subscriptions/{bought.order['subscription_id']}"
+    stopped = vendor.post(f"{path}/cancel", json={"reason": "We moved on."}).json()
+    assert (stopped["state"], stopped["next_step"]["code"]) == ("active", "ends")
+    assert stopped["not_renewing_since"] is not None
+    again = vendor.post(f"{path}/resume").json()
+    assert (again["not_renewing_since"], again["next_step"]["code"]) == (None, "renewal_opens")
+    on = vendor.patch(path, json={"auto_renew": True}).json()
+    assert (on["auto_renew"], on["next_step"]["code"]) == (True, "renews_itself")
+    assert vendor.patch(path, json={"auto_renew": "yes"}).status_code == 422

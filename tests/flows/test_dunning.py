@@ -94,6 +94,7 @@ def test_a_card_that_pays_again_ends_it_and_the_new_term_follows_the_old_one(wor
     )  # fmt: skip
     assert count(world, Payment) == count(world, Invoice) == charged(world) == 2
     assert told(world, "dunning.recovered") == 1
+    assert outcomes(world).count(Outcome.PAID) == 1
 
 
 def test_the_mails_say_what_happens_when_and_stop_with_the_payment(world: World) -> None:
@@ -186,7 +187,7 @@ def test_an_answer_that_was_lost_never_charges_twice(world: World, fault: Fault)
     catch_up(world)
     assert subscription_of(world, order).state is SubscriptionState.ACTIVE
     assert charged(world) == count(world, Payment) == 2
-    assert outcomes(world).count(Outcome.SKIPPED) == 6
+    assert None not in outcomes(world)
 
 
 def test_after_a_pause_of_ours_one_try_is_enough(world: World) -> None:
