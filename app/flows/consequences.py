@@ -6,21 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import select
-from sqlmodel import col
-
 from app.core import audit, events
-from app.core.audit import AuditEntry
 from app.core.db import Tx
+from app.flows import standing
 from app.licenses import service as licenses
 from app.licenses.models import License, LicenseState
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import SubscriptionState
 from app.workspaces import service as workspaces
-from app.workspaces.models import Desired, Workspace
-
-# Who wants a workspace asleep when it is not a person.
-ACTOR: Final = "billing"
+from app.workspaces.models import BillingHold, Desired, Workspace
 
 
 class Fact(StrEnum):
@@ -105,7 +99,7 @@ def foresee(tx: Tx, fact: Fact, subscription_id: str | None, *, order_id: str | 
         return Effects()
     touched = tuple(each.id for each in in_force if each.state in _TOUCHES[row.license])
     workspace = workspaces.of_subscription(tx, subscription_id)
-    moves = workspace is not None and _moves(tx, workspace, row.workspace)
+    moves = workspace is not None and _moves(tx, workspace, subscription_id, row.workspace)
     subscription = subscriptions.get(tx, subscription_id)
     ends = row.ends_subscription and subscription.state in _ENDS
     return Effects(
@@ -116,7 +110,8 @@ def foresee(tx: Tx, fact: Fact, subscription_id: str | None, *, order_id: str | 
 
 
 def apply(
-    tx: Tx, fact: Fact, subscription_id: str | None, *, now: datetime, order_id: str | None = None, by: str = ACTOR
+    tx: Tx, fact: Fact, subscription_id: str | None, *, now: datetime, order_id: str | None = None,
+    by: str = standing.ACTOR,
 ) -> Effects:  # fmt: skip
     """Carry out the table's row for a fact; safe to repeat, because what is done already is not touched again.
 
@@ -131,13 +126,11 @@ def apply(
             licenses.suspend(tx, license_id, reason=fact.value, by=by, now=now)
         else:
             licenses.reinstate(tx, license_id, reason=fact.value, by=by, now=now)
-    if effects.workspace is not None:
-        _move(tx, effects.workspace, effects.on_workspace, fact, now)
+    if effects.workspace is not None and subscription_id is not None:
+        _move(tx, effects.workspace, subscription_id, effects.on_workspace, fact, now)
     if effects.ends_subscription is not None:
         subscription = subscriptions.lock(tx, effects.ends_subscription)
-        subscriptions.move(subscription, SubscriptionState.CANCELED)
-        events.append(tx, "subscription.canceled", subscription.id, now=now, account_id=subscription.account_id,
-                      reason=fact.value)  # fmt: skip
+        standing.move(tx, subscription, SubscriptionState.CANCELED, now)
         audit.record(tx, subscription.account_id, actor=by, action="subscription.canceled", subject=subscription.id,
                      now=now, details={"reason": fact.value})  # fmt: skip
     return effects
@@ -153,33 +146,26 @@ def _in_force(tx: Tx, subscription_id: str, order_id: str | None) -> Sequence[Li
     return [each for each in counting if each.expires_at in ends]
 
 
-def _moves(tx: Tx, workspace: Workspace, wanted: OnWorkspace) -> bool:
+def _moves(tx: Tx, workspace: Workspace, subscription_id: str, wanted: OnWorkspace) -> bool:
+    hold = tx.get(BillingHold, subscription_id)
     match wanted:
         case OnWorkspace.WARN:
             return workspace.desired is Desired.RUNNING
         case OnWorkspace.HIBERNATE:
-            return workspace.desired is Desired.RUNNING
+            return workspace.desired is Desired.RUNNING and hold is None
         case OnWorkspace.WAKE:
-            return workspace.desired is Desired.HIBERNATED and _last_to_want(tx, workspace) == ACTOR
+            return hold is not None and hold.was_running
         case OnWorkspace.KEEP:
             return False
 
 
-def _last_to_want(tx: Tx, workspace: Workspace) -> str | None:
-    query = (
-        select(col(AuditEntry.actor))
-        .where(col(AuditEntry.subject) == workspace.id, col(AuditEntry.action) == "workspace.wanted")
-        .order_by(col(AuditEntry.sequence).desc())
-        .limit(1)
-    )
-    return tx.execute(query).scalar_one_or_none()
-
-
-def _move(tx: Tx, workspace_id: str, wanted: OnWorkspace, fact: Fact, now: datetime) -> None:
-    workspace = workspaces.for_change(tx, workspace_id, None)
-    if wanted is OnWorkspace.WARN:
+def _move(tx: Tx, workspace_id: str, subscription_id: str, wanted: OnWorkspace, fact: Fact, now: datetime) -> None:
+    """Sleep and waking are the standing's, which remembers who wanted them and announces what follows."""
+    if wanted is OnWorkspace.HIBERNATE:
+        standing.put_to_sleep(tx, subscriptions.get(tx, subscription_id), now)
+    elif wanted is OnWorkspace.WAKE:
+        standing.bring_back(tx, subscriptions.get(tx, subscription_id), now)
+    else:
+        workspace = workspaces.for_change(tx, workspace_id, None)
         events.append(tx, "workspace.billing_warning", workspace.id, now=now, account_id=workspace.account_id,
                       reason=fact.value)  # fmt: skip
-        return
-    desired = Desired.HIBERNATED if wanted is OnWorkspace.HIBERNATE else Desired.RUNNING
-    workspaces.want(tx, workspace, desired, actor=ACTOR, now=now)
