@@ -22,6 +22,9 @@ class MailName(StrEnum):
     WORKSPACE_READY = "workspace_ready"
     ORDER_HELD = "order_held"
     ORDER_RELEASED = "order_released"
+    QUOTE_SENT = "quote_sent"
+    QUOTE_ACCEPTED = "quote_accepted"
+    AGREEMENT_ENDING = "agreement_ending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +211,36 @@ class OrderReleased(MailData):
     total: Money
     pay_until: date
     order_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteSent(MailData):
+    """An offer to whoever asked; the page behind `quote_url` can be forwarded to a signatory."""
+
+    number: str
+    items: tuple[Bought, ...]
+    total: Money
+    valid_until: date
+    quote_url: str
+    revised: bool = False
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteAccepted(MailData):
+    """To the contact and the signatory; with the way to pay while nothing is paid."""
+
+    number: str
+    accepted_by: str
+    total: Money
+    order_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementEnding(MailData):
+    """For sales: an agreement of a customer ends soon, and the terms of sale will apply again."""
+
+    company: str
+    title: str
+    ends_on: date  # the last day on which it applies
+    console_url: str

@@ -11,14 +11,17 @@ from app.core.errors import Invalid
 from app.core.i18n import format_date, format_money, translate, written_in
 from app.documents.legible import one_line, unprintable
 from app.documents.mail_shapes import (
+    AgreementEnding,
     Mail,
     MailData,
     MailName,
     OrderHeld,
     OrderReleased,
     PurchaseReceipt,
+    QuoteAccepted,
     QuoteRequestReceived,
     QuoteRequestStaff,
+    QuoteSent,
     RenewalReceipt,
     RenewalReminder,
     SignIn,
@@ -40,6 +43,9 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.WORKSPACE_READY: WorkspaceReady,
     MailName.ORDER_HELD: OrderHeld,
     MailName.ORDER_RELEASED: OrderReleased,
+    MailName.QUOTE_SENT: QuoteSent,
+    MailName.QUOTE_ACCEPTED: QuoteAccepted,
+    MailName.AGREEMENT_ENDING: AgreementEnding,
 }
 _LONGEST_NAME = 60
 

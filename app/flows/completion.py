@@ -8,15 +8,17 @@ same transaction puts on the queue.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from app.accounts import service as accounts
 from app.accounts.models import Account, LegalEntity
+from app.agreements import contracts
 from app.catalog import service as catalog
 from app.catalog.models import Family, Plan
 from app.core import audit, events, jobs
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
+from app.core.i18n import translate
 from app.core.money import Money
 from app.entitlements import service as entitlements
 from app.flows import provisioning, reminders
@@ -30,7 +32,7 @@ from app.licenses.claims import LicenseCustomer
 from app.licenses.models import License
 from app.licenses.service import Grant
 from app.orders import service as orders
-from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
+from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, Preview
 from app.payments import service as payments
 from app.payments.models import Payment, PaymentAttempt
 from app.payments.provider import PaymentReport
@@ -42,6 +44,9 @@ from app.surveys import service as surveys
 from app.surveys.models import SurveyKind
 from app.tax import service as tax
 from app.tax.determination import Determination
+
+# The rule of an invoice line whose amount a quote fixed (R-PRO-4).
+QUOTED: Final = "quoted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +203,11 @@ def _invoice(scene: _Scene, subscription: Subscription, period: Period) -> Invoi
         invoices.InvoiceDraft(
             account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
             subscription_id=subscription.id, series=scene.entity.invoice_series, currency=currency,
-            supply_from=period.start, supply_to=period.end, seller=_seller_snapshot(scene),
+            supply_from=period.start, supply_to=period.end, seller=seller_snapshot(scene.tx, scene.entity),
             buyer=_buyer_snapshot(scene),
-            notes=(determination.note,) if determination.note else (), po_number=order.po_number,
+            notes=_notes(scene, determination), po_number=order.po_number,
             tax_determination_id=order.tax_determination_id, test=order.test,
-            lines=[_invoice_line(line, currency, period) for line in scene.lines],
+            lines=[_invoice_line(line, currency, period, scene.preview.source) for line in scene.lines],
             taxes=_tax_groups(determination),
         ),
         scene.now,
@@ -211,11 +216,20 @@ def _invoice(scene: _Scene, subscription: Subscription, period: Period) -> Invoi
     return invoices.finalize(scene.tx, draft, issued_on=today, due_on=today, now=scene.now)
 
 
-def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.LineDraft:
+def _notes(scene: _Scene, determination: Determination) -> tuple[str, ...]:
+    """What the law asks for, and that an agreement of this customer applies (in their language)."""
+    special = contracts.in_force(scene.tx, scene.order.account_id, scene.now)
+    said = translate(scene.preview.inputs["buyer"]["locale"])
+    agreed = said("The agreement “%(title)s” applies.", title=special.title) if special else ""
+    return tuple(note for note in (determination.note, agreed) if note)
+
+
+def _invoice_line(line: OrderLine, currency: str, period: Period, source: OfferSource) -> invoices.LineDraft:
     return invoices.LineDraft(
         sku=line.sku, description=line.description, quantity=line.quantity, unit=Money(line.unit_minor, currency),
         net=Money(line.net_minor, currency), tax=Money(line.tax_minor, currency), period_from=period.start,
-        period_to=period.end, numerator=period.days, denominator=period.days, rule="full_period",
+        period_to=period.end, numerator=period.days, denominator=period.days,
+        rule=QUOTED if source is OfferSource.QUOTE else "full_period",
     )  # fmt: skip
 
 
@@ -228,11 +242,11 @@ def _tax_groups(determination: Determination) -> list[invoices.TaxGroup]:
     ]
 
 
-def _seller_snapshot(scene: _Scene) -> dict[str, Any]:
-    entity = scene.entity
+def seller_snapshot(tx: Tx, entity: LegalEntity) -> dict[str, Any]:
+    """The seller as a document keeps it."""
     registrations = [
         {"jurisdiction": each.jurisdiction, "number": each.number}
-        for each in accounts.registrations(scene.tx, entity.id)
+        for each in accounts.registrations(tx, entity.id)
         if each.number
     ]
     return {

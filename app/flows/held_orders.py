@@ -16,7 +16,7 @@ from app.core.money import Money
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
-from app.orders.models import Order, OrderState, Preview, Route
+from app.orders.models import OfferSource, Order, OrderState, Preview, Route
 from app.tax import service as tax
 from app.tax.determination import Treatment
 
@@ -54,7 +54,9 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
     """
     with ports.db.transaction() as tx:
         accepted = tx.get_one(Preview, _held(orders.get(tx, order_id)).preview_id)
-    fresh = previews.price(ports, previews.request_of(accepted))
+    # The price of a quote is honoured, so nothing is computed again; what the person decides is the destination.
+    quoted = accepted.source is OfferSource.QUOTE
+    fresh = accepted if quoted else previews.price(ports, previews.request_of(accepted))
     with ports.db.transaction() as tx:
         order = _held(orders.lock(tx, order_id))
         _require_same(tx, order, accepted, fresh)
@@ -88,7 +90,7 @@ def _require_same(tx: Tx, order: Order, accepted: Preview, fresh: Preview) -> No
             f"{found.reason} Add what is missing (a registration, an override, the buyer's number) and release it "
             "again, or cancel it and tell the buyer."
         )
-    if fresh.route is Route.SALES:
+    if fresh.route is Route.SALES and fresh.source is OfferSource.LIST:
         sentences = " ".join(each["sentence"] for each in fresh.reasons)
         raise GoesToSales(f"{sentences} Cancel it and make the buyer an offer.")
     if fresh.lines != accepted.lines or fresh.total_minor != order.total_minor:

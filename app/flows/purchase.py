@@ -6,25 +6,24 @@ payment again, whatever an event claimed, and completes the order once, however 
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from structlog import get_logger
 
 from app.accounts import service as accounts
-from app.accounts.addresses import has_postcodes
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
-from app.core import audit, events, inbox, jobs, keys, policy
+from app.core import audit, events, inbox, jobs, policy
 from app.core.clock import transport_now
 from app.core.db import Tx
-from app.core.errors import Invalid, NotFound
+from app.core.errors import NotFound
 from app.core.money import Money
-from app.flows import completion
+from app.flows import completion, ordering
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderState, Preview, Route
+from app.orders.models import OfferSource, Order, OrderState, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -42,9 +41,8 @@ PAYMENT_HOURS: Final = policy.declare(
 _CHECKOUT_LIVES: Final = timedelta(hours=23)
 _ASK_AFTER: Final = timedelta(minutes=10)
 _KEYS_LAST: Final = timedelta(hours=23)
+_OVER: Final = frozenset({AttemptState.FAILED, AttemptState.EXPIRED})
 ORDER_TOKEN: Final = orders.TOKEN
-_REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
-                    ("city", "city"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,8 @@ def resume(ports: Ports, order_id: str) -> Started:
     with ports.db.transaction() as tx:
         order = orders.get(tx, order_id)
         attempt = payments.latest_attempt(tx, order_id)
-        if order.state is OrderState.AWAITING_PAYMENT and (attempt is None or attempt.state is AttemptState.FAILED):
-            attempt = _intend(tx, ports, order)
+        if order.state is OrderState.AWAITING_PAYMENT and (attempt is None or attempt.state in _OVER):
+            attempt = ordering.intend(tx, ports, order)
     token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
     url = None
     if order.state is OrderState.AWAITING_PAYMENT and attempt is not None:
@@ -113,9 +111,11 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     known = orders.order_of_preview(tx, preview.id)
     if known is not None:
         return known
+    if preview.source is OfferSource.QUOTE:
+        raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
     if preview.expires_at <= now:
         raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
-    require_complete(preview)
+    ordering.require_complete(preview)
     if preview.subscription_id is not None and placing.term_starts_on is not None:
         # Two people with two previews of one term take turns here, and the second is told.
         subscriptions.lock(tx, preview.subscription_id)
@@ -132,59 +132,12 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
-    accounts.keep_tax_ids(tx, account.id, ((each.type, each.value, each.status) for each in request.tax_ids), now)
     held = preview.route is Route.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
-    order = orders.place(
-        tx, preview, account_id=account.id, state=OrderState.HELD if held else OrderState.AWAITING_PAYMENT,
-        expires_at=None if held else now + timedelta(hours=hours), po_number=placing.po_number,
-        test=ports.test_mode, term_starts_on=placing.term_starts_on, now=now,
-    )  # fmt: skip
-    snapshot = _snapshot(order, preview)
-    agreements.accept(
-        tx, keys.evidence_signer(tx, ports.secrets, now), terms=terms, account_id=account.id, order_id=order.id,
-        snapshot=snapshot, person_name=buyer.name, person_email=buyer.email, company=buyer.company,
-        evidence=placing.evidence, now=now,
-    )  # fmt: skip
-    _announce(tx, order, held=held, now=now)
-    if not held:
-        _intend(tx, ports, order)
-    return order
-
-
-def require_complete(preview: Preview) -> None:
-    """An estimate may be incomplete, an order may not."""
-    buyer = preview.inputs["buyer"]
-    for name, words in _REQUIRED:
-        if not buyer[name].strip():
-            raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
-    if not buyer["postcode"].strip() and has_postcodes(buyer["country"]):
-        raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
-
-
-def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
-    """What was agreed, frozen: the acceptance's hash is over exactly this."""
-    return {
-        "order": order.id, "lines": preview.lines, "interval": preview.inputs["interval"],
-        "buyer": preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"], "currency": order.currency,
-        "net": order.net_minor, "tax": order.tax_minor, "total": order.total_minor, "po_number": order.po_number,
-    }  # fmt: skip
-
-
-def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
-    events.append(tx, "order.held" if held else "order.placed", order.id, now=now, account_id=order.account_id,
-                  total={"amount": order.total_minor, "currency": order.currency}, route=str(order.route),
-                  reasons=[each["code"] for each in order.reasons])  # fmt: skip
-    details = {"total": order.total_minor, "currency": order.currency, "route": str(order.route)}
-    audit.record(tx, order.account_id, actor="buyer", action="order.placed", subject=order.id, now=now, details=details)
-    if held:
-        jobs.defer(tx, "notify.order_held", order_id=order.id)
-
-
-def _intend(tx: Tx, ports: Ports, order: Order) -> PaymentAttempt:
-    return payments.intend(
-        tx, order_id=order.id, account_id=order.account_id, amount=Money(order.total_minor, order.currency),
-        provider=ports.payments.name, now=transport_now(),
+    return ordering.enter(
+        tx, ports, preview, ordering.Agreed(terms, buyer.name, buyer.email, buyer.company, placing.evidence),
+        account_id=account.id, po_number=placing.po_number, term_starts_on=placing.term_starts_on, held=held,
+        expires_at=None if held else now + timedelta(hours=hours), now=now,
     )  # fmt: skip
 
 
@@ -298,7 +251,8 @@ def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
         return "failed"
     if report.outcome is Outcome.EXPIRED:
         attempt.state = AttemptState.EXPIRED
-        _expire(tx, order, now)
+        if order.expires_at is not None:  # an accepted quote waits on, and its page is opened again
+            _expire(tx, order, now)
         return "expired"
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"

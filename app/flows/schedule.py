@@ -6,6 +6,7 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     deliver,
     notify,
     provisioning,
+    quote_papers,
     sign_in,
     survey,
     tick,

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.agreements import contracts
 from app.core import jobs
-from app.flows import provisioning, purchase, reminders, renewal, survey
+from app.flows import contract_reminders, provisioning, purchase, quoting, reminders, renewal, survey
 from app.flows.ports import Ports
 from app.orders import service as orders
+from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
 from app.workspaces import service as workspaces
 
@@ -32,6 +34,8 @@ def tick(ports: Ports) -> int:
         + renewal.enqueue_due(ports)
         + survey.enqueue_due(ports)
         + provisioning.delete_due(ports)
+        + quoting.expire_due(ports)
+        + contract_reminders.remind_due(ports)
     )
 
 
@@ -40,7 +44,8 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
     with ports.db.transaction() as tx:
         found = (
             orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after),
-            survey.next_due(tx, after), workspaces.next_deletion_at(tx),
+            survey.next_due(tx, after), workspaces.next_deletion_at(tx), quotes.next_expiry(tx, after),
+            contracts.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

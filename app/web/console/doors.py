@@ -13,6 +13,7 @@ from app.web.console import (
     overview,
     policies,
     procedures,
+    quote_builder,
     quotes,
     search,
     subscriptions,
@@ -23,7 +24,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, orders, quotes, subscriptions, licenses, workspaces, invoices, exports, survey, jobs,
-    policies, clock, procedures,
+    overview, search, accounts, orders, quote_builder, quotes, subscriptions, licenses, workspaces, invoices, exports,
+    survey, jobs, policies, clock, procedures,
 ):  # fmt: skip
     router.include_router(_page.router)

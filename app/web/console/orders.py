@@ -143,15 +143,21 @@ def rows_of(
 ) -> tuple[MoneyRow, ...]:  # fmt: skip
     """Lines as (description, quantity, unit, net), then the tax of each jurisdiction."""
     rows = [
-        MoneyRow(label=name, note=f"{quantity} × {money(unit, currency)}", amount=money(net, currency))
+        MoneyRow(label=name, note=f"{quantity} × {money(unit, currency)}{_less(quantity * unit - net, currency)}",
+                 amount=money(net, currency))
         for name, quantity, unit, net in lines
-    ]
+    ]  # fmt: skip
     rows += [
         MoneyRow(label=f"{part.name} {part.jurisdiction}", note=f"{part.rate.normalize():f} % of {part.taxable}",
                  amount=str(part.amount), kind="tax")
         for part in determination.components
     ]  # fmt: skip
     return tuple(rows)
+
+
+def _less(off: int, currency: str) -> str:
+    """What a quote takes off the list price."""
+    return f", less {money(off, currency)}" if off > 0 else ""
 
 
 def in_words(determination: Determination) -> str:

@@ -245,7 +245,10 @@ class ConsoleOrderView:
 
 @dataclass(frozen=True, kw_only=True)
 class QuoteRequestView:
-    """A request for a quote, with the figures that were shown and why they did not run by themselves."""
+    """A request for a quote, or the offer it became, with its figures and why they did not run by themselves.
+
+    `number` is empty for a request. `warning` says what keeps a draft from being sent.
+    """
 
     template: ClassVar[str] = "console/quote.html"
     section: ClassVar[str] = "quotes"
@@ -263,6 +266,14 @@ class QuoteRequestView:
     history: tuple[Step, ...]
     actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
+    number: str = ""
+    edit_href: str = ""
+    send_href: str = ""
+    documents: tuple[Link, ...] = ()
+    our_message: str = ""
+    internal_note: str = ""
+    warning: str = ""
+    revisions: Related | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,9 +26,11 @@ def equation(quantity: int, unit: Money, interval: str) -> str:
 
 def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
     """A stored line: description, quantity, unit_minor, net_minor."""
+    unit, net = Money(line["unit_minor"], currency), Money(line["net_minor"], currency)
+    off = unit.times(line["quantity"]) - net
+    less = f", less {off}" if off.minor > 0 else ""
     return MoneyRow(
-        label=line["description"], amount=str(Money(line["net_minor"], currency)),
-        note=equation(line["quantity"], Money(line["unit_minor"], currency), interval),
+        label=line["description"], amount=str(net), note=equation(line["quantity"], unit, interval) + less
     )  # fmt: skip
 
 
