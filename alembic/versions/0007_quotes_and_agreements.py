@@ -5,8 +5,9 @@ the old version stopped: that one does not know offers.
 """
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from alembic import op
 
 revision = "0007"
 down_revision = "0004"

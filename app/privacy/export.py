@@ -114,8 +114,6 @@ def _plain(value: Any) -> Any:
             return value
         case Enum():
             return value.value
-        case bytes():
-            return b64encode(value).decode()
         case datetime() | date():
             return value.isoformat()
         case dict():
@@ -123,4 +121,4 @@ def _plain(value: Any) -> Any:
         case list() | tuple():
             return [_plain(item) for item in value]
         case _:
-            return str(value)
+            return b64encode(value).decode() if isinstance(value, bytes) else str(value)

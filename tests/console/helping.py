@@ -9,6 +9,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import func, select, text
 from sqlmodel import col
 
+from app.agreements import contracts
+from app.agreements.contracts import Terms
+from app.agreements.papers import Upload
 from app.core import events
 from app.core.audit import AuditEntry
 from app.core.db import metadata
@@ -50,13 +53,15 @@ class Stocked:
     license: str
     invoice: str
     workspace: str
+    agreement: str
 
     @property
     def paths(self) -> dict[str, str]:
         return {
             "account_id": self.order.account_id, "order_id": self.order.id, "quote_id": self.quote,
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
-            "workspace_id": self.workspace, "name": "invoice_register", "ending": "csv", "job_id": "1",
+            "workspace_id": self.workspace, "agreement_id": self.agreement, "name": "invoice_register",
+            "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
 
@@ -68,7 +73,17 @@ def stock(world: World) -> Stocked:
         workspace = tx.execute(text("SELECT id FROM workspace")).scalar_one()
         assert license_
         assert invoice
-    return Stocked(order, held(world), asked(world).id, order.subscription_id or "", license_.id, invoice.id, workspace)
+    request = asked(world)
+    with world.db.transaction() as tx:
+        now = world.ports.clock.now()
+        terms = Terms("Master agreement", "Net 60 days.", now.date(), None, "Grace Hopper")
+        special = contracts.record(
+            tx, request.account_id, terms, Upload(b"%PDF-1.7 %%EOF"), remind_days=60, time_zone="Europe/Berlin",
+            by="test", now=now,
+        )  # fmt: skip
+    return Stocked(
+        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace, special.id
+    )
 
 
 def lose_money(world: World, order: Order) -> None:

@@ -30,6 +30,10 @@ MAY: Final = {
     ("GET", "/console/search"): EVERYBODY,
     ("GET", "/console/accounts"): EVERYBODY,
     ("GET", "/console/accounts/{account_id}"): EVERYBODY,
+    ("GET", "/console/accounts/{account_id}/agreements"): EVERYBODY,
+    ("POST", "/console/accounts/{account_id}/agreements"): {SALES, ADMIN},
+    ("POST", "/console/agreements/{agreement_id}/end"): {SALES, ADMIN},
+    ("GET", "/console/agreements/{agreement_id}/paper"): EVERYBODY,
     ("GET", "/console/orders"): EVERYBODY,
     ("GET", "/console/orders/{order_id}"): EVERYBODY,
     ("POST", "/console/orders/{order_id}/cancel"): {SALES, FINANCE, ADMIN},
@@ -76,7 +80,7 @@ MAY: Final = {
 }
 _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
-    "invoice_id": "inv", "workspace_id": "wsp",
+    "invoice_id": "inv", "workspace_id": "wsp", "agreement_id": "agr",
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Customers: the list, and one with everything that belongs to it and everything that happened."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,6 +10,8 @@ from starlette.responses import Response
 
 from app.accounts import service
 from app.accounts.models import Account, AccountTaxId, Member
+from app.accounts.permissions import StaffPermission as May
+from app.agreements import contracts
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.i18n import locale_of
@@ -17,9 +20,9 @@ from app.licenses.models import License, LicenseState
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
 from app.web.console import cells, lists, subscriptions, timeline
-from app.web.console.render import Reader, page
+from app.web.console.render import Reader, can, page
 from app.web.console.views import AccountView, Cell, Figure, ListView, Related
-from app.web.deps import Tx
+from app.web.deps import Now, Tx
 from app.web.views import Fact, Pages
 from app.workspaces.models import Workspace
 
@@ -76,7 +79,7 @@ def _country(code: str) -> str:
 
 @router.get("/console/accounts/{account_id}")
 def one(
-    request: Request, tx: Tx, who: Reader, account_id: str, events: Annotated[int, Query(ge=0, le=10_000)] = 0
+    request: Request, tx: Tx, now: Now, who: Reader, account_id: str, events: Annotated[int, Query(ge=0, le=10_000)] = 0
 ) -> Response:
     """`events` is the page of the timeline, from 0."""
     account = service.get(tx, ids.require_form("acc", account_id))
@@ -85,12 +88,23 @@ def one(
     view = AccountView(
         account_id=account.id, name=account.name, state=_state(tx, account.id), facts=_facts(tx, account),
         figures=_figures(tx, account.id), related=_related(tx, account), timeline=happened.events,
+        agreement=_agreement(tx, account.id, now), agreements_href=f"{here}/agreements",
+        quote_href=f"/console/quotes/new?account={account.id}" if can(who, May.QUOTES_WRITE) else "",
         pages=Pages(
             newer=f"{here}?events={events - 1}#timeline" if events else "",
             older=f"{here}?events={events + 1}#timeline" if happened.further else "",
         ),
     )  # fmt: skip
     return page(request, tx, view, who)
+
+
+def _agreement(tx: Session, account_id: str, now: datetime) -> str:
+    """What applies apart from the terms of sale, until when."""
+    found = contracts.in_force(tx, account_id, now)
+    if found is None:
+        return ""
+    until = f" until {found.effective_to - timedelta(days=1)}" if found.effective_to else ""
+    return f"“{found.title}” applies{until}: orders of this account come to sales."
 
 
 def _state(tx: Session, account_id: str) -> str:

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.console import (
     accounts,
+    agreements,
     clock,
     exports,
     invoices,
@@ -24,7 +25,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, orders, quote_builder, quotes, subscriptions, licenses, workspaces, invoices, exports,
-    survey, jobs, policies, clock, procedures,
+    overview, search, accounts, agreements, orders, quote_builder, quotes, subscriptions, licenses, workspaces,
+    invoices, exports, survey, jobs, policies, clock, procedures,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.web.views import Form, Link, MoneyRow, Option, Reason
+from app.web.views import Fact, Form, Link, MoneyRow, Option, Reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,3 +51,28 @@ class QuoteBuilderView:
     positions: tuple[int, ...]
     asked: tuple[MoneyRow, ...] = ()  # what the customer asked for
     their_words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementRow:
+    """One agreement; with `end_href` it can be ended (a form that posts `note`)."""
+
+    id: str
+    title: str
+    state: str
+    facts: tuple[Fact, ...]
+    end_href: str
+    form: Form
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementsView:
+    """Agreements of one account. Inputs: title, effective_from, last_day, deviations, approved_by, file."""
+
+    template: ClassVar[str] = "console/agreements.html"
+    section: ClassVar[str] = "accounts"
+    account: Link
+    rows: tuple[AgreementRow, ...]
+    action: str
+    form: Form
+    whole: Form

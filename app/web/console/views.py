@@ -219,6 +219,9 @@ class AccountView:
     related: tuple[Related, ...]
     timeline: tuple[TimelineEvent, ...]
     pages: Pages = field(default_factory=Pages)
+    agreement: str = ""
+    agreements_href: str = ""
+    quote_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
