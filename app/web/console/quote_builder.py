@@ -39,7 +39,8 @@ from app.web.views import Form, Link, MoneyRow, Option
 
 router = APIRouter()
 Seller = Annotated[SignedInStaff, Depends(auth.staff(May.QUOTES_WRITE))]
-_LINES: Final = 5
+_LINES: Final = 4  # shown at least
+_MOST_LINES: Final = 20
 _LONGEST: Final = 2000
 _INTERVALS: Final = (Option(value="year", label="Year"), Option(value="month", label="Month"))
 _KINDS: Final = (Option(value="percent", label="Percent"), Option(value="amount", label="Amount"))
@@ -131,7 +132,7 @@ def read(form: Posted) -> Draft:
 
 def _lines(form: Posted, currency: str) -> tuple[LineRequest, ...]:
     found = []
-    for n in range(1, _LINES + 1):
+    for n in range(1, _MOST_LINES + 1):
         sku, off = form.text(f"sku_{n}"), form.text(f"off_{n}")
         if not sku:
             continue
@@ -222,9 +223,15 @@ def _page(
             plans=tuple(Option(value=each.sku, label=each.name) for each in plans if each.kind is PlanKind.PLAN),
             add_ons=tuple(Option(value=each.sku, label=each.name) for each in plans if each.kind is PlanKind.ADD_ON),
             intervals=_INTERVALS, currencies=_currencies(tx, ports), discount_kinds=_KINDS, payments=_PAYMENTS,
-            positions=tuple(range(1, _LINES + 1)), asked=_asked(asked), their_words=quote.note if quote else "",
+            positions=tuple(range(1, _rows(values) + 1)), asked=_asked(asked), their_words=quote.note if quote else "",
         )  # fmt: skip
         return page(request, tx, view, who, status=int(wrong.status) if wrong else 200)
+
+
+def _rows(values: Mapping[str, str]) -> int:
+    """As many lines as the draft has, which a program may have written, and a few empty ones."""
+    filled = [n for n in range(1, _MOST_LINES + 1) if values.get(f"sku_{n}")]
+    return max(_LINES, *filled, 1)
 
 
 def _title(quote: Quote | None, account: Account) -> str:

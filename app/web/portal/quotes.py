@@ -210,7 +210,8 @@ def _order_href(ports: Ports, found: Quote) -> str:
 def _payment(found: Quote) -> str:
     if found.net_days is None:
         return "Paid by card, on the payment provider's own page, which comes next."
-    return f"Agreed: payable within {figures.counted(found.net_days, 'day', 'days')} of the invoice."
+    days = figures.counted(found.net_days, "day", "days")
+    return f"Agreed: payable within {days} of the invoice. For now it is paid by card, on the page that comes next."
 
 
 def _signature_note(tx: Unit, ports: Ports, offer: Preview) -> str:
