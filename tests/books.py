@@ -147,7 +147,7 @@ def pay(tx: Tx, sale: Sale, now: datetime, *, label: str = "Visa •••• 42
     payment = payments.record(tx, attempt, report, now)
     legs = [Leg(Code.CLEARING, amount, "sandbox"), Leg(Code.RECEIVABLE, -amount)]
     _book(tx, invoice, local_date(now, entity.time_zone), f"payment:{payment.id}", "payment", legs, now)
-    invoices.mark_paid(tx, invoice, now)
+    invoices.allocate(tx, invoice, payment.id, amount, now)
     return payment
 
 

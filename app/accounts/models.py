@@ -42,6 +42,11 @@ class TaxIdStatus(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+def _words(name: str, *columns: str) -> Index:
+    """Finds a part of a word, in any case, without reading the table: what staff type into the console's search box."""
+    return Index(name, *columns, postgresql_using="gin", postgresql_ops=dict.fromkeys(columns, "gin_trgm_ops"))
+
+
 class LegalEntity(Table, table=True):
     """A seller: the company on the invoice, with what decides its tax."""
 
@@ -91,6 +96,7 @@ class Account(Table, table=True):
 
     __tablename__ = "account"
     __table_args__ = (
+        _words("ix_account_words", "name", "email"),
         CheckConstraint("country ~ '^[A-Z]{2}$'", name="country_is_iso"),
         CheckConstraint("name <> ''", name="name_given"),
     )
@@ -110,11 +116,26 @@ class Account(Table, table=True):
     created_at: datetime = Field(sa_type=INSTANT)
 
 
+class CreditTerms(Table, table=True):
+    """What staff decided about an account's invoices: a limit of its own by currency, and whether it may order so."""
+
+    __tablename__ = "credit_terms"
+    __table_args__ = (CheckConstraint("(frozen_at IS NULL) = (frozen_why = '')", name="freeze_has_its_reason"),)
+
+    account_id: str = Field(primary_key=True, foreign_key="account.id")
+    limits: dict[str, int] = Field(default_factory=dict, sa_type=JSONB)  # currency to minor units
+    frozen_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    frozen_why: str = Field(default="", sa_column_kwargs=personal("free_text"))
+
+
 class AccountTaxId(Table, table=True):
     """A tax number a customer gave us, with what its registry said last."""
 
     __tablename__ = "account_tax_id"
-    __table_args__ = (UniqueConstraint("account_id", "type", "value"),)
+    __table_args__ = (
+        UniqueConstraint("account_id", "type", "value"),
+        Index("ix_account_tax_id_value", "value"),  # looked for in the console
+    )
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id")
@@ -132,6 +153,7 @@ class Member(Table, table=True):
     __table_args__ = (
         Index("uq_member_account_email", "account_id", text("lower(email)"), unique=True),
         Index("ix_member_lower_email", text("lower(email)")),  # whom an address may act for
+        _words("ix_member_words", "name", "email"),
     )
 
     id: str = Field(primary_key=True)

@@ -7,22 +7,25 @@ from typing import Final
 
 from babel.core import get_global
 from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from app.accounts.models import (
     Account,
     AccountTaxId,
     BuyerType,
+    CreditTerms,
     LegalEntity,
     Member,
     Role,
     SellerRegistration,
     TaxIdStatus,
 )
-from app.core import events
+from app.core import audit, events
 from app.core.db import Tx
 from app.core.errors import NotFound, Unavailable
 from app.core.ids import new_id
+from app.core.money import Money
 
 # Where a country has several zones, the one most of its businesses keep; an account can change its own.
 _USUAL_ZONE: Final = {
@@ -97,6 +100,53 @@ def get(tx: Tx, account_id: str) -> Account:
     return account
 
 
+def lock(tx: Tx, account_id: str) -> Account:
+    """The account, locked: for what may not happen twice at once in it. Rows may still refer to it meanwhile."""
+    query = select(Account).where(col(Account.id) == account_id).with_for_update(key_share=True)
+    account = tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account
+
+
+def credit_terms(tx: Tx, account_id: str) -> CreditTerms | None:
+    """What was decided about this account's invoices; None where the policies hold."""
+    return tx.get(CreditTerms, account_id)
+
+
+def freeze_credit(tx: Tx, account_id: str, why: str, *, by: str, now: datetime) -> None:
+    """No orders on invoice from now on; what is open stays open."""
+    terms = _terms_of(tx, account_id)
+    terms.frozen_at, terms.frozen_why = now, why
+    audit.record(tx, account_id, actor=by, action="credit.frozen", subject=account_id, now=now, details={"why": why})
+
+
+def unfreeze_credit(tx: Tx, account_id: str, why: str, *, by: str, now: datetime) -> None:
+    """Orders on invoice are possible again, within the limit."""
+    terms = _terms_of(tx, account_id)
+    terms.frozen_at, terms.frozen_why = None, ""
+    audit.record(tx, account_id, actor=by, action="credit.unfrozen", subject=account_id, now=now,
+                 details={"why": why})  # fmt: skip
+
+
+def limit_credit(tx: Tx, account_id: str, limit: Money, why: str, *, by: str, now: datetime) -> None:
+    """How much this account may owe in a currency, instead of what the policy says."""
+    terms = _terms_of(tx, account_id)
+    before = terms.limits.get(limit.currency)
+    terms.limits = {**terms.limits, limit.currency: limit.minor}
+    audit.record(tx, account_id, actor=by, action="credit.limited", subject=account_id, now=now,
+                 details={"currency": limit.currency, "before": before, "after": limit.minor, "why": why})  # fmt: skip
+
+
+def _terms_of(tx: Tx, account_id: str) -> CreditTerms:
+    lock(tx, account_id)
+    terms = tx.get(CreditTerms, account_id)
+    if terms is None:
+        terms = CreditTerms(account_id=account_id)
+        tx.add(terms)
+    return terms
+
+
 def account_for_buyer(tx: Tx, buyer: BuyerDetails, now: datetime) -> Account:
     """The account an unsigned buyer's order belongs to: the one its e-mail may buy for, else a new one.
 
@@ -129,15 +179,14 @@ def _open(tx: Tx, buyer: BuyerDetails, now: datetime) -> Account:
 
 def keep_tax_ids(tx: Tx, account_id: str, tax_ids: Iterable[tuple[str, str, str]], now: datetime) -> None:
     """Remember (type, value, status) given with an order, so that a renewal starts from them."""
-    known = {
-        (each.type, each.value): each
-        for each in tx.execute(select(AccountTaxId).where(col(AccountTaxId.account_id) == account_id)).scalars()
-    }
     for kind, value, status in tax_ids:
-        row = known.get((kind, value))
-        if row is None:
-            row = AccountTaxId(
-                id=new_id("tid"), account_id=account_id, type=kind, value=value, status=TaxIdStatus(status)
+        made = insert(AccountTaxId).values(
+            id=new_id("tid"), account_id=account_id, type=kind, value=value, status=TaxIdStatus(status), checked_at=now
+        )
+        # Two first orders of an account may come at once.
+        tx.execute(
+            made.on_conflict_do_update(
+                index_elements=["account_id", "type", "value"],
+                set_={"status": made.excluded.status, "checked_at": made.excluded.checked_at},
             )
-            tx.add(row)
-        row.status, row.checked_at = TaxIdStatus(status), now
+        )

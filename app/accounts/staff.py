@@ -1,5 +1,6 @@
 """The vendor's own people: added, enrolled with a second factor, removed. Somebody always administers (S6-S8)."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -9,7 +10,7 @@ from sqlmodel import col
 from app.accounts import sessions, totp
 from app.accounts.addresses import normal_email
 from app.accounts.errors import AlreadyStaff, LastAdministrator
-from app.accounts.models import Staff, StaffRole
+from app.accounts.models import Staff, StaffRole, WebSession
 from app.core import audit
 from app.core.db import Tx
 from app.core.errors import NotFound
@@ -22,6 +23,33 @@ def of_person(tx: Tx, email: str) -> Staff | None:
     return tx.execute(
         select(Staff).where(func.lower(col(Staff.email)) == email, col(Staff.removed_at).is_(None))
     ).scalar_one_or_none()
+
+
+def present(tx: Tx) -> Sequence[Staff]:
+    """Everybody on staff, by name."""
+    return list(
+        tx.execute(
+            select(Staff).where(col(Staff.removed_at).is_(None)).order_by(func.lower(col(Staff.name)), col(Staff.id))
+        ).scalars()
+    )
+
+
+def get(tx: Tx, staff_id: str) -> Staff:
+    """A present member of staff. Raises NotFound."""
+    person = tx.get(Staff, require_form("stf", staff_id))
+    if person is None or person.removed_at is not None:
+        raise NotFound("There is no such person on staff.", param="staff_id")
+    return person
+
+
+def last_sign_ins(tx: Tx) -> Mapping[str, datetime]:
+    """When each person last came in with a second factor, as far back as sessions are kept (sessions.py)."""
+    rows = tx.execute(
+        select(col(WebSession.staff_id), func.max(col(WebSession.created_at)))
+        .where(col(WebSession.staff_id).is_not(None), col(WebSession.second_factor_at).is_not(None))
+        .group_by(col(WebSession.staff_id))
+    )
+    return {str(staff_id): at for staff_id, at in rows}
 
 
 def add_first(tx: Tx, *, email: str, name: str, now: datetime) -> Staff:
@@ -58,7 +86,7 @@ def add(tx: Tx, *, email: str, name: str, role: StaffRole, by: str, now: datetim
     return tx.get_one(Staff, id_, populate_existing=True)
 
 
-def change_role(tx: Tx, staff_id: str, role: StaffRole, *, by: str, now: datetime) -> Staff:
+def change_role(tx: Tx, staff_id: str, role: StaffRole, *, by: str, now: datetime, why: str = "") -> Staff:
     """Give a person another role and end their sessions (S12). Raises NotFound, LastAdministrator."""
     person = _locked(tx, staff_id)
     if person.role is role:
@@ -66,23 +94,23 @@ def change_role(tx: Tx, staff_id: str, role: StaffRole, *, by: str, now: datetim
     _require_another_administrator(tx, person)
     details: dict[str, str] = {"from": person.role, "to": role}
     person.role = role
-    _ended(tx, person, by, "staff.role_changed", details, now)
+    _ended(tx, person, by, "staff.role_changed", details | _said(why), now)
     return person
 
 
-def remove(tx: Tx, staff_id: str, *, by: str, now: datetime) -> None:
+def remove(tx: Tx, staff_id: str, *, by: str, now: datetime, why: str = "") -> None:
     """A person is out of the console at once (S8). Raises NotFound, LastAdministrator."""
     person = _locked(tx, staff_id)
     _require_another_administrator(tx, person)
     person.removed_at, person.totp_sealed = now, None
-    _ended(tx, person, by, "staff.removed", {}, now)
+    _ended(tx, person, by, "staff.removed", _said(why), now)
 
 
-def reset_second_factor(tx: Tx, staff_id: str, *, by: str, now: datetime) -> None:
+def reset_second_factor(tx: Tx, staff_id: str, *, by: str, now: datetime, why: str = "") -> None:
     """For a lost device: sessions end and the next sign-in enrols a new one. Raises NotFound."""
     person = _locked(tx, staff_id)
     person.totp_sealed = None
-    _ended(tx, person, by, "staff.second_factor_reset", {}, now)
+    _ended(tx, person, by, "staff.second_factor_reset", _said(why), now)
 
 
 def pending_secret(secrets: Secrets, staff_id: str, session_id: str) -> str:
@@ -118,6 +146,11 @@ def show_second_factor(tx: Tx, secrets: Secrets, staff_id: str, *, code: str, no
 def _purpose(person: Staff) -> str:
     # With the id in it a sealed secret moved to another row does not open.
     return f"totp/{person.id}"
+
+
+def _said(why: str) -> dict[str, str]:
+    """The reason for the audit record; the command line of the machine gives none."""
+    return {"note": why} if why else {}
 
 
 def _ended(tx: Tx, person: Staff, by: str, action: str, details: dict[str, str], now: datetime) -> None:

@@ -1,14 +1,19 @@
 """The catalog file: its shape, checked before anything is compared or stored."""
 
 from datetime import date
+from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.catalog.discounts import DECIMALS
 from app.catalog.errors import CatalogInvalid
-from app.catalog.models import Family, Interval, PlanKind
+from app.catalog.models import CouponDuration, Family, Interval, PlanKind
+from app.catalog.pricing import TIERED, PriceKind, PriceModel, Tier
+from app.core.errors import Invalid
 from app.core.money import Money
 
 Sku = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,60}$")]
@@ -20,20 +25,90 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class TierRow(_Strict):
+    up_to: int | None = Field(default=None, ge=1)  # left out in the last tier
+    unit: str
+    flat: str = "0"
+
+
 class PriceRow(_Strict):
+    """Amounts are major units, quoted so that YAML makes no floats of them."""
+
     currency: Currency
     interval: Interval
-    unit: str  # major units, quoted so that YAML makes no float of it
+    model: PriceKind = PriceKind.PER_UNIT
+    unit: str | None = None  # of the models without tiers
+    tiers: list[TierRow] = []
+    package_size: int | None = Field(default=None, ge=1)
+    base: str = "0"
     valid_from: date = Field(alias="from")
+    valid_to: date | None = Field(default=None, alias="to")  # the first day after
+
+    @property
+    def pricing(self) -> PriceModel:
+        def minor(text: str) -> int:
+            return Money.from_major(text, self.currency).minor
+
+        tiers = tuple(Tier(tier.up_to, minor(tier.unit), minor(tier.flat)) for tier in self.tiers)
+        return PriceModel(
+            self.model, self.currency, None if self.unit is None else minor(self.unit), tiers, self.package_size,
+            minor(self.base),
+        )  # fmt: skip
 
     @property
     def unit_minor(self) -> int:
-        return Money.from_major(self.unit, self.currency).minor
+        """What one unit costs; of a tiered price, in its first tier."""
+        model = self.pricing
+        return model.tiers[0].unit_minor if self.model in TIERED else model.unit_minor or 0
 
     @model_validator(mode="after")
-    def is_an_amount(self) -> Self:
-        if self.unit_minor <= 0:
+    def is_a_price(self) -> Self:
+        try:
+            model = self.pricing
+        except Invalid as fault:
+            field = (fault.param or "").replace("_amount", "")
+            raise ValueError(f"{field}: {fault.detail}") from fault
+        if not any(step.each for step in model.steps(max((1, *model.bounds())) + 1)):
             raise ValueError("unit must be above zero")
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("to must be after from")
+        return self
+
+
+class CouponRow(_Strict):
+    """`percent` or `amounts` (major units by currency, quoted)."""
+
+    code: str = Field(pattern=r"^[A-Z0-9][A-Z0-9_-]{1,39}$")
+    name: str = Field(min_length=1, max_length=80)
+    percent: Decimal | None = Field(default=None, gt=0, le=100, decimal_places=DECIMALS)
+    amounts: dict[Currency, str] = {}
+    duration: CouponDuration = CouponDuration.ONCE
+    months: int | None = Field(default=None, ge=1, le=120)
+    max_redemptions: int | None = Field(default=None, ge=1)
+    plans: list[Sku] = []
+    valid_from: date = Field(alias="from")
+    valid_to: date | None = Field(default=None, alias="to")  # the first day after
+
+    @property
+    def amounts_minor(self) -> dict[str, int]:
+        return {currency: Money.from_major(text, currency).minor for currency, text in self.amounts.items()}
+
+    @field_validator("percent", mode="before")
+    @classmethod
+    def no_float(cls, value: object) -> object:
+        """12.5 is read as it is written; YAML's float would be another number."""
+        return str(value) if isinstance(value, float) else value
+
+    @model_validator(mode="after")
+    def makes_sense(self) -> Self:
+        if (self.percent is None) == (not self.amounts):
+            raise ValueError("give either percent or amounts")
+        if any(minor <= 0 for minor in self.amounts_minor.values()):
+            raise ValueError("amounts must be above zero")
+        if (self.duration is CouponDuration.REPEATING) != (self.months is not None):
+            raise ValueError("months belongs to the duration repeating, and only there")
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("to must be after from")
         return self
 
 
@@ -66,6 +141,11 @@ class PlanRow(_Strict):
             raise ValueError("a plan needs license_sku, the short name its license file carries")
         if len({(row.currency, row.interval, row.valid_from) for row in self.prices}) != len(self.prices):
             raise ValueError("two prices for the same currency, interval and day")
+        series = sorted(self.prices, key=lambda row: (row.currency, row.interval, row.valid_from))
+        for row, following in pairwise(series):
+            same = (row.currency, row.interval) == (following.currency, following.interval)
+            if same and row.valid_to is not None and row.valid_to > following.valid_from:
+                raise ValueError(f"the price from {row.valid_from} ends after the next one begins")
         return self
 
 
@@ -109,6 +189,7 @@ class TermsRow(_Strict):
 class CatalogFile(_Strict):
     legal_entities: list[LegalEntityRow] = Field(min_length=1)
     plans: list[PlanRow] = Field(min_length=1)
+    coupons: list[CouponRow] = []
     terms: list[TermsRow] = Field(min_length=1)
     policies: dict[str, Any] = {}
 
@@ -122,6 +203,16 @@ class CatalogFile(_Strict):
         if unknown:
             raise ValueError(f"add_on_for names unknown plans: {', '.join(sorted(unknown))}")
         return plans
+
+    @model_validator(mode="after")
+    def coupons_fit(self) -> Self:
+        codes = [coupon.code for coupon in self.coupons]
+        if len(set(codes)) != len(codes):
+            raise ValueError("two coupons have the same code")
+        unknown = {sku for coupon in self.coupons for sku in coupon.plans} - {plan.sku for plan in self.plans}
+        if unknown:
+            raise ValueError(f"coupons name unknown plans: {', '.join(sorted(unknown))}")
+        return self
 
 
 def read(path: Path) -> tuple[CatalogFile, dict[str, str]]:

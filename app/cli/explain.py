@@ -20,6 +20,22 @@ def explain_tax(file: Annotated[Path, typer.Argument(help="JSON Lines; - for sta
     _explain(file, explain_lines)
 
 
+@explain.command("price")
+def explain_price(file: Annotated[Path, typer.Argument(help="JSON Lines; - for standard input.")]) -> None:
+    """Price each line by its model, prorated and discounted. Exit status 1 if a line was malformed."""
+    from app.subscriptions.explain import price_lines
+
+    _explain(file, price_lines)
+
+
+@explain.command("periods")
+def explain_periods(file: Annotated[Path, typer.Argument(help="JSON Lines; - for standard input.")]) -> None:
+    """List the billing periods of each line. Exit status 1 if a line was malformed."""
+    from app.subscriptions.explain import period_lines
+
+    _explain(file, period_lines)
+
+
 def _explain(file: Path, rule: Callable[[Iterator[str]], Iterator[tuple[str, bool]]]) -> None:
     try:
         source = sys.stdin if str(file) == "-" else file.open(encoding="utf-8", errors="replace")

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from http import HTTPStatus
+from typing import Annotated, Final
 
 import typer
 
@@ -17,6 +18,7 @@ from app.core.keys import KeyPurpose
 from app.wiring import Wired
 
 processes = typer.Typer()
+_FRONT_DOOR_SECONDS: Final = 5
 
 
 @processes.command()
@@ -106,7 +108,29 @@ def doctor() -> None:
             if purpose not in purposes:
                 faults += _fault(f"There is no {purpose} key: run `blp keys create {purpose}`.")
         typer.echo(f"EU tax rates as of {EU_RATES_AS_OF}")
+        _look_at_the_front_door(wired.ports.base_url)
         raise typer.Exit(1 if faults else 0)
+
+
+def _look_at_the_front_door(base_url: str) -> None:
+    """Whether BLP answers where every link leads. Not a fault: doctor is also asked before the first start."""
+    import httpx
+
+    address = f"{base_url}/healthz"
+    try:
+        answer = httpx.get(address, timeout=_FRONT_DOOR_SECONDS, trust_env=False)
+    except httpx.HTTPError as exc:
+        problem = f"does not answer from here ({type(exc).__name__})"
+    else:
+        if answer.status_code == HTTPStatus.OK and answer.text == '{"status":"ok"}':
+            typer.echo(f"Links begin with {base_url}, and BLP answers there")
+            return
+        problem = f"answers {answer.status_code}, but not as BLP does"
+    typer.echo(
+        f"? {address} {problem}. Links in mails, events and pages begin with BLP_BASE_URL. If the web process runs, "
+        "set it to where people reach it, the same for web and worker.",
+        err=True,
+    )
 
 
 def _fault(text: str) -> int:

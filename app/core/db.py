@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import CHAR, BigInteger, CheckConstraint, Connection, DateTime, Engine, MetaData, create_engine
 from sqlalchemy import Enum as SqlEnum
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
@@ -50,6 +51,7 @@ def text_enum(kind: type[StrEnum], *, name: str) -> TypeEngine[Any]:
 
 
 CURRENCY: Final = CHAR(3)
+JSON_OR_NOTHING: Final = JSONB(none_as_null=True)  # NULL where there is nothing, never the JSON null
 INSTANT: Final = DateTime(timezone=True)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import BigInteger, delete
+from sqlalchemy import BigInteger, cast, delete, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, col
 
@@ -92,10 +92,13 @@ class RateWindow(Table, table=True):
     count: int
 
 
-def allow(tx: Tx, key: str, *, limit: int, seconds: int, now: datetime) -> bool:
-    """Count one attempt and say whether it is within `limit` per `seconds` of real time."""
+def allow(tx: Tx, deed: str, who: str, *, limit: int, seconds: int, now: datetime) -> bool:
+    """Count one attempt of `who` at `deed` and say whether it is within `limit` per `seconds` of real time.
+
+    `who` is an id or a fingerprint: the table tells people apart and names none.
+    """
     window = int(now.timestamp()) // seconds
-    statement = insert(RateWindow).values(key=key, window=window, count=1)
+    statement = insert(RateWindow).values(key=f"{deed}/{seconds}/{who}", window=window, count=1)
     count: int = tx.execute(
         statement.on_conflict_do_update(
             index_elements=["key", "window"], set_={"count": col(RateWindow.count) + 1}
@@ -104,11 +107,7 @@ def allow(tx: Tx, key: str, *, limit: int, seconds: int, now: datetime) -> bool:
     return count <= limit
 
 
-def forget_windows(tx: Tx, prefix: str, *, seconds: int, now: datetime) -> None:
-    """Drop the counts of past windows of `seconds` under keys that begin with `prefix`."""
-    tx.execute(
-        delete(RateWindow).where(
-            col(RateWindow.key).startswith(prefix, autoescape=True),
-            col(RateWindow.window) < int(now.timestamp()) // seconds,
-        )
-    )
+def forget_windows(tx: Tx, now: datetime) -> None:
+    """Drop the counts of every window that is over."""
+    seconds = cast(func.split_part(col(RateWindow.key), "/", 2), BigInteger)
+    tx.execute(delete(RateWindow).where((col(RateWindow.window) + 1) * seconds <= int(now.timestamp())))

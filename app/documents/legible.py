@@ -9,6 +9,7 @@ BOX: Final = "□"
 # Values that must reach the page or the click unchanged; shapes.py has checked that they are plain ASCII.
 EXEMPT: Final = frozenset({"url", "exact", "paper", "lang", "region"})
 _BREAK: Final = "\u200b"  # zero width space: a place to break, nothing to see
+_LONGEST_NAME: Final = 60
 _LONGEST_WORD: Final = 30  # characters that fit a usual column
 _LONGEST_BY_KEY: Final = {"facts": 16}  # and a narrow one
 _PIECE = 4  # short, so that a broken word still fills its lines
@@ -22,6 +23,12 @@ _VARIATION_SELECTORS: Final = dict.fromkeys([*range(0xFE00, 0xFE10), *range(0xE0
 def one_line(text: str) -> str:
     """Runs of white space, line ends included, become single spaces; a lone no-break space stays."""
     return re.sub(r"[\s\u2028\u2029]+", _space, text)
+
+
+def name_or_nothing(name: str) -> str:
+    """A name to write to somebody, or nothing where it looks like a message: a stranger may have typed it for that."""
+    name = one_line(name).strip()
+    return "" if len(name) > _LONGEST_NAME or any(sign in name for sign in "/:@<>") or "www." in name.lower() else name
 
 
 def _space(run: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ from datetime import date
 from enum import StrEnum
 
 from app.core.money import Money
+from app.documents.legible import name_or_nothing
 from app.documents.shapes import Span, require_link
 
 
@@ -25,6 +26,8 @@ class MailName(StrEnum):
     QUOTE_SENT = "quote_sent"
     QUOTE_ACCEPTED = "quote_accepted"
     AGREEMENT_ENDING = "agreement_ending"
+    MEMBER_ADDED = "member_added"
+    STAFF_ADDED = "staff_added"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,32 @@ class OrderReleased(MailData):
     total: Money
     pay_until: date
     order_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaffAdded(MailData):
+    """For whoever may sign in from now on: who let them in, and where. No link here signs anybody in by itself."""
+
+    inviter_name: str
+    inviter_email: str
+    sign_in_url: str
+
+    @property
+    def inviter(self) -> str:
+        """Who it was; the address alone where the name looks like a message."""
+        name = name_or_nothing(self.inviter_name)
+        return f"{name} ({self.inviter_email})" if name else self.inviter_email
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberAdded(StaffAdded):
+    """The same for a person of an account; anybody can name a company as they like."""
+
+    company: str
+
+    @property
+    def shown_company(self) -> str:
+        return name_or_nothing(self.company)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

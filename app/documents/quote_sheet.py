@@ -82,7 +82,7 @@ def _line(line: QuoteLineView, _: Translator, locale: str) -> dict[str, Any]:
         "description": line.description,
         "notes": notes,
         "quantity": format_number(line.quantity, locale),
-        "unit_price": format_amount(line.unit_price, locale),
+        "unit_price": format_amount(line.unit_price, locale) if line.unit_price is not None else "",
         "tax": format_percent(sum(line.tax_rates, Decimal(0)), locale) if line.tax_rates else _DASH,
         "net": format_amount(line.net, locale),
     }

@@ -9,12 +9,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.core.errors import Invalid
 from app.core.i18n import format_date, format_money, translate, written_in
-from app.documents.legible import one_line, unprintable
+from app.documents.legible import name_or_nothing, one_line, unprintable
 from app.documents.mail_shapes import (
     AgreementEnding,
     Mail,
     MailData,
     MailName,
+    MemberAdded,
     OrderHeld,
     OrderReleased,
     PurchaseReceipt,
@@ -25,6 +26,7 @@ from app.documents.mail_shapes import (
     RenewalReceipt,
     RenewalReminder,
     SignIn,
+    StaffAdded,
     SurveyInvitation,
     SurveyReminder,
     WorkspaceReady,
@@ -46,8 +48,9 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.QUOTE_SENT: QuoteSent,
     MailName.QUOTE_ACCEPTED: QuoteAccepted,
     MailName.AGREEMENT_ENDING: AgreementEnding,
+    MailName.MEMBER_ADDED: MemberAdded,
+    MailName.STAFF_ADDED: StaffAdded,
 }
-_LONGEST_NAME = 60
 
 
 class UnsafeSubject(Invalid):
@@ -65,7 +68,7 @@ def render_mail(name: MailName, data: MailData, locale: str) -> Mail:
     if type(data) is not _SHAPES[name]:
         raise TypeError(f"{name} cannot be written from {type(data).__name__}")
     tag = str(written_in(locale))
-    values: dict[str, Any] = {"d": data, "vendor": data.vendor, "greeted": _greetable(data.person_name)}
+    values: dict[str, Any] = {"d": data, "vendor": data.vendor, "greeted": name_or_nothing(data.person_name)}
     values["subject"] = _subject(_environment(tag).get_template(f"{name}.txt"), values)
     text, html = (_body_environment(tag).get_template(f"{name}.{form}") for form in ("txt", "html"))
     return Mail(
@@ -81,12 +84,6 @@ def _subject(template: Template, values: dict[str, Any]) -> str:
     if any(unprintable(char) or char in "\u2028\u2029" for char in subject):
         raise UnsafeSubject(f"The subject {subject[:80]!r} has a line end or control character in it.", param="subject")
     return subject
-
-
-def _greetable(name: str) -> str:
-    """The name to greet by, or none where it looks like a message: a stranger may have typed it to reach another."""
-    name = one_line(name).strip()
-    return "" if len(name) > _LONGEST_NAME or any(sign in name for sign in "/:@<>") or "www." in name.lower() else name
 
 
 @lru_cache(maxsize=32)

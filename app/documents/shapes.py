@@ -224,12 +224,15 @@ class InvoiceDocument:
 
 @dataclass(frozen=True, slots=True)
 class QuoteLineView:
-    """`net` is what `quantity` times `unit_price` leaves after `discount`, which is positive."""
+    """`net` is what `quantity` times `unit_price` leaves after `discount`, which is positive.
+
+    `unit_price` is left out where that is not how the line was made (graduated prices, several years).
+    """
 
     description: str
     quantity: Decimal
-    unit_price: Money
     net: Money
+    unit_price: Money | None = None
     discount: Money | None = None
     discount_percent: Decimal | None = None  # where it was given in percent
     tax_rates: tuple[Decimal, ...] = ()
@@ -277,8 +280,8 @@ class QuoteDocument:
             if given != found:
                 raise InconsistentDocument(f"{self.number}: {name} is {given}, but its parts make {found}")
         for line in self.lines:
-            full = line.unit_price.times(int(line.quantity))
-            if full - (line.discount or Money.zero(currency)) != line.net:
+            full = line.unit_price.times(int(line.quantity)) if line.unit_price else None
+            if full is not None and full - (line.discount or Money.zero(currency)) != line.net:
                 raise InconsistentDocument(
                     f"{self.number}: the discount of {line.description} does not lead to its net"
                 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -25,6 +25,11 @@ def grant(
         for key, value in sorted(values.items())
     )  # fmt: skip
     tx.flush()
+
+
+def extend(tx: Tx, order_id: str, ends_at: datetime) -> None:
+    """What an order granted lasts until `ends_at`."""
+    tx.execute(update(Entitlement).where(col(Entitlement.order_id) == order_id).values(ends_at=ends_at))
 
 
 def held(tx: Tx, account_id: str, at: datetime) -> list[Entitlement]:

@@ -18,12 +18,11 @@ from app.accounts.models import LegalEntity, SellerRegistration
 from app.agreements.models import TermsVersion
 from app.catalog import file
 from app.catalog.errors import CatalogInvalid
-from app.catalog.models import CatalogVersion, Plan, Price
+from app.catalog.models import CatalogVersion, Coupon, Plan, Price
 from app.core import audit, policy
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.ids import new_id
-from app.core.money import Money
 from app.flows import schedule  # noqa: F401 -- every flow, because each declares its policies
 
 _PLAN_FIELDS = (
@@ -59,6 +58,7 @@ def apply(tx: Tx, path: Path, *, by: str, now: datetime) -> list[str]:
     for plan in catalog.plans:
         _plan(run, plan)
     _retire_missing(run, {plan.sku for plan in catalog.plans})
+    _coupons(run, catalog.coupons)
     for terms in catalog.terms:
         _terms(run, terms, texts[terms.file])
     _policies(run, catalog.policies)
@@ -151,9 +151,10 @@ def _prices(run: _Run, plan: Plan, rows: list[file.PriceRow]) -> None:
 def _price_series(run: _Run, plan: Plan, stored: list[Price], wanted: list[file.PriceRow]) -> None:
     known = {price.valid_from: price for price in stored}
     for index, row in enumerate(wanted):
-        ends = wanted[index + 1].valid_from if index + 1 < len(wanted) else None
+        following = wanted[index + 1].valid_from if index + 1 < len(wanted) else None
+        ends = row.valid_to or following
         price = known.get(row.valid_from)
-        shown = Money(row.unit_minor, row.currency)
+        model, shown = row.pricing, row.pricing.words()
         if price is None:
             earlier = [each for each in stored if each.valid_from < row.valid_from]
             previous = earlier[-1] if earlier else None
@@ -162,16 +163,23 @@ def _price_series(run: _Run, plan: Plan, stored: list[Price], wanted: list[file.
                 run.tx.flush()
             run.tx.add(Price(
                 id=new_id("prc"), plan_id=plan.id, currency=row.currency, interval=row.interval,
-                unit_minor=row.unit_minor, valid_from=row.valid_from, valid_to=ends,
+                unit_minor=row.unit_minor, valid_from=row.valid_from, valid_to=ends, model=row.model,
+                tiers=model.to_json()["tiers"], package_size=row.package_size, base_minor=model.base_minor,
             ))  # fmt: skip
             run.tx.flush()
-            run.changes.append(f"+ price {plan.sku} {shown} per {row.interval} from {row.valid_from}")
-        elif price.unit_minor != row.unit_minor:
+            until = f" to {row.valid_to}" if row.valid_to else ""
+            run.changes.append(f"+ price {plan.sku} {shown} per {row.interval} from {row.valid_from}{until}")
+        elif price.pricing != model:
             raise CatalogInvalid(
                 f"The price of {plan.sku} per {row.interval} from {row.valid_from} is"
-                f" {Money(price.unit_minor, row.currency)} and cannot become {shown}:"
+                f" {price.pricing.words()} and cannot become {shown}:"
                 " add a row with a later `from` instead.", param="prices",
             )  # fmt: skip
+        elif row.valid_to is not None and price.valid_to != row.valid_to:
+            label = f"price {plan.sku} {shown} per {row.interval} from {row.valid_from}"
+            run.changes.append(f"~ {label}: valid_to: {price.valid_to} → {row.valid_to}")
+            price.valid_to = row.valid_to
+            run.tx.flush()
 
 
 def _retire_missing(run: _Run, skus: set[str]) -> None:
@@ -179,6 +187,33 @@ def _retire_missing(run: _Run, skus: set[str]) -> None:
         if plan.sku not in skus:
             plan.retired_at = run.now
             run.changes.append(f"- plan {plan.sku}: retired")
+
+
+def _coupons(run: _Run, rows: list[file.CouponRow]) -> None:
+    """Whom and until when a coupon is for can change; its worth cannot, because subscriptions rest on it."""
+    known = {each.code: each for each in run.tx.execute(select(Coupon)).scalars()}
+    for row in rows:
+        open_: dict[str, Any] = {"name": row.name, "max_redemptions": row.max_redemptions, "plans": list(row.plans),
+                 "valid_from": row.valid_from, "valid_to": row.valid_to, "withdrawn_at": None}  # fmt: skip
+        fixed: dict[str, Any] = {
+            "percent": row.percent, "amounts": row.amounts_minor, "duration": row.duration, "months": row.months,
+        }  # fmt: skip
+        coupon = known.pop(row.code, None)
+        if coupon is None:
+            run.tx.add(Coupon(id=new_id("cpn"), code=row.code, **fixed, **open_))
+            run.changes.append(f"+ coupon {row.code}: {row.name}")
+            continue
+        changed = [name for name, value in fixed.items() if getattr(coupon, name) != value]
+        if changed:
+            raise CatalogInvalid(
+                f"The {' and '.join(changed)} of the coupon {row.code} cannot change: give the new one another code.",
+                param="coupons",
+            )
+        _set(coupon, open_, f"coupon {row.code}", run.changes)
+    for gone in known.values():
+        if gone.withdrawn_at is None:
+            gone.withdrawn_at = run.now
+            run.changes.append(f"- coupon {gone.code}: withdrawn")
 
 
 def _terms(run: _Run, row: file.TermsRow, body: str) -> None:

@@ -5,18 +5,22 @@ comes out the same does the order go on to payment. What was unclear about tax h
 because of the destination is decided by the person, whose reason is kept.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
+from app.accounts import service as accounts
 from app.core import audit, events, jobs, policy
+from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.money import Money
+from app.flows import ordering, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
-from app.orders.models import OfferSource, Order, OrderState, Preview, Route
+from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Route
+from app.quotes import service as quotes
 from app.tax import service as tax
 from app.tax.determination import Treatment
 
@@ -47,10 +51,11 @@ class FiguresChanged(DomainError):
 
 
 def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
-    """Compute a held order again and let it go on to payment; the buyer is asked by mail.
+    """Compute a held order again and let it go on: to payment, which the buyer is asked for by mail, or to its invoice.
 
     `by` is the staff member who takes the decision, `note` their reason. Raises NotFound, NotHeld, TaxStillUnclear,
-    FiguresChanged, GoesToSales, and what `preview.price` refuses, such as a destination that is forbidden by now.
+    FiguresChanged, GoesToSales, InvoiceNotOffered, and what `preview.price` refuses, such as a destination that is
+    forbidden by now.
     """
     with ports.db.transaction() as tx:
         accepted = tx.get_one(Preview, _held(orders.get(tx, order_id)).preview_id)
@@ -64,7 +69,6 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
         before = order.tax_determination_id
         # The figures are those that were accepted; the reason for the tax is the one that is known now.
         order.tax_determination_id = fresh.tax_determination_id
-        order.expires_at = now + timedelta(days=policy.get(tx, DAYS_TO_PAY, now))
         orders.move(order, OrderState.AWAITING_PAYMENT)
         details = {
             "note": note, "held_for": " ".join(each["code"] for each in order.reasons), "tax_before": before,
@@ -73,8 +77,20 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
         audit.record(tx, order.account_id, actor=by, action="order.released", subject=order.id, now=now,
                      details=details)  # fmt: skip
         events.append(tx, "order.released", order.id, now=now, account_id=order.account_id)
-        jobs.defer(tx, "notify.order_released", order_id=order.id)
+        if order.pay_by is PayBy.INVOICE:
+            quote = quotes.of_order(tx, order.id)
+            if quote is None:  # what a quote says about payment was agreed, whatever the account's limit
+                _require_credit(tx, order, now)
+            ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
+        else:
+            order.expires_at = now + timedelta(days=policy.get(tx, DAYS_TO_PAY, now))
+            jobs.defer(tx, "notify.order_released", order_id=order.id)
     return order
+
+
+def _require_credit(tx: Tx, order: Order, now: datetime) -> None:
+    account, amount = accounts.get(tx, order.account_id), Money(order.total_minor, order.currency)
+    trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
 
 
 def _held(order: Order) -> Order:

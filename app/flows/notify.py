@@ -9,6 +9,7 @@ from app.catalog import service as catalog
 from app.core import jobs, policy
 from app.core.clock import local_date
 from app.core.db import Tx
+from app.core.errors import Unavailable
 from app.core.money import Money
 from app.documents.mail_shapes import (
     Bought,
@@ -27,6 +28,7 @@ from app.documents.render_mail import render_mail
 from app.documents.shapes import Span
 from app.flows.ports import Ports
 from app.invoices import service as invoices
+from app.invoices.models import InvoiceState
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import service as payments
@@ -45,6 +47,14 @@ def vendor(ports: Ports, entity: LegalEntity) -> Vendor:
         name=ports.vendor_name, legal_lines=(entity.name, address), support_email=entity.email,
         test_mode=ports.test_mode,
     )  # fmt: skip
+
+
+def sender(tx: Tx, ports: Ports) -> Vendor:
+    """The seller; people come in before a catalog says who that is, and then the vendor's name has to do."""
+    try:
+        return vendor(ports, accounts.seller(tx))
+    except Unavailable:
+        return Vendor(name=ports.vendor_name, legal_lines=(), support_email="", test_mode=ports.test_mode)
 
 
 def send(ports: Ports, name: MailName, data: MailData, *, to: str, locale: str, message_id: str) -> None:
@@ -90,6 +100,7 @@ def _receipt(tx: Tx, ports: Ports, order: Order) -> PurchaseReceipt:
         invoice_number=invoice.number or "" if invoice else "", license_url=f"{page}/license",
         invoice_url=f"{page}/invoice.pdf", order_url=page,
         card_last4=payment.method_label[-4:] if payment and payment.method_label else None,
+        due_on=invoice.due_on if invoice and invoice.state is InvoiceState.OPEN else None,
     )  # fmt: skip
 
 

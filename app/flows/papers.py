@@ -12,6 +12,7 @@ from app.agreements import service as agreements
 from app.agreements.models import Acceptance, TermsVersion
 from app.core.clock import local_date
 from app.core.db import Tx
+from app.core.i18n import format_amount
 from app.core.i18n import locale_of as known_locale
 from app.core.money import Money, total
 from app.documents.shapes import (
@@ -26,14 +27,14 @@ from app.documents.shapes import (
     TaxGroupView,
     TaxId,
 )
-from app.flows.completion import QUOTED
 from app.flows.ports import Ports
 from app.flows.purchase import ORDER_TOKEN
 from app.invoices import service as invoices
-from app.invoices.models import Invoice, InvoiceLine, InvoiceState, InvoiceTax
+from app.invoices.models import Invoice, InvoiceLine, InvoiceTax
 from app.orders.models import Order
-from app.payments import service as payments
 from app.payments.models import Payment
+from app.subscriptions.proration import Share
+from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.tax.dataset import load
 from app.tax.determination import Determination, Treatment
@@ -67,7 +68,8 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
     return InvoiceDocument(
         number=invoice.number, issued_on=invoice.issued_on, due_on=invoice.due_on,
         seller=party(invoice.seller, seller_tax_ids(invoice.seller, found), locale_of(invoice)),
-        buyer=_buyer(invoice), lines=_lines(invoices.lines(tx, invoice.id), found, currency),
+        buyer=_buyer(invoice),
+        lines=_lines(invoices.lines(tx, invoice.id), found, currency, locale_of(invoice)),
         tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
         tax_total=Money(invoice.tax_minor, currency), total=Money(invoice.total_minor, currency), amount_due=owed,
         legal_footer=footer(invoice.seller), supply=Span(invoice.supply_from, invoice.supply_to),
@@ -86,44 +88,38 @@ def _owed(invoice: Invoice, paid: Sequence[PaymentView]) -> Money:
 
 def _payments(tx: Tx, invoice: Invoice) -> tuple[PaymentView, ...]:
     """What was paid on this invoice, in the seller's days."""
-    if invoice.state is not InvoiceState.PAID:
-        return ()
-    payment = payments.of_order(tx, invoice.order_id)
     zone = tx.get_one(LegalEntity, invoice.legal_entity_id).time_zone
-    return (_payment(payment, zone),) if payment is not None else ()
+    return tuple(
+        _payment(tx.get_one(Payment, part.payment_id), Money(part.amount_minor, invoice.currency), zone)
+        for part in invoices.payments(tx, invoice.id)
+    )
 
 
-def _payment(payment: Payment, time_zone: str) -> PaymentView:
+def _payment(payment: Payment, amount: Money, time_zone: str) -> PaymentView:
     last4 = payment.method_label[-4:]
     return PaymentView(
-        paid_on=local_date(payment.received_at, time_zone), amount=Money(payment.amount_minor, payment.currency),
+        paid_on=local_date(payment.received_at, time_zone), amount=amount,
         method=PaymentMethod(payment.method.value), card_last4=last4 if last4.isdigit() else None,
     )  # fmt: skip
 
 
 def _lines(
-    lines: Sequence[InvoiceLine], found: Determination, currency: str
+    lines: Sequence[InvoiceLine], found: Determination, currency: str, locale: str
 ) -> tuple[InvoiceLineView, ...]:  # fmt: skip
     taxed = {Treatment.STANDARD, Treatment.REDUCED}
     by_line = [each.treatment for each in found.lines] if len(found.lines) == len(lines) else []
     views = []
     for index, line in enumerate(lines):
-        whole = line.numerator == line.denominator
+        made = Replayed.of(line, currency, Share(line.numerator, line.denominator, line.rule))
         treatment = by_line[index] if by_line else found.treatment
         views.append(InvoiceLineView(
             description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),
-            unit_price=Money(line.unit_minor, currency) if whole else None,
-            discount=_discount(line, currency),
+            unit_price=Money(line.unit_minor, currency) if made.plain else None,
             tax_rates=rates(found) if treatment in taxed else (), period=Span(line.period_from, line.period_to),
-            detail=None if whole else f"{line.numerator}/{line.denominator}",
+            detail=None if made.plain else made.equation(lambda amount: format_amount(amount, locale)),
+            discount=Money(line.discount_minor, currency) if line.discount_minor else None,
         ))  # fmt: skip
     return tuple(views)
-
-
-def _discount(line: InvoiceLine, currency: str) -> Money | None:
-    """What a quote took off the list price; other lines cost what their equation says."""
-    off = Money(line.unit_minor, currency).times(line.quantity) - Money(line.net_minor, currency)
-    return off if line.rule == QUOTED and off.minor > 0 else None
 
 
 def rates(found: Determination) -> tuple[Decimal, ...]:

@@ -16,8 +16,9 @@ from app.accounts import service as accounts
 from app.accounts.models import BuyerType, LegalEntity
 from app.accounts.service import BuyerDetails
 from app.agreements import contracts
+from app.catalog import coupons
 from app.catalog import service as catalog
-from app.catalog.models import Interval, Plan, PlanKind
+from app.catalog.models import Coupon, Interval, Plan, PlanKind
 from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
@@ -32,6 +33,7 @@ from app.orders.models import OfferSource, Order, OrderKind, Preview
 from app.orders.service import PricedLine
 from app.quotes.discounts import Discount
 from app.screening import destinations
+from app.subscriptions import service as subscriptions
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
@@ -39,7 +41,8 @@ from app.tax.determination import Determination, Treatment, determine
 PREVIEW_HOURS: Final = policy.declare(
     policy.Policy("preview_hours", 24, policy.whole_number(minimum=1), "How long a shown price holds.")
 )
-TERM_MONTHS: Final = {Interval.MONTH: 1, Interval.YEAR: 12}
+# What is paid in advance, by interval: the first is meant where nothing is said (R-PRO-1).
+TERM_MONTHS: Final = {Interval.MONTH: (1,), Interval.YEAR: (12, 24, 36)}
 ROLLING: Final = timedelta(days=365)
 # Of an order: its invoice was void.
 _GIVEN_BACK: Final = invoices.is_void(col(Order.id))
@@ -64,6 +67,7 @@ class PreviewRequest:
     """What somebody wants to know the price of. `account_id` and `subscription_id` for a renewal or a known buyer.
 
     With `source` QUOTE it is an offer of sales: discounts count, and so many seats may be sold as nobody orders alone.
+    `term_months` is the whole committed term, prepaid at once; left out, it is one interval.
     """
 
     lines: tuple[LineRequest, ...]
@@ -76,13 +80,32 @@ class PreviewRequest:
     subscription_id: str | None = None
     po_number: str = ""
     source: OfferSource = OfferSource.LIST
+    term_months: int | None = None
+    coupon: str = ""
+
+    @property
+    def months(self) -> int:
+        """The term in months. Raises Invalid for a term that is not sold."""
+        sold = TERM_MONTHS[self.interval]
+        months = self.term_months or sold[0]
+        if months not in sold:
+            raise Invalid(
+                "A yearly plan is bought for one, two or three years, a monthly plan for one month.",
+                param="term_years",
+            )
+        return months
+
+    @property
+    def intervals(self) -> int:
+        """How many intervals the term has."""
+        return self.months // TERM_MONTHS[self.interval][0]
 
 
 def price(ports: Ports, wanted: PreviewRequest) -> Preview:
     """Price, tax and route a request and keep the answer.
 
-    Raises UnknownPlan, NoPrice, SeatsOutOfRange, ConsumersNotServed, DestinationRefused, Invalid (naming the
-    field). What needs a person is not refused: the route says so.
+    Raises UnknownPlan, NoPrice, SeatsOutOfRange, CouponRefused, ConsumersNotServed, DestinationRefused, Invalid
+    (naming the field). What needs a person is not refused: the route says so.
     """
     now = ports.clock.now()
     tax_ids = confirmed(ports, wanted, now)
@@ -129,6 +152,7 @@ class Offer:
     legal_entity_id: str
     tax_ids: tuple[TaxIdGiven, ...]
     lines: tuple[PricedLine, ...]
+    discount: dict[str, Any] | None  # the coupon and its worth
     question: taxing.Request
     answer: Determination
     routing: routing.Routing
@@ -137,6 +161,7 @@ class Offer:
         """Whether a stored preview still says the same to the minor unit, with the same route."""
         return (
             [line.to_json() for line in self.lines] == preview.lines
+            and self.discount == preview.discount
             and self.answer.tax.minor == preview.tax_minor
             and self.routing.route is preview.route
         )
@@ -156,12 +181,14 @@ def compute(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: 
     # A buyer who is not signed in counts towards the account their address may buy for (R-THR-2).
     account_id = wanted.account_id or accounts.account_id_for_buyer(tx, wanted.buyer.email)
     plans = [catalog.plan_by_sku(tx, line.sku) for line in wanted.lines]
-    priced = _price_lines(tx, wanted, plans, today)
+    coupon = _coupon(tx, wanted, today)
+    priced = _discounted(_price_lines(tx, wanted, plans, today), coupon, wanted.currency)
     question = _tax_question(tx, entity, wanted, tax_ids, plans, priced, now)
     answer = determine(question)
     lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced, answer.lines, strict=True))
     route = _route(tx, wanted, account_id, plans, lines, answer, rule, now)
-    return Offer(wanted, account_id, entity.id, tuple(tax_ids), lines, question, answer, route)
+    kept = coupons.terms(coupon, wanted.currency) if coupon is not None else None
+    return Offer(wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route)
 
 
 def keep(tx: Tx, offer: Offer, now: datetime, *, until: datetime | None = None) -> Preview:
@@ -172,7 +199,7 @@ def keep(tx: Tx, offer: Offer, now: datetime, *, until: datetime | None = None) 
         tx, kind=offer.wanted.kind, inputs=_inputs(offer.wanted, offer.tax_ids), lines=offer.lines,
         currency=offer.wanted.currency, tax=offer.answer.tax, legal_entity_id=offer.legal_entity_id,
         determination_id=determination.id, routing=offer.routing, lives=lives, now=now, account_id=offer.account_id,
-        subscription_id=offer.wanted.subscription_id, source=offer.wanted.source,
+        subscription_id=offer.wanted.subscription_id, discount=offer.discount, source=offer.wanted.source,
     )  # fmt: skip
 
 
@@ -192,13 +219,44 @@ def _price_lines(tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], today: d
                 param=f"lines.{index}.quantity", min=plan.min_seats, max=plan.max_seats,
             )  # fmt: skip
         row = catalog.price_on(tx, plan, wanted.currency, wanted.interval, today)
-        unit = Money(row.unit_minor, row.currency)
-        full = unit.times(asked.quantity)
+        model = row.pricing
+        full = model.amount(asked.quantity).times(wanted.intervals)
+        off = asked.discount.off(full) if asked.discount and quoted else Money.zero(row.currency)
         lines.append(PricedLine(
-            plan_id=plan.id, price_id=row.id, sku=plan.sku, description=plan.name, quantity=asked.quantity, unit=unit,
-            net=full - asked.discount.off(full) if asked.discount and quoted else full, tax=Money.zero(row.currency),
+            plan_id=plan.id, price_id=row.id, sku=plan.sku, description=plan.name, quantity=asked.quantity,
+            unit=model.shown_unit(asked.quantity), net=full - off, tax=Money.zero(row.currency),
+            pricing=model.to_json(), intervals=wanted.intervals, discount=off,
         ))  # fmt: skip
     return lines
+
+
+def _coupon(tx: Tx, wanted: PreviewRequest, today: date) -> Coupon | None:
+    """The coupon asked for, or the one that goes on from an earlier term. Raises CouponRefused."""
+    if wanted.source is OfferSource.QUOTE:
+        return None  # what sales takes off stands on the lines
+    if wanted.coupon:
+        skus = [line.sku for line in wanted.lines]
+        return coupons.usable(tx, wanted.coupon, currency=wanted.currency, skus=skus, day=today)
+    if wanted.kind is not OrderKind.RENEWAL or wanted.subscription_id is None:
+        return None
+    subscription = subscriptions.get(tx, wanted.subscription_id)
+    starts_on = subscriptions.next_start(subscription, today)
+    running = subscriptions.running_coupon(subscription, starts_on)
+    return coupons.of_id(tx, running) if running is not None else None
+
+
+def _discounted(lines: Sequence[PricedLine], coupon: Coupon | None, currency: str) -> list[PricedLine]:
+    """The discount split over the lines it is for, by largest remainder (R-MON-3); tax comes after it."""
+    if coupon is None:
+        return list(lines)
+    nets = [line.net if coupons.covers(coupon, line.sku) else Money.zero(currency) for line in lines]
+    parts = coupons.discount_of(coupon, currency).shares(nets, currency)
+    left = [replace(line, net=line.net - part, discount=part) for line, part in zip(lines, parts, strict=True)]
+    if not any(line.net for line in left):
+        raise coupons.CouponRefused(
+            "nothing_left", f"The code {coupon.code} leaves nothing to pay; ask our team, which can give it to you."
+        )
+    return left
 
 
 def _tax_question(
@@ -255,6 +313,8 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, 
     return {
         "lines": [_line_input(line) for line in wanted.lines],
         "interval": str(wanted.interval),
+        "term_months": wanted.months,
+        "coupon": coupons.normal(wanted.coupon),
         "currency": wanted.currency,
         "po_number": wanted.po_number,
         "buyer": {
@@ -284,5 +344,5 @@ def request_of(preview: Preview) -> PreviewRequest:
         buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
         tax_ids=tuple(TaxIdGiven(**each) for each in inputs["tax_ids"]),
         kind=preview.kind, account_id=preview.account_id, subscription_id=preview.subscription_id,
-        source=preview.source,
+        term_months=inputs.get("term_months"), coupon=inputs.get("coupon", ""), source=preview.source,
     )  # fmt: skip

@@ -11,19 +11,21 @@ from typing import Final
 from structlog import get_logger
 
 from app.accounts import service as accounts
+from app.accounts.models import Account
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
+from app.catalog import coupons
 from app.core import audit, events, inbox, jobs, policy
-from app.core.clock import transport_now
+from app.core.clock import local_date, transport_now
 from app.core.db import Tx
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.money import Money
-from app.flows import completion, ordering
+from app.flows import completion, ordering, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import OfferSource, Order, OrderState, Route
+from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -65,15 +67,17 @@ class Placing:
     po_number: str = ""
     account_id: str | None = None  # the signed-in buyer's account
     term_starts_on: date | None = None  # of a renewal
+    pay_by: PayBy = PayBy.CARD
 
 
 def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     """Order what the preview offers. A second click on the same preview gets the same order.
 
-    `open_page=False` leaves the provider's page closed, for a saved card that is charged instead.
+    `open_page=False` leaves the provider's page closed, for a saved card that is charged instead. An order on
+    invoice is completed at once.
 
     Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
-    detail), PaymentUnavailable (the order stands and can be paid later).
+    detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
     """
     with ports.db.transaction() as tx:
         order_or_fresh = _place(tx, ports, placing)
@@ -113,14 +117,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
         return known
     if preview.source is OfferSource.QUOTE:
         raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
-    if preview.expires_at <= now:
-        raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
-    ordering.require_complete(preview)
-    if preview.subscription_id is not None and placing.term_starts_on is not None:
-        # Two people with two previews of one term take turns here, and the second is told.
-        subscriptions.lock(tx, preview.subscription_id)
-        if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
-            raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
+    _require_open(tx, placing, preview, now)
     request = previews.request_of(preview)
     offer = previews.compute(tx, request, request.tax_ids, now)
     if not offer.equals(preview):
@@ -134,11 +131,38 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
     held = preview.route is Route.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
+    later = placing.pay_by is PayBy.INVOICE
+    if later:
+        _require_credit(tx, placing, account, preview, now)
     return ordering.enter(
         tx, ports, preview, ordering.Agreed(terms, buyer.name, buyer.email, buyer.company, placing.evidence),
-        account_id=account.id, po_number=placing.po_number, term_starts_on=placing.term_starts_on, held=held,
-        expires_at=None if held else now + timedelta(hours=hours), now=now,
+        account_id=account.id, po_number=placing.po_number.strip(), term_starts_on=placing.term_starts_on, held=held,
+        expires_at=None if held or later else now + timedelta(hours=hours), pay_by=placing.pay_by,
+        net_days=policy.get(tx, trade_credit.NET_DAYS, now), now=now,
     )  # fmt: skip
+
+
+def _require_open(tx: Tx, placing: Placing, preview: Preview, now: datetime) -> None:
+    """The offer can still be ordered at all."""
+    if preview.expires_at <= now:
+        raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
+    ordering.require_complete(preview)
+    if preview.subscription_id is not None and placing.term_starts_on is not None:
+        # Two people with two previews of one term take turns here, and the second is told.
+        subscriptions.lock(tx, preview.subscription_id)
+        if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
+            raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
+
+
+def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview, now: datetime) -> None:
+    if placing.account_id is None:
+        raise trade_credit.InvoiceNotOffered(
+            "Sign in to order on invoice, or pay by card.", param="payment", reason="stranger"
+        )
+    if not placing.po_number.strip():
+        raise Invalid("Give the number of your purchase order; it goes on the invoice.", param="po_number")
+    amount = Money(preview.total_minor, preview.currency)
+    trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
 
 
 def _open_checkout(ports: Ports, order: Order, attempt: PaymentAttempt, token: str) -> str:
@@ -278,6 +302,7 @@ def _set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datet
 def _expire(tx: Tx, order: Order, now: datetime) -> None:
     if order.state is OrderState.AWAITING_PAYMENT:
         orders.move(order, OrderState.EXPIRED)
+        coupons.release(tx, order.id, now)
         events.append(tx, "order.expired", order.id, now=now, account_id=order.account_id)
 
 
@@ -339,6 +364,7 @@ def cancel(ports: Ports, order_id: str, *, by: str, note: str = "") -> None:
             raise OrderClosed("It is paid; ask for a refund instead.")
         orders.move(order, OrderState.CANCELED)
         now = ports.clock.now()
+        coupons.release(tx, order.id, now)
         details = {"note": note} if note else {}
         audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now,
                      details=details)  # fmt: skip

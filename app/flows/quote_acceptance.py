@@ -1,8 +1,8 @@
 """A quote is accepted or declined by whoever holds its link: once, in its last revision, while it holds.
 
 Accepting writes down the order at the price of the quote, the evidence and the quote's state in one transaction, then
-leads to payment as any order does. Who pays by invoice is led to the card as well until such orders are taken: the
-terms stand on the quote (`payment`, `net_days`).
+leads to payment as any order does. Where sales agreed to payment by invoice it is delivered at once, whatever the
+account's limit, and the invoice is due after the days of the quote.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from app.flows.ports import Ports
 from app.flows.purchase import Started
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed
-from app.orders.models import Order, OrderKind, Preview
+from app.orders.models import Order, OrderKind, PayBy, Preview
 from app.quotes import service as quotes
 from app.quotes.errors import QuoteClosed, SignatureNeeded
 from app.quotes.models import OPEN, Quote, QuoteState
@@ -87,15 +87,17 @@ def _accept(tx: Tx, ports: Ports, quote: Quote, signing: Signing) -> Order:
     require_open(quote, now)
     _require_person(signing)
     offer = orders.lock_preview(tx, quote.figures_id)
+    if quote.net_days is not None and not signing.po_number.strip():
+        raise Invalid("Give the number of your purchase order; it goes on the invoice.", param="po_number")
     in_force = terms(tx, now)
     if in_force.id != signing.terms_id:
         raise TermsNotAccepted(f"Version {in_force.version} of the terms is in force; accept it.", param="terms")
     paper = _paper(tx, quote, offer, signing, now)
     order = ordering.enter(
         tx, ports, offer, _agreed(offer, quote, in_force, signing, paper), account_id=quote.account_id,
-        po_number=signing.po_number, term_starts_on=_term(tx, offer, now), held=_held(tx, offer, now),
+        po_number=signing.po_number.strip(), term_starts_on=_term(tx, offer, now), held=_held(tx, offer, now),
         # A signed offer does not lapse because nobody paid within a day (ADR 0028).
-        expires_at=None, now=now,
+        expires_at=None, pay_by=PayBy(str(quote.payment)), net_days=quote.net_days, now=now,
     )  # fmt: skip
     quote.order_id, quote.paper_id = order.id, paper.id if paper else None
     quotes.move(tx, quote, QuoteState.ACCEPTED, by="customer", now=now, order=order.id,

@@ -7,7 +7,6 @@ from typing import Final
 from app.accounts import service as accounts
 from app.agreements import contracts
 from app.agreements import service as agreements
-from app.catalog.models import Interval
 from app.core import jobs
 from app.core.clock import local_date
 from app.core.db import Tx
@@ -18,7 +17,6 @@ from app.documents.shapes import Party, QuoteDocument, QuoteLineView, TaxGroupVi
 from app.flows import notify, papers, quote_acceptance
 from app.flows import preview as previews
 from app.flows.ports import Ports
-from app.flows.preview import TERM_MONTHS
 from app.orders import service as orders
 from app.orders.models import Preview
 from app.quotes import service as quotes
@@ -55,7 +53,7 @@ def quote_document(tx: Tx, ports: Ports, quote: Quote) -> QuoteDocument:
         lines=tuple(_line(line, found, currency) for line in quotes.lines(tx, quote.id)),
         tax_groups=_groups(found), subtotal=Money(offer.net_minor, currency),
         tax_total=Money(offer.tax_minor, currency), total=Money(offer.total_minor, currency),
-        months=TERM_MONTHS[Interval(offer.inputs["interval"])], accept_url=link_to(ports, quote),
+        months=previews.request_of(offer).months, accept_url=link_to(ports, quote),
         needs_signature=not quote_acceptance.by_click(tx, offer, at), terms_title=terms.title,
         terms_version=terms.version, legal_footer=papers.footer(seller), net_days=quote.net_days,
         message=quote.message or None, agreement=special.title if special else None,
@@ -80,7 +78,8 @@ def _line(line: QuoteLine, found: Determination, currency: str) -> QuoteLineView
     taxed = by_line.get(line.position, found.treatment) in {Treatment.STANDARD, Treatment.REDUCED}
     points = line.discount_points
     return QuoteLineView(
-        description=line.description, quantity=Decimal(line.quantity), unit_price=Money(line.unit_minor, currency),
+        description=line.description, quantity=Decimal(line.quantity),
+        unit_price=Money(line.unit_minor, currency) if line.unit_minor * line.quantity == line.list_minor else None,
         net=Money(line.net_minor, currency),
         discount=Money(line.discount_minor, currency) if line.discount_minor else None,
         discount_percent=Decimal(points) / 100 if points is not None else None,

@@ -13,16 +13,18 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.accounts import service as accounts
+from app.accounts.errors import TooManyTries
 from app.accounts.models import Account, AccountTaxId, Staff
 from app.accounts.service import BuyerDetails
 from app.catalog.models import Interval
 from app.core import jobs, policy
-from app.core.clock import local_date, start_of
+from app.core.clock import local_date, start_of, transport_now
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
+from app.core.security import allow
 from app.core.states import MoveRefused
-from app.flows import completion
+from app.flows import invoicing
 from app.flows import preview as previews
 from app.flows.ordering import require_complete
 from app.flows.ports import Ports
@@ -77,6 +79,7 @@ class Draft:
     internal_note: str = ""
     payment: PaymentTerms = PaymentTerms.CARD
     net_days: int | None = None
+    term_months: int | None = None
 
     def changed(self, given: Mapping[str, Any]) -> "Draft":
         """The same draft with other values for some of its fields."""
@@ -91,10 +94,14 @@ class Basis:
     account_id: str | None = None
 
 
+# Requests (tries, seconds) that one contact may make: each is a mail to an address that somebody only typed.
+_PER_CONTACT: Final = (10, 3600)
+
+
 def request(ports: Ports, preview_id: str, *, note: str = "", account_id: str | None = None) -> Quote:
     """Ask for a quote on the figures of a preview, whatever its route.
 
-    Raises NotFound, PreviewExpired, Invalid (a missing detail).
+    Raises NotFound, PreviewExpired, Invalid (a missing detail), TooManyTries where this contact asked too often.
     """
     now = ports.clock.now()
     with ports.db.transaction() as tx:
@@ -103,6 +110,8 @@ def request(ports: Ports, preview_id: str, *, note: str = "", account_id: str | 
             raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
         require_complete(preview)
         buyer = previews.request_of(preview).buyer
+        if quotes.of_preview(tx, preview.id) is None:
+            _count(tx, ports, buyer.email)
         account = accounts.get(tx, account_id) if account_id else accounts.account_for_buyer(tx, buyer, now)
         quote = quotes.request(
             tx, account_id=account.id, preview_id=preview.id, reasons=preview.reasons, contact_name=buyer.name,
@@ -154,12 +163,12 @@ def _write(tx: Tx, quote: Quote, draft: Draft, priced: Offer, *, by: str, now: d
         contact_name=draft.contact_name.strip(), contact_email=draft.contact_email.strip(),
         valid_until=draft.valid_until, expires_at=expires_at, message=draft.message.strip(),
         internal_note=draft.internal_note.strip(), payment=draft.payment, net_days=draft.net_days,
-        seller=completion.seller_snapshot(tx, accounts.seller(tx)),
+        seller=invoicing.seller_snapshot(tx, accounts.seller(tx)),
     )  # fmt: skip
     offered = [
         LineOffered(
             plan_id=line.plan_id, sku=line.sku, description=line.description, quantity=line.quantity, unit=line.unit,
-            full=line.unit.times(line.quantity), net=line.net, tax=line.tax,
+            full=line.net + (line.discount or Money.zero(line.net.currency)), net=line.net, tax=line.tax,
             points=asked.discount.points if asked.discount else None,
         )
         for line, asked in zip(priced.lines, draft.lines, strict=True)
@@ -199,7 +208,7 @@ def _wanted(tx: Tx, basis: Basis, draft: Draft) -> PreviewRequest:
     buyer = replace(buyer, name=draft.contact_name.strip(), email=draft.contact_email.strip())
     return PreviewRequest(
         lines=draft.lines, interval=draft.interval, currency=draft.currency, buyer=buyer, tax_ids=tax_ids, kind=kind,
-        account_id=account_id, subscription_id=subscription, source=OfferSource.QUOTE,
+        account_id=account_id, subscription_id=subscription, source=OfferSource.QUOTE, term_months=draft.term_months,
     )  # fmt: skip
 
 
@@ -356,7 +365,7 @@ def draft_of(tx: Tx, old: Quote, now: datetime) -> Draft:
         lines=offered.lines, interval=offered.interval, currency=offered.currency,
         valid_until=until or today + timedelta(days=policy.get(tx, VALID_DAYS, now)), contact_name=old.contact_name,
         contact_email=old.contact_email, message=old.message, internal_note=old.internal_note, payment=old.payment,
-        net_days=old.net_days,
+        net_days=old.net_days, term_months=offered.months,
     )  # fmt: skip
 
 
@@ -397,3 +406,11 @@ def expire_due(ports: Ports) -> int:
 def total_of(tx: Tx, quote: Quote) -> Money:
     offer = tx.get_one(Preview, quote.figures_id)
     return Money(offer.total_minor, offer.currency)
+
+
+def _count(tx: Tx, ports: Ports, email: str) -> None:
+    tries, seconds = _PER_CONTACT
+    now = transport_now()
+    who = ports.secrets.fingerprint("rate", f"email/{email.strip().lower()}")
+    if not allow(tx, "quote", who, limit=tries, seconds=seconds, now=now):
+        raise TooManyTries(retry_after=seconds - int(now.timestamp()) % seconds)

@@ -72,9 +72,8 @@ class Review:
 
 
 def next_start(subscription: Subscription, today: date) -> date:
-    """Early or within grace the new term follows the old one; later it starts today (R-SUB-2)."""
-    late_by = (today - subscription.ends_on).days
-    return subscription.ends_on if late_by <= subscription.grace_days else today
+    """See `subscriptions.next_start` (R-SUB-2)."""
+    return subscriptions.next_start(subscription, today)
 
 
 def issue_link(tx: Tx, ports: Ports, subscription: Subscription, now: datetime) -> str:
@@ -141,7 +140,7 @@ def _wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewReq
     lines = sorted(subscriptions.lines(tx, subscription.id), key=lambda line: line.plan_id != subscription.plan_id)
     return PreviewRequest(
         lines=tuple(LineRequest(line.sku, seats or line.quantity) for line in lines),
-        interval=Interval(subscription.interval), currency=subscription.currency,
+        interval=Interval(subscription.interval), term_months=subscription.term_months, currency=subscription.currency,
         buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
         tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in tax_ids), kind=OrderKind.RENEWAL,
         account_id=subscription.account_id, subscription_id=subscription.id,

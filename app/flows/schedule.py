@@ -4,6 +4,7 @@ from app.core import idempotency, job_watch, jobs
 from app.core.clock import transport_now
 from app.flows import (  # noqa: F401 -- importing the flows registers their jobs and declares their policies
     deliver,
+    inviting,
     notify,
     provisioning,
     quote_papers,

@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 
 from app.accounts import members, sessions, sign_in, staff
-from app.accounts import service as accounts
 from app.accounts.addresses import normal_email
 from app.accounts.errors import TooManyTries
 from app.accounts.models import Audience, SignInLink, WebSession
@@ -20,9 +19,8 @@ from app.accounts.sign_in import LIVES, Standing
 from app.core import audit, jobs
 from app.core.clock import transport_now
 from app.core.db import Tx
-from app.core.errors import Unavailable
 from app.core.security import allow, forget_windows
-from app.documents.mail_shapes import MailName, SignIn, Vendor
+from app.documents.mail_shapes import MailName, SignIn
 from app.flows import notify
 from app.flows.ports import Ports
 
@@ -80,7 +78,7 @@ def send(ports: Ports, link_id: str) -> None:
         if person is None:
             log.info("sign_in.nobody", audience=link.audience)
             return
-        sender = _sender(tx, ports)
+        sender = notify.sender(tx, ports)
     path = f"{_PATHS[link.audience]}/{sign_in.token_of(ports.secrets, link.id)}"
     data = SignIn(
         vendor=sender, person_name=person.name, sign_in_url=ports.link(path),
@@ -89,14 +87,6 @@ def send(ports: Ports, link_id: str) -> None:
     notify.send(
         ports, MailName.SIGN_IN, data, to=link.email, locale=person.locale, message_id=f"sign-in-{link.id}"
     )  # fmt: skip
-
-
-def _sender(tx: Tx, ports: Ports) -> Vendor:
-    """The seller; staff come in before a catalog says who that is, and then the vendor's name has to do."""
-    try:
-        return notify.vendor(ports, accounts.seller(tx))
-    except Unavailable:
-        return Vendor(name=ports.vendor_name, legal_lines=(), support_email="", test_mode=ports.test_mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +214,7 @@ def _within(ports: Ports, deed: str, who: dict[str, str], now: datetime) -> None
             # The limiter's table needs no addresses, only to tell them apart.
             fingerprint = ports.secrets.fingerprint("rate", f"{kind}/{name}")
             for tries, seconds in _LIMITS[deed]:
-                if not allow(tx, f"{deed}/{seconds}/{fingerprint}", limit=tries, seconds=seconds, now=now):
+                if not allow(tx, deed, fingerprint, limit=tries, seconds=seconds, now=now):
                     exceeded = max(exceeded, seconds)
     if exceeded:
         raise TooManyTries(retry_after=exceeded - int(now.timestamp()) % exceeded)
@@ -237,6 +227,4 @@ def forget(ports: Ports) -> None:
     with ports.db.transaction() as tx:
         sign_in.forget_old(tx, now)
         sessions.forget_old(tx, now)
-        for deed, limits in _LIMITS.items():
-            for _, seconds in limits:
-                forget_windows(tx, f"{deed}/{seconds}/", seconds=seconds, now=now)
+        forget_windows(tx, now)

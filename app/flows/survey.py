@@ -73,8 +73,8 @@ def _data(tx: Tx, ports: Ports, invitation: surveys.SurveyInvitation, step: Step
         person_name=invitation.person_name,
         occasion=Occasion(invitation.kind.value),
         score_urls=tuple(ports.link(f"/survey/{token}?score={score}") for score in range(11)),
-        # A mail program posts here on one click; opening it leads to the page and changes nothing (RFC 8058).
-        opt_out_url=ports.link(f"/v1/surveys/links/{token}/opt_out"),
+        # A person opens the page with the button; a mail program posts to the same address (RFC 8058, ADR 0032).
+        opt_out_url=ports.link(f"/survey/{token}/opt-out"),
         # The last whole day: the link dies in the course of the next one.
         open_until=local_date(invitation.expires_at, seller.time_zone) - timedelta(days=1),
     )

@@ -6,7 +6,17 @@ from sqlalchemy import CheckConstraint, Numeric, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, row_id, text_enum
+from app.core.db import (
+    CURRENCY,
+    INSTANT,
+    JSON_OR_NOTHING,
+    Table,
+    currency_check,
+    minor_field,
+    personal,
+    row_id,
+    text_enum,
+)
 from app.core.states import declare_moves
 
 
@@ -75,6 +85,7 @@ class Invoice(Table, table=True):
     seller: dict[str, Any] = Field(sa_type=JSONB)
     buyer: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
     notes: list[str] = Field(sa_type=JSONB)
+    discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)  # the coupon and its worth
     po_number: str = ""
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     test: bool = False
@@ -84,12 +95,15 @@ class Invoice(Table, table=True):
 
 
 class InvoiceLine(Table, table=True):
-    """A line that can be replayed: numerator, denominator, unit and rule give its amount again (R-PRO-4)."""
+    """A line that can be replayed: price model, quantity, intervals, numerator, denominator, rule and discount give its
+    amount again (R-PRO-4). `unit_minor` is what is shown as the price of one.
+    """
 
     __tablename__ = "invoice_line"
     __table_args__ = (
         UniqueConstraint("invoice_id", "position"),
         CheckConstraint("quantity > 0 AND denominator > 0 AND numerator BETWEEN 0 AND denominator", name="replayable"),
+        CheckConstraint("intervals > 0 AND discount_minor >= 0", name="priced"),
     )
 
     id: int | None = row_id()
@@ -106,6 +120,26 @@ class InvoiceLine(Table, table=True):
     numerator: int
     denominator: int
     rule: str
+    # What prices the line again (R-PRO-4): the price model as it was, for how many intervals; NULL on older rows.
+    pricing: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
+    intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    discount_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})  # given; net is after it
+
+
+class InvoicePayment(Table, table=True):
+    """The part of a payment that went into an invoice. A trigger refuses more than was asked for."""
+
+    __tablename__ = "invoice_payment"
+    __table_args__ = (
+        UniqueConstraint("invoice_id", "payment_id"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+    )
+
+    id: int | None = row_id()
+    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    payment_id: str = Field(foreign_key="payment.id", index=True)
+    amount_minor: int = minor_field()
+    allocated_at: datetime = Field(sa_type=INSTANT)
 
 
 class InvoiceTax(Table, table=True):

@@ -1,12 +1,12 @@
 """Making invoices: drafted with their lines and tax, then finalized with a number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -14,12 +14,14 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Money, total
 from app.invoices import numbering
-from app.invoices.models import Invoice, InvoiceLine, InvoiceState, InvoiceTax
+from app.invoices.models import Invoice, InvoiceLine, InvoicePayment, InvoiceState, InvoiceTax
 
 
 @dataclass(frozen=True, slots=True)
 class LineDraft:
-    """A line and what replays it: unit * quantity * numerator / denominator, by `rule`."""
+    """A line and what replays it: the price of `quantity` by `pricing` (the unit price where that is left out), for
+    `intervals`, * numerator / denominator by `rule`, less `discount`.
+    """
 
     sku: str
     description: str
@@ -32,6 +34,9 @@ class LineDraft:
     numerator: int
     denominator: int
     rule: str
+    pricing: Mapping[str, Any] | None = None
+    intervals: int = 1
+    discount: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class InvoiceDraft:
     test: bool
     lines: Sequence[LineDraft]
     taxes: Sequence[TaxGroup]
+    discount: dict[str, Any] | None = None  # the coupon and its worth
 
 
 def is_void(order_id: Any) -> ColumnElement[bool]:
@@ -84,7 +90,7 @@ def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
         state=InvoiceState.DRAFT, currency=wanted.currency, net_minor=net.minor, tax_minor=tax.minor,
         total_minor=(net + tax).minor, supply_from=wanted.supply_from, supply_to=wanted.supply_to,
         seller=wanted.seller, buyer=wanted.buyer, notes=list(wanted.notes), po_number=wanted.po_number,
-        tax_determination_id=wanted.tax_determination_id, test=wanted.test, created_at=now,
+        tax_determination_id=wanted.tax_determination_id, test=wanted.test, discount=wanted.discount, created_at=now,
     )  # fmt: skip
     tx.add(invoice)
     tx.flush()
@@ -94,6 +100,8 @@ def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
             quantity=line.quantity, unit_minor=line.unit.minor, net_minor=line.net.minor, tax_minor=line.tax.minor,
             period_from=line.period_from, period_to=line.period_to, numerator=line.numerator,
             denominator=line.denominator, rule=line.rule,
+            pricing=dict(line.pricing) if line.pricing is not None else None, intervals=line.intervals,
+            discount_minor=line.discount.minor if line.discount is not None else 0,
         )
         for position, line in enumerate(wanted.lines, start=1)
     )  # fmt: skip
@@ -125,9 +133,81 @@ def finalize(tx: Tx, invoice: Invoice, *, issued_on: date, due_on: date, now: da
     return invoice
 
 
-def mark_paid(tx: Tx, invoice: Invoice, now: datetime) -> None:
-    invoice.state, invoice.paid_at = InvoiceState.PAID, now
+def allocate(tx: Tx, invoice: Invoice, payment_id: str, amount: Money, now: datetime) -> None:
+    """Put (a part of) a payment into an invoice, which is paid once nothing is left of it. The caller holds its lock.
+
+    Raises ValueError for more than is left: what is over is the customer's credit, and the caller's to keep.
+    """
+    left = outstanding(tx, invoice)
+    if not Money.zero(invoice.currency) < amount <= left:
+        raise ValueError(f"{amount} cannot go into {invoice.number}, of which {left} is left")
+    tx.add(InvoicePayment(invoice_id=invoice.id, payment_id=payment_id, amount_minor=amount.minor, allocated_at=now))
     tx.flush()
+    if amount == left:
+        invoice.state, invoice.paid_at = InvoiceState.PAID, now
+        tx.flush()
+
+
+def outstanding(tx: Tx, invoice: Invoice) -> Money:
+    """What is still to be paid."""
+    query = select(func.coalesce(func.sum(col(InvoicePayment.amount_minor)), 0))
+    paid = tx.execute(query.where(col(InvoicePayment.invoice_id) == invoice.id)).scalar_one()
+    return Money(invoice.total_minor - int(paid), invoice.currency)
+
+
+def amount_due(tx: Tx, invoice: Invoice) -> Money:
+    """What the buyer is asked for: nothing of an invoice that is not open."""
+    return outstanding(tx, invoice) if invoice.state is InvoiceState.OPEN else Money.zero(invoice.currency)
+
+
+def payments(tx: Tx, invoice_id: str) -> list[InvoicePayment]:
+    """What was paid, oldest first."""
+    query = select(InvoicePayment).where(col(InvoicePayment.invoice_id) == invoice_id)
+    return list(tx.execute(query.order_by(col(InvoicePayment.id))).scalars())
+
+
+def of_payment(tx: Tx, payment_id: str) -> list[InvoicePayment]:
+    """Where a payment went."""
+    query = select(InvoicePayment).where(col(InvoicePayment.payment_id) == payment_id)
+    return list(tx.execute(query.order_by(col(InvoicePayment.id))).scalars())
+
+
+def lock_open(tx: Tx, account_id: str, currency: str) -> list[Invoice]:
+    """The unpaid invoices of an account in a currency, the one due first first, locked."""
+    query = (
+        select(Invoice)
+        .where(
+            col(Invoice.account_id) == account_id, col(Invoice.currency) == currency,
+            col(Invoice.state) == InvoiceState.OPEN,
+        )
+        .order_by(col(Invoice.due_on), col(Invoice.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )  # fmt: skip
+    return list(tx.execute(query).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What an account owes in a currency, and since when something of it is overdue."""
+
+    amount: Money
+    due_first: date
+
+
+def owed(tx: Tx, account_id: str) -> list[Owed]:
+    """Per currency, over the open invoices of an account."""
+    paid = (
+        select(func.coalesce(func.sum(col(InvoicePayment.amount_minor)), 0))
+        .where(col(InvoicePayment.invoice_id) == col(Invoice.id))
+        .scalar_subquery()
+    )
+    left = func.sum(col(Invoice.total_minor) - paid)
+    query = select(col(Invoice.currency), left, func.min(col(Invoice.due_on))).where(
+        col(Invoice.account_id) == account_id, col(Invoice.state) == InvoiceState.OPEN
+    )
+    rows = tx.execute(query.group_by(col(Invoice.currency)).order_by(col(Invoice.currency)))
+    return [Owed(Money(int(minor), currency), due) for currency, minor, due in rows if due is not None]
 
 
 def get(tx: Tx, invoice_id: str) -> Invoice:

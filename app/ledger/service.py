@@ -20,6 +20,7 @@ class Code(StrEnum):
     DEFERRED = "2100"
     DEFERRED_LONG = "2110"
     TAX = "2200"
+    CREDIT = "2400"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ class License(Table, table=True):
         CheckConstraint("seats > 0", name="seats_positive"),
         CheckConstraint("expires_at > starts_at", name="ends_after_start"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
-        # Whatever else goes wrong, an order line is licensed once (I2).
-        UniqueConstraint("order_id", "plan_id"),
+        # Whatever else goes wrong, an order line is licensed once (I2), and before it is paid for once by a bridge.
+        UniqueConstraint("order_id", "plan_id", "bridge"),
     )
 
     id: str = Field(primary_key=True)
@@ -35,6 +35,8 @@ class License(Table, table=True):
     plan_id: str = Field(foreign_key="plan.id")
     file_id: str = Field(unique=True)  # the 26 characters inside the file; a renewal has new ones
     label: str = ""
+    # Stands in until the money is there, and gives way to the full license then (R-ORD-1, R-SUB-5).
+    bridge: bool = False
     sku: str
     seats: int
     starts_at: datetime = Field(sa_type=INSTANT)

@@ -40,6 +40,7 @@ class Grant:
     expires_at: datetime
     grace_days: int
     customer: LicenseCustomer
+    bridge: bool = False
 
 
 def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
@@ -66,7 +67,7 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
         id=new_id("lic"), account_id=grant.account_id, subscription_id=grant.subscription_id,
         order_id=grant.order_id, plan_id=grant.plan_id, file_id=issued.claims.id, sku=grant.sku, seats=grant.seats,
         starts_at=grant.starts_at, expires_at=grant.expires_at, grace_days=grant.grace_days,
-        state=LicenseState.ACTIVE, entitlements={"users": grant.seats, **grant.flags}, kid=kid,
+        state=LicenseState.ACTIVE, bridge=grant.bridge, entitlements={"users": grant.seats, **grant.flags}, kid=kid,
         file_text=issued.text, file_sha256=sha256_hex(issued.text.encode()), issued_at=now,
     )  # fmt: skip
     tx.add(license_)
@@ -153,7 +154,9 @@ def get(tx: Tx, license_id: str) -> License:
 
 
 def of_order(tx: Tx, order_id: str) -> License | None:
-    return tx.execute(select(License).where(col(License.order_id) == order_id)).scalar_one_or_none()
+    """The license an order bought: the full one as soon as it exists, the bridge until then."""
+    query = select(License).where(col(License.order_id) == order_id).order_by(col(License.bridge)).limit(1)
+    return tx.execute(query).scalar_one_or_none()
 
 
 def of_subscription(tx: Tx, subscription_id: str) -> list[License]:

@@ -6,13 +6,30 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, tex
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, row_id, text_enum
+from app.core.db import (
+    CURRENCY,
+    INSTANT,
+    JSON_OR_NOTHING,
+    Table,
+    currency_check,
+    minor_field,
+    personal,
+    row_id,
+    text_enum,
+)
 from app.core.states import declare_moves
 
 
 class OrderKind(StrEnum):
     PURCHASE = "purchase"
     RENEWAL = "renewal"
+
+
+class PayBy(StrEnum):
+    """How the buyer pays: a card before anything is delivered, or an invoice afterwards (R-ORD-1)."""
+
+    CARD = "card"
+    INVOICE = "invoice"
 
 
 class Route(StrEnum):
@@ -88,6 +105,7 @@ class Preview(Table, table=True):
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     route: Route = Field(sa_type=text_enum(Route, name="route"))
     reasons: list[dict[str, Any]] = Field(sa_type=JSONB)
+    discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)  # the coupon and its worth
     created_at: datetime = Field(sa_type=INSTANT)
     expires_at: datetime = Field(sa_type=INSTANT, index=True)
 
@@ -98,12 +116,16 @@ class Order(Table, table=True):
         currency_check(),
         CheckConstraint(_TOTALS_ADD_UP, name="totals_add_up"),
         CheckConstraint("(state = 'completed') = (completed_at IS NOT NULL)", name="completed_has_instant"),
+        CheckConstraint("pay_by = 'card' OR po_number <> ''", name="invoice_names_a_purchase_order"),
         UniqueConstraint("id", "account_id"),
         # One renewal per term (R-SUB-2): only a dead order makes room for another.
         Index(
             "uq_order_renewal_of_term", "subscription_id", "term_starts_on", unique=True,
             postgresql_where=text("kind = 'renewal' AND state NOT IN ('expired', 'canceled')"),
         ),
+        # What staff have in hand when somebody calls.
+        Index("ix_order_po_number", "po_number", postgresql_where=text("po_number <> ''")),
+        Index("ix_order_lower_buyer_email", text("lower(buyer_email)")),
     )  # fmt: skip
 
     id: str = Field(primary_key=True)
@@ -122,8 +144,10 @@ class Order(Table, table=True):
     tax_minor: int = minor_field()
     total_minor: int = minor_field()
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
+    discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     buyer_name: str = Field(sa_column_kwargs=personal("name"))
     buyer_email: str = Field(sa_column_kwargs=personal("contact"))
+    pay_by: PayBy = Field(default=PayBy.CARD, sa_type=text_enum(PayBy, name="pay_by"))
     po_number: str = ""
     test: bool = False
     created_at: datetime = Field(sa_type=INSTANT)
@@ -136,7 +160,10 @@ class OrderLine(Table, table=True):
     __table_args__ = (
         UniqueConstraint("order_id", "position"),
         CheckConstraint("quantity > 0", name="quantity_positive"),
-        CheckConstraint("unit_minor > 0 AND net_minor >= 0 AND tax_minor >= 0", name="amounts_not_negative"),
+        CheckConstraint(
+            "unit_minor >= 0 AND net_minor >= 0 AND tax_minor >= 0 AND discount_minor >= 0", name="amounts_not_negative"
+        ),
+        CheckConstraint("intervals > 0", name="intervals_positive"),
     )
 
     id: int | None = row_id()
@@ -150,3 +177,7 @@ class OrderLine(Table, table=True):
     unit_minor: int = minor_field()
     net_minor: int = minor_field()
     tax_minor: int = minor_field()
+    # What prices the line again (R-PRO-4): the price model as it was, for how many intervals; NULL on older rows.
+    pricing: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
+    intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    discount_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})  # given; net is after it

@@ -1,11 +1,11 @@
 """Previews and orders as rows: stored, found, moved between their states."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
@@ -14,7 +14,8 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Money, total
 from app.core.states import require_move
-from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, Preview
+from app.invoices.models import Invoice, InvoiceState
+from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, PayBy, Preview
 from app.orders.routing import Routing
 
 TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key: whoever holds the link sees the order
@@ -22,7 +23,11 @@ TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key: whoever hold
 
 @dataclass(frozen=True, slots=True)
 class PricedLine:
-    """One line of an offer. `net` is rounded once for the line (R-MON-2)."""
+    """One line of an offer. `net` is after `discount` and rounded once for the line (R-MON-2).
+
+    `pricing` is the price model as it is now, `intervals` how many of them the term has: the two, the quantity and
+    the discount give `net` again.
+    """
 
     plan_id: str
     price_id: str
@@ -32,21 +37,26 @@ class PricedLine:
     unit: Money
     net: Money
     tax: Money
+    pricing: Mapping[str, Any] | None = None
+    intervals: int = 1
+    discount: Money | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
             "plan_id": self.plan_id, "price_id": self.price_id, "sku": self.sku, "description": self.description,
             "quantity": self.quantity, "unit_minor": self.unit.minor, "net_minor": self.net.minor,
-            "tax_minor": self.tax.minor,
+            "tax_minor": self.tax.minor, "pricing": dict(self.pricing) if self.pricing is not None else None,
+            "intervals": self.intervals, "discount_minor": self.discount.minor if self.discount is not None else 0,
         }  # fmt: skip
 
 
 def store_preview(
     tx: Tx, *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
     legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
-    account_id: str | None = None, subscription_id: str | None = None, source: OfferSource = OfferSource.LIST,
+    account_id: str | None = None, subscription_id: str | None = None, discount: dict[str, Any] | None = None,
+    source: OfferSource = OfferSource.LIST,
 ) -> Preview:  # fmt: skip
-    """Keep an offer for `lives`; equal inputs have equal `inputs_hash`."""
+    """Keep an offer for `lives`; equal inputs have equal `inputs_hash`. `discount` tells of the coupon behind it."""
     net = total([line.net for line in lines], currency)
     preview = Preview(
         id=new_id("prv"), kind=kind, source=source, account_id=account_id, subscription_id=subscription_id,
@@ -54,7 +64,8 @@ def store_preview(
         inputs_hash=sha256_hex(canonical_json(inputs)), lines=[line.to_json() for line in lines],
         net_minor=net.minor, tax_minor=tax.minor, total_minor=(net + tax).minor,
         tax_determination_id=determination_id, route=routing.route,
-        reasons=[reason.to_json() for reason in routing.reasons], created_at=now, expires_at=now + lives,
+        reasons=[reason.to_json() for reason in routing.reasons], discount=discount, created_at=now,
+        expires_at=now + lives,
     )  # fmt: skip
     tx.add(preview)
     tx.flush()
@@ -71,16 +82,17 @@ def lock_preview(tx: Tx, preview_id: str) -> Preview:
 
 def place(
     tx: Tx, preview: Preview, *, account_id: str, state: OrderState, expires_at: datetime | None, po_number: str,
-    test: bool, term_starts_on: date | None, now: datetime,
+    pay_by: PayBy, test: bool, term_starts_on: date | None, now: datetime,
 ) -> Order:  # fmt: skip
     """Turn an offer into an order with the very same figures."""
     buyer = preview.inputs["buyer"]
     order = Order(
         id=new_id("ord"), kind=preview.kind, preview_id=preview.id, account_id=account_id,
         legal_entity_id=preview.legal_entity_id, subscription_id=preview.subscription_id,
-        term_starts_on=term_starts_on, state=state, route=preview.route, reasons=preview.reasons,
+        term_starts_on=term_starts_on, pay_by=pay_by, state=state, route=preview.route, reasons=preview.reasons,
         currency=preview.currency, net_minor=preview.net_minor, tax_minor=preview.tax_minor,
         total_minor=preview.total_minor, tax_determination_id=preview.tax_determination_id,
+        discount=preview.discount,
         buyer_name=buyer["name"], buyer_email=buyer["email"], po_number=po_number, test=test, created_at=now,
         expires_at=expires_at,
     )  # fmt: skip
@@ -124,18 +136,24 @@ def move(order: Order, state: OrderState) -> None:
     order.state = state
 
 
-def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime, given_back: ColumnElement[bool]) -> list[Money]:
+def spent_since(
+    tx: Tx, account_ids: Sequence[str], since: datetime, given_back: ColumnElement[bool] | None = None
+) -> list[Money]:  # fmt: skip
     """Purchases and expansions of accounts that were paid for, before tax; renewals are measured alone (R-THR-2).
 
     Unpaid and dead orders do not count, nor those of which `given_back` is true.
     """
+    paid = select(col(Invoice.id)).where(
+        col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID
+    )
     rows = tx.execute(
         select(col(Order.net_minor), col(Order.currency)).where(
             col(Order.account_id).in_(account_ids),
             col(Order.kind) != OrderKind.RENEWAL,
             col(Order.state) == OrderState.COMPLETED,
             col(Order.completed_at) > since,
-            ~given_back,
+            *((~given_back,) if given_back is not None else ()),
+            or_(col(Order.pay_by) == PayBy.CARD, paid.exists()),
         )
     )
     return [Money(minor, currency) for minor, currency in rows]

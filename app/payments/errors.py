@@ -21,6 +21,10 @@ class AmountMismatch(DomainError):
     slug, title = "amount-mismatch", "The amount paid is not the amount of the order"
 
 
+class AlreadyRecorded(DomainError):
+    slug, title = "already-recorded", "This payment is recorded already"
+
+
 class PaymentRefused(DomainError):
     """The provider will not take this request as it is: nothing was or will be charged for it.
 

@@ -48,7 +48,7 @@ class PaymentAttempt(Table, table=True):
 
 
 class Payment(Table, table=True):
-    """Money that arrived. The provider's charge can be recorded once only."""
+    """Money that arrived. A provider's charge, or a bank's reference, can be recorded once only."""
 
     __tablename__ = "payment"
     __table_args__ = (
@@ -59,7 +59,8 @@ class Payment(Table, table=True):
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
-    order_id: str = Field(foreign_key="order.id", index=True)
+    # What was being paid for; None for a transfer, whose invoices `invoice_payment` names.
+    order_id: str | None = Field(default=None, foreign_key="order.id", index=True)
     attempt_id: str | None = Field(default=None, foreign_key="payment_attempt.id")
     amount_minor: int = minor_field()
     currency: str = Field(sa_type=CURRENCY)
@@ -68,6 +69,7 @@ class Payment(Table, table=True):
     provider: str
     provider_ref: str
     received_at: datetime = Field(sa_type=INSTANT)
+    recorded_by: str | None = None  # staff, for what no provider tells us
 
 
 class PaymentMethod(Table, table=True):

@@ -1,6 +1,7 @@
 """Attempts to be paid, and payments that were."""
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -9,6 +10,7 @@ from sqlmodel import col
 from app.core.db import Tx
 from app.core.ids import new_id
 from app.core.money import Money
+from app.payments.errors import AlreadyRecorded
 from app.payments.models import AttemptState, Method, Payment, PaymentAttempt, PaymentMethod
 from app.payments.provider import PaymentReport, SavedMethod
 
@@ -63,6 +65,25 @@ def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime
         amount_minor=report.amount.minor, currency=report.amount.currency, method=Method.CARD,
         method_label=report.method.label if report.method else "", provider=attempt.provider,
         provider_ref=report.charge_ref, received_at=now,
+    )  # fmt: skip
+    tx.add(payment)
+    tx.flush()
+    return payment
+
+
+BANK: Final = "bank"
+
+
+def record_transfer(
+    tx: Tx, *, account_id: str, amount: Money, method: Method, reference: str, received_at: datetime, by: str,
+) -> Payment:  # fmt: skip
+    """Money a member of staff saw arrive. Raises AlreadyRecorded for a reference that is recorded."""
+    known = select(col(Payment.id)).where(col(Payment.provider) == BANK, col(Payment.provider_ref) == reference)
+    if tx.execute(known).first():
+        raise AlreadyRecorded(f"A payment with the reference {reference} is recorded already.", param="reference")
+    payment = Payment(
+        id=new_id("pay"), account_id=account_id, amount_minor=amount.minor, currency=amount.currency, method=method,
+        provider=BANK, provider_ref=reference, received_at=received_at, recorded_by=by,
     )  # fmt: skip
     tx.add(payment)
     tx.flush()

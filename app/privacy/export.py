@@ -28,7 +28,7 @@ class Reader:
 # Rows that carry the account's id themselves.
 BY_ACCOUNT: Final = frozenset({
     "acceptance", "api_key", "custom_agreement", "event", "invoice", "license", "member", "order", "paper", "preview",
-    "quote", "subscription", "workspace", "account_tax_id",
+    "quote", "subscription", "workspace", "account_tax_id", "credit_terms",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {

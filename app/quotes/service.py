@@ -54,8 +54,7 @@ def request(
     contact_email: str, note: str, now: datetime,
 ) -> Quote:  # fmt: skip
     """Take a request, once per preview: a second click finds the first."""
-    known = tx.execute(select(Quote).where(col(Quote.preview_id) == preview_id)).scalar_one_or_none()
-    if known is not None:
+    if known := of_preview(tx, preview_id):
         return known
     quote = Quote(
         id=new_id("quo"), account_id=account_id, preview_id=preview_id, state=QuoteState.REQUESTED, reasons=reasons,
@@ -66,6 +65,10 @@ def request(
     events.append(tx, "quote.requested", quote.id, now=now, account_id=account_id,
                   reasons=[each["code"] for each in reasons])  # fmt: skip
     return quote
+
+
+def of_preview(tx: Tx, preview_id: str) -> Quote | None:
+    return tx.execute(select(Quote).where(col(Quote.preview_id) == preview_id)).scalar_one_or_none()
 
 
 def get(tx: Tx, quote_id: str) -> Quote:
@@ -83,6 +86,11 @@ def lock(tx: Tx, quote_id: str) -> Quote:
     if quote is None:
         raise NotFound("There is no such quote.")
     return quote
+
+
+def of_order(tx: Tx, order_id: str) -> Quote | None:
+    """The quote whose acceptance made an order."""
+    return tx.execute(select(Quote).where(col(Quote.order_id) == order_id)).scalar_one_or_none()
 
 
 def lines(tx: Tx, quote_id: str) -> list[QuoteLine]:

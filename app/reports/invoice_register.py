@@ -27,15 +27,15 @@ LEFT JOIN (
   FROM invoice_counter counter JOIN legal_entity seller ON seller.id = counter.legal_entity_id
 ) series ON series.legal_entity_id = i.legal_entity_id AND series.series = i.series
 LEFT JOIN (
-  SELECT payment.order_id, payment.currency, sum(payment.amount_minor)::bigint AS minor
+  SELECT document.id AS invoice_id, sum(part.amount_minor)::bigint AS minor
   FROM invoice document
   JOIN entity ON entity.id = document.legal_entity_id
-  JOIN payment ON payment.order_id = document.order_id
-  LEFT JOIN ledger_entry entry ON entry.source = 'payment:' || payment.id
+  JOIN invoice_payment part ON part.invoice_id = document.id
+  LEFT JOIN ledger_entry entry ON entry.source = 'payment:' || part.payment_id
   WHERE document.issued_on BETWEEN %(first)s AND %(last)s
-    AND coalesce(entry.recorded_at, payment.received_at) < entity.cut
-  GROUP BY payment.order_id, payment.currency
-) paid ON paid.order_id = i.order_id AND paid.currency = i.currency
+    AND coalesce(entry.recorded_at, part.allocated_at) < entity.cut
+  GROUP BY document.id
+) paid ON paid.invoice_id = i.id
 WHERE i.issued_on BETWEEN %(first)s AND %(last)s AND i.finalized_at < entity.cut
 """
 

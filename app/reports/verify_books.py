@@ -120,15 +120,28 @@ WHERE source LIKE 'invoice:%%' AND NOT EXISTS (
 
 _PAYMENT_ENTRIES: Final = """
 SELECT payment.id, format('%%s %%s arrived, %%s went to cash and %%s off the receivable', payment.amount_minor,
-  payment.currency, coalesce(sum(posting.amount_minor) FILTER (WHERE posting.ledger_account <> '1100'), 0),
-  coalesce(-sum(posting.amount_minor) FILTER (WHERE posting.ledger_account = '1100'), 0)) AS detail
+  payment.currency, coalesce(sum(posting.amount_minor) FILTER (WHERE posting.ledger_account IN ('1000', '1200')), 0),
+  coalesce(-sum(posting.amount_minor) FILTER (WHERE posting.ledger_account IN ('1100', '2400')), 0)) AS detail
 FROM payment
 LEFT JOIN ledger_entry entry ON entry.source = 'payment:' || payment.id
 LEFT JOIN posting ON posting.entry_id = entry.id AND posting.currency = payment.currency
-  AND posting.ledger_account IN ('1000', '1200', '1100')
+  AND posting.ledger_account IN ('1000', '1200', '1100', '2400')
 GROUP BY payment.id
-HAVING coalesce(sum(posting.amount_minor) FILTER (WHERE posting.ledger_account <> '1100'), 0) <> payment.amount_minor
-  OR coalesce(-sum(posting.amount_minor) FILTER (WHERE posting.ledger_account = '1100'), 0) <> payment.amount_minor
+HAVING coalesce(sum(posting.amount_minor) FILTER (WHERE posting.ledger_account IN ('1000', '1200')), 0)
+    <> payment.amount_minor
+  OR coalesce(-sum(posting.amount_minor) FILTER (WHERE posting.ledger_account IN ('1100', '2400')), 0)
+    <> payment.amount_minor
+UNION ALL
+SELECT payment.id, 'is put into invoices for another sum than it took off the receivable'
+FROM payment
+LEFT JOIN (SELECT payment_id, sum(amount_minor) AS minor FROM invoice_payment GROUP BY 1) part
+  ON part.payment_id = payment.id
+LEFT JOIN (
+  SELECT entry.source, -sum(posting.amount_minor) AS minor
+  FROM ledger_entry entry JOIN posting ON posting.entry_id = entry.id AND posting.ledger_account = '1100'
+  WHERE entry.source LIKE 'payment:%%' GROUP BY 1
+) booked ON booked.source = 'payment:' || payment.id
+WHERE coalesce(part.minor, 0) <> coalesce(booked.minor, 0)
 UNION ALL
 SELECT source, 'has an entry but does not exist' FROM ledger_entry
 WHERE source LIKE 'payment:%%' AND NOT EXISTS (
@@ -138,15 +151,16 @@ WHERE source LIKE 'payment:%%' AND NOT EXISTS (
 
 _PAID: Final = """
 SELECT invoice.number, format('is %%s at a total of %%s with %%s paid', invoice.state, invoice.total_minor,
-  coalesce(sum(payment.amount_minor), 0)) AS detail
-FROM invoice LEFT JOIN payment ON payment.order_id = invoice.order_id AND payment.currency = invoice.currency
+  coalesce(sum(part.amount_minor), 0)) AS detail
+FROM invoice LEFT JOIN invoice_payment part ON part.invoice_id = invoice.id
 WHERE invoice.state <> 'draft'
 GROUP BY invoice.id
-HAVING (invoice.state = 'paid') <> (coalesce(sum(payment.amount_minor), 0) >= invoice.total_minor)
-  OR coalesce(sum(payment.amount_minor), 0) > invoice.total_minor
+HAVING (invoice.state = 'paid') <> (coalesce(sum(part.amount_minor), 0) >= invoice.total_minor)
+  OR coalesce(sum(part.amount_minor), 0) > invoice.total_minor
 UNION ALL
-SELECT payment.id, 'is in another currency than its invoice'
-FROM payment JOIN invoice ON invoice.order_id = payment.order_id AND invoice.currency <> payment.currency
+SELECT payment.id, 'is in another currency or of another account than its invoice'
+FROM invoice_payment part JOIN payment ON payment.id = part.payment_id JOIN invoice ON invoice.id = part.invoice_id
+WHERE (invoice.currency, invoice.account_id) <> (payment.currency, payment.account_id)
 """
 
 _CASH: Final = """
@@ -156,11 +170,17 @@ WITH ledger AS (
   WHERE entry.source LIKE 'payment:%%' AND posting.ledger_account IN ('1000', '1200') GROUP BY 1
 ), received AS (SELECT currency, sum(amount_minor) AS minor FROM payment GROUP BY 1),
 settled AS (
-  SELECT invoice.currency, sum(payment.amount_minor) AS minor
-  FROM invoice JOIN payment ON payment.order_id = invoice.order_id WHERE invoice.state <> 'draft' GROUP BY 1
+  SELECT currency, sum(minor) AS minor FROM (
+    SELECT invoice.currency, part.amount_minor AS minor
+    FROM invoice_payment part JOIN invoice ON invoice.id = part.invoice_id WHERE invoice.state <> 'draft'
+    UNION ALL
+    SELECT posting.currency, -posting.amount_minor
+    FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
+    WHERE entry.source LIKE 'payment:%%' AND posting.ledger_account = '2400'
+  ) each GROUP BY 1
 )
-SELECT currency, format('cash in the ledger %%s, payments %%s, paid on invoices %%s', coalesce(ledger.minor, 0),
-  coalesce(received.minor, 0), coalesce(settled.minor, 0)) AS detail
+SELECT currency, format('cash in the ledger %%s, payments %%s, on invoices and in credit %%s',
+  coalesce(ledger.minor, 0), coalesce(received.minor, 0), coalesce(settled.minor, 0)) AS detail
 FROM ledger FULL JOIN received USING (currency) FULL JOIN settled USING (currency)
 WHERE coalesce(ledger.minor, 0) <> coalesce(received.minor, 0)
   OR coalesce(received.minor, 0) <> coalesce(settled.minor, 0)
@@ -177,8 +197,9 @@ WITH ledger AS (
     SELECT legal_entity_id AS seller, account_id AS buyer, currency, total_minor AS minor
     FROM invoice WHERE state IN ('open', 'paid')
     UNION ALL
-    SELECT "order".legal_entity_id, payment.account_id, payment.currency, -payment.amount_minor
-    FROM payment JOIN "order" ON "order".id = payment.order_id
+    SELECT entry.legal_entity_id, payment.account_id, payment.currency, -part.amount_minor
+    FROM invoice_payment part JOIN payment ON payment.id = part.payment_id
+    JOIN ledger_entry entry ON entry.source = 'payment:' || payment.id
   ) each GROUP BY 1, 2, 3
 )
 SELECT buyer, format('owes %%s %%s by the ledger and %%s by its documents', coalesce(ledger.minor, 0), currency,

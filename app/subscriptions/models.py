@@ -1,12 +1,22 @@
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlmodel import Field
 
-from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, row_id, text_enum
+from app.core.db import (
+    CURRENCY,
+    INSTANT,
+    JSON_OR_NOTHING,
+    Table,
+    currency_check,
+    minor_field,
+    personal,
+    row_id,
+    text_enum,
+)
 from app.core.states import declare_moves
 
 
@@ -66,6 +76,9 @@ class Subscription(Table, table=True):
     anchor_month: int
     time_zone: str
     grace_days: int
+    # A coupon that goes on: for every term that begins before `coupon_until`, or for good.
+    coupon_id: str | None = Field(default=None, foreign_key="coupon.id")
+    coupon_until: date | None = None
     contact_name: str = Field(sa_column_kwargs=personal("name"))
     contact_email: str = Field(sa_column_kwargs=personal("contact"))
     created_at: datetime = Field(sa_type=INSTANT)
@@ -77,7 +90,7 @@ class SubscriptionLine(Table, table=True):
     __tablename__ = "subscription_line"
     __table_args__ = (
         UniqueConstraint("subscription_id", "plan_id"),
-        CheckConstraint("quantity > 0 AND unit_minor > 0 AND net_minor >= 0", name="amounts"),
+        CheckConstraint("quantity > 0 AND unit_minor >= 0 AND net_minor >= 0 AND intervals > 0", name="amounts"),
     )
 
     id: str = Field(primary_key=True)
@@ -90,6 +103,9 @@ class SubscriptionLine(Table, table=True):
     unit_minor: int = minor_field()
     net_minor: int = minor_field()
     arr_minor: int = minor_field()
+    # What prices the line again (R-PRO-4): the price model as it was, for how many intervals; NULL on older rows.
+    pricing: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
+    intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
 
 
 class SubscriptionTerm(Table, table=True):

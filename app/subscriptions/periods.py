@@ -7,7 +7,7 @@ after passing through February, and one from 29 February returns to it in leap y
 from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import MAXYEAR, date
 
 from app.core.errors import Invalid
 
@@ -27,8 +27,13 @@ class Period:
 
 
 def on_anchor(year: int, month: int, anchor_day: int) -> date:
-    """The anchor day of a month, or its last day where the month is shorter; `month` may run past 12."""
+    """The anchor day of a month, or its last day where the month is shorter; `month` may run past 12.
+
+    Raises Invalid for a year the calendar does not reach.
+    """
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    if year > MAXYEAR:
+        raise Invalid(f"Stay within the year {MAXYEAR}.", param="start")
     return date(year, month, min(anchor_day, monthrange(year, month)[1]))
 
 

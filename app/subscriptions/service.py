@@ -1,6 +1,6 @@
 """Subscriptions: begun by a purchase, carried on by renewals, moved along by the calendar."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
@@ -34,6 +34,16 @@ class LineBought:
     quantity: int
     unit: Money
     net: Money
+    pricing: Mapping[str, Any] | None = None
+    intervals: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCoupon:
+    """A discount for every term that begins before `until`; None for good."""
+
+    coupon_id: str
+    until: date | None
 
 
 def annual(net: Money, months: int) -> Money:
@@ -44,15 +54,16 @@ def annual(net: Money, months: int) -> Money:
 def begin(
     tx: Tx, *, account_id: str, legal_entity_id: str, order_id: str, plan_id: str, interval: str, term_months: int,
     period: Period, time_zone: str, grace_days: int, contact_name: str, contact_email: str, currency: str,
-    lines: Sequence[LineBought], now: datetime,
+    lines: Sequence[LineBought], now: datetime, coupon: RunningCoupon | None = None,
 ) -> Subscription:  # fmt: skip
-    """A new subscription with its first term."""
+    """A new subscription with its first term, and the coupon that goes on beyond it."""
     subscription = Subscription(
         id=new_id("sub"), account_id=account_id, legal_entity_id=legal_entity_id, order_id=order_id,
         state=SubscriptionState.ACTIVE, plan_id=plan_id, currency=currency, interval=interval,
         term_months=term_months, starts_on=period.start, ends_on=period.end, first_starts_on=period.start,
         anchor_day=period.start.day, anchor_month=period.start.month, time_zone=time_zone, grace_days=grace_days,
         contact_name=contact_name, contact_email=contact_email, created_at=now,
+        coupon_id=coupon.coupon_id if coupon else None, coupon_until=coupon.until if coupon else None,
     )  # fmt: skip
     tx.add(subscription)
     tx.flush()
@@ -79,6 +90,7 @@ def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought])
             "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
             "unit_minor": line.unit.minor, "net_minor": line.net.minor,
             "arr_minor": annual(line.net, subscription.term_months).minor,
+            "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
         }  # fmt: skip
         row = known.pop(line.plan_id, None)
         if row is None:
@@ -96,6 +108,18 @@ def _add_term(tx: Tx, subscription: Subscription, kind: TermKind, period: Period
         subscription_id=subscription.id, kind=kind, starts_on=period.start, ends_on=period.end, order_id=order_id
     ))  # fmt: skip
     tx.flush()
+
+
+def next_start(subscription: Subscription, today: date) -> date:
+    """Early or within grace the new term follows the old one; later it starts today (R-SUB-2)."""
+    late_by = (today - subscription.ends_on).days
+    return subscription.ends_on if late_by <= subscription.grace_days else today
+
+
+def running_coupon(subscription: Subscription, starts_on: date) -> str | None:
+    """The id of the coupon that discounts a term beginning on `starts_on`, if one does."""
+    over = subscription.coupon_until is not None and starts_on >= subscription.coupon_until
+    return None if over else subscription.coupon_id
 
 
 def get(tx: Tx, subscription_id: str) -> Subscription:
@@ -126,6 +150,12 @@ def lines(tx: Tx, subscription_id: str) -> list[SubscriptionLine]:
 def terms(tx: Tx, subscription_id: str) -> list[SubscriptionTerm]:
     query = select(SubscriptionTerm).where(col(SubscriptionTerm.subscription_id) == subscription_id)
     return list(tx.execute(query.order_by(col(SubscriptionTerm.starts_on))).scalars())
+
+
+def term_of_order(tx: Tx, order_id: str) -> SubscriptionTerm | None:
+    """The term that an order bought."""
+    query = select(SubscriptionTerm).where(col(SubscriptionTerm.order_id) == order_id)
+    return tx.execute(query).scalar_one_or_none()
 
 
 def move(subscription: Subscription, state: SubscriptionState) -> None:

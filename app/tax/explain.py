@@ -3,144 +3,35 @@
 A malformed line is answered with `{"id", "error"}` that names the field and the remedy, and the run goes on.
 """
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
-from typing import Any, NoReturn
+from collections.abc import Iterable, Iterator
+from typing import Any
 
+from app.core.json_lines import Fields, Malformed, answer_lines, is_text
 from app.tax.dataset import load
 from app.tax.determination import determine
-from app.tax.names import country_codes, currency_codes
+from app.tax.names import country_codes
 from app.tax.request import Buyer, Evidence, Exemption, Line, Registration, Request, Seller, TaxId
 
 LARGEST_AMOUNT = 10**15  # minor units; far above any invoice, far below what the ledger's columns hold
 STATUSES = ("valid", "invalid", "unavailable", "unchecked")
 EVIDENCE_KINDS = ("billing_address", "ip", "card", "sim", "landline", "other")
 _JURISDICTION = re.compile(r"[A-Z]{2}(-[A-Z0-9][A-Z0-9 .'-]{0,40})?")
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class Malformed(ValueError):
-    """A line that is not a request; the message names the field and what would do."""
 
 
 def explain_lines(lines: Iterable[str]) -> Iterator[tuple[str, bool]]:
     """For each input line that is not blank: the JSON to print, and whether the line was malformed."""
-    for number, line in enumerate(lines):
-        text = line.removeprefix("\ufeff") if number == 0 else line
-        if text.strip():
-            yield _explain(text)
+    return answer_lines(lines, _answer)
 
 
-def _explain(text: str) -> tuple[str, bool]:
-    given: Any = None
-    try:
-        given = _parse(text)
-        request_id = _request_id(given)
-        answer = determine(read_request(given)).to_json()
-    except Malformed as problem:
-        name = given.get("id") if isinstance(given, dict) else None
-        known = name if isinstance(name, str | int) and not isinstance(name, bool) else None
-        return json.dumps({"id": known, "error": str(problem)}), True
+def _answer(given: dict[str, Any]) -> dict[str, Any]:
+    answer = determine(read_request(given)).to_json()
     shown = {key: answer[key] for key in ("treatment", "tax", "components", "note", "reason", "precision")}
-    amounts = [{"net": line["net"], "tax": line["tax"]} for line in answer["lines"]]
-    return json.dumps({"id": request_id, **shown, "lines": amounts}), False
+    return {**shown, "lines": [{"net": line["net"], "tax": line["tax"]} for line in answer["lines"]]}
 
 
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except RecursionError as exc:
-        raise Malformed("the line is nested too deeply: give one flat request object") from exc
-    except ValueError as exc:  # JSONDecodeError, and numbers of more digits than Python reads
-        raise Malformed(f"the line is not JSON: {exc}") from exc
-
-
-def is_text(value: str) -> bool:
-    """Whether UTF-8 and the database can hold it."""
-    return not any(c < " " or "\ud800" <= c <= "\udfff" for c in value)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise Malformed(f"{name} is not a JSON number: give whole minor units")
-
-
-def _request_id(given: Any) -> str | int:
-    if not isinstance(given, dict):
-        raise Malformed("the line is not an object: give {id, seller, buyer, lines, currency, date}")
-    value = given.get("id")
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise Malformed("id: is missing or not text: give each line its own id")
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """One JSON object with the path to it, for messages. JSON null stands for an absent field."""
-
-    values: dict[str, Any]
-    path: str
-
-    def at(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
-
-    def refuse(self, name: str, remedy: str) -> NoReturn:
-        state = "is missing" if self.values.get(name) is None else "cannot be used"
-        raise Malformed(f"{self.at(name)}: {state}: {remedy}")
-
-    def optional_text(self, name: str) -> str | None:
-        value = self.values.get(name)
-        if value is not None and not isinstance(value, str):
-            self.refuse(name, "give text in quotes")
-        if value is not None and not is_text(value):
-            self.refuse(name, "give text without control characters or unpaired surrogates")
-        return value
-
-    def text(self, name: str) -> str:
-        value = self.optional_text(name)
-        if value is None or not value.strip():
-            self.refuse(name, "give text in quotes")
-        return value.strip()
-
-    def choice(self, name: str, options: Sequence[str]) -> str:
-        value = self.optional_text(name)
-        if value is None or value not in options:
-            self.refuse(name, f"give one of {', '.join(options)}")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.values.get(name)
-        if value is not None and not isinstance(value, bool):
-            self.refuse(name, "give true or false")
-        return bool(value)
-
-    def whole(self, name: str, default: int | None = None) -> int:
-        value = self.values.get(name, default)
-        if value is None or isinstance(value, bool) or not isinstance(value, int):
-            self.refuse(name, "give a whole number; amounts are in minor units such as cents")
-        if abs(value) > LARGEST_AMOUNT:
-            self.refuse(name, f"give at most {LARGEST_AMOUNT}")
-        return value
-
-    def optional_day(self, name: str) -> date | None:
-        value = self.optional_text(name)
-        if value is None:
-            return None
-        try:
-            day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
-        except ValueError:
-            day = None
-        if day is None:
-            self.refuse(name, "give a real day as YYYY-MM-DD")
-        return day
-
-    def day(self, name: str) -> date:
-        value = self.optional_day(name)
-        if value is None:
-            self.refuse(name, "give a real day as YYYY-MM-DD")
-        return value
+class _Fields(Fields):
+    """Fields of a tax request: places besides what every request has."""
 
     def country(self, name: str) -> str:
         code = (self.optional_text(name) or "").strip().upper()
@@ -150,25 +41,6 @@ class _Fields:
 
     def jurisdiction(self, name: str) -> str:
         return _jurisdiction(self.text(name), self.at(name))
-
-    def object(self, name: str) -> "_Fields":
-        value = self.values.get(name)
-        if not isinstance(value, dict):
-            self.refuse(name, "give an object in braces")
-        return _Fields(value, self.at(name))
-
-    def entries(self, name: str) -> list[Any]:
-        value = self.values.get(name)
-        if value is not None and not isinstance(value, list):
-            self.refuse(name, "give a list in brackets")
-        return value or []
-
-    def objects(self, name: str) -> list["_Fields"]:
-        found = [_Fields(value, f"{self.at(name)}[{i}]") for i, value in enumerate(self.entries(name))]
-        for entry in found:
-            if not isinstance(entry.values, dict):
-                raise Malformed(f"{entry.path}: is not an object: give an object in braces")
-        return found
 
 
 def _jurisdiction(text: str, path: str) -> str:
@@ -186,9 +58,7 @@ def read_request(given: Any) -> Request:
     top = _Fields(given, "") if isinstance(given, dict) else None
     if top is None:
         raise Malformed("the request is not an object")
-    currency = top.text("currency").upper()
-    if currency not in currency_codes():
-        top.refuse("currency", "give an ISO 4217 code such as EUR")
+    currency = top.currency("currency")
     lines = tuple(_line(entry) for entry in top.objects("lines"))
     if not lines:
         top.refuse("lines", "give at least one line with tax_code and amount")
@@ -261,8 +131,8 @@ def _buyer(fields: _Fields) -> Buyer:
 
 
 def _line(fields: _Fields) -> Line:
-    amount = fields.whole("amount")
-    quantity = fields.whole("quantity", 1) if fields.values.get("quantity") is not None else 1
+    amount = fields.whole("amount", most=LARGEST_AMOUNT)
+    quantity = fields.whole("quantity", 1, most=LARGEST_AMOUNT)
     if quantity < 0:
         fields.refuse("quantity", "give a whole number from 0; a credit has a negative amount")
     if abs(amount * quantity) > LARGEST_AMOUNT:

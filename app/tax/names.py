@@ -15,11 +15,6 @@ def country_codes() -> frozenset[str]:
 
 
 @cache
-def currency_codes() -> frozenset[str]:
-    return frozenset(currency.alpha_3 for currency in pycountry.currencies)
-
-
-@cache
 def country_name(code: str) -> str:
     """The common English name; the code itself where there is none."""
     found = pycountry.countries.get(alpha_2=code)

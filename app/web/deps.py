@@ -15,6 +15,7 @@ from app.core.clock import transport_now
 from app.core.errors import DomainError
 from app.core.security import allow
 from app.flows.ports import Ports
+from app.web.throttle import address_block
 
 _WRONG_KEYS: Final = (30, 300)  # tries, seconds
 
@@ -67,11 +68,18 @@ def api_key(request: Request, ports: Wired) -> ApiKey:
         key = api_keys.authenticate(tx, ports.secrets, _bearer(request), now, ip=client_ip(request))
         if key is not None:
             return key
-        address = ports.secrets.fingerprint("rate", f"ip/{client_ip(request)}")
-        within = allow(tx, f"api-key/{_WRONG_KEYS[1]}/{address}", limit=_WRONG_KEYS[0], seconds=_WRONG_KEYS[1], now=now)
-    if not within:
-        raise TooManyTries(retry_after=_WRONG_KEYS[1] - int(now.timestamp()) % _WRONG_KEYS[1])
+    count_try(request, "api-key", *_WRONG_KEYS)
     raise NotSignedIn("This API key is unknown, revoked or expired.")
+
+
+def count_try(request: Request, deed: str, tries: int, seconds: int) -> None:
+    """Count one try of this network address, in a unit of work of its own. Raises TooManyTries past the limit (S19)."""
+    ports, now = ports_of(request), transport_now()
+    who = ports.secrets.fingerprint("rate", f"ip/{address_block(client_ip(request))}")
+    with ports.db.session() as tx:
+        within = allow(tx, deed, who, limit=tries, seconds=seconds, now=now)
+    if not within:
+        raise TooManyTries(retry_after=seconds - int(now.timestamp()) % seconds)
 
 
 def requires(scope: str) -> Callable[[ApiKey], ApiKey]:

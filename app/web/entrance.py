@@ -19,7 +19,7 @@ from app.core.clock import transport_now
 from app.core.errors import Invalid
 from app.flows import sign_in
 from app.flows.ports import Ports
-from app.web import auth, cookies, csrf
+from app.web import auth, cookies, csrf, show
 from app.web.deps import Wired, client_ip, ports_of
 from app.web.views import Form as FormView
 from app.web.views import Page
@@ -76,16 +76,10 @@ def _add_asking(router: APIRouter, entrance: Entrance) -> None:
             return entrance.show(request, entrance.asking(form, next), refused.status)
         except TooManyTries as refused:
             form = FormView(values={"email": email}, errors={"": refused.detail})
-            return later(entrance.show(request, entrance.asking(form, next), refused.status), refused)
+            return show.later(entrance.show(request, entrance.asking(form, next), refused.status), refused)
         answer = RedirectResponse(f"{entrance.path}/check?{urlencode({'challenge': challenge})}", 303)
         cookies.put(request, answer, cookies.NEXT, auth.onward(next, entrance.audience), seconds=NEXT_SECONDS)
         return answer
-
-
-def later(answer: Response, refused: TooManyTries) -> Response:
-    """Say when the next try is worth making."""
-    answer.headers["Retry-After"] = str(refused.extra["retry_after"])
-    return answer
 
 
 def _add_checking(router: APIRouter, entrance: Entrance) -> None:
@@ -109,7 +103,7 @@ def _add_checking(router: APIRouter, entrance: Entrance) -> None:
             )  # fmt: skip
         except TooManyTries as refused:
             form = FormView(errors={"code": refused.detail})
-            return later(page(request, email, challenge, form, refused.status), refused)
+            return show.later(page(request, email, challenge, form, refused.status), refused)
         if isinstance(entered, sign_in.Entered):
             return _enter(request, entrance, entered)
         if entered.standing is not Standing.READY:

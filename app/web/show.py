@@ -2,12 +2,14 @@
 
 import json
 from functools import cache
+from typing import TypeVar
 
 from fastapi import Request
 from jinja2 import Environment
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.accounts.sessions import SignedInCustomer, SignedInStaff
+from app.core.errors import DomainError
 from app.web import cookies, csrf, pages
 from app.web.auth import Person
 from app.web.console.views import ConsoleShell
@@ -56,6 +58,16 @@ def problem(request: Request, answer: JSONResponse) -> HTMLResponse:
     shown = portal(request, page, status=answer.status_code)
     if "retry-after" in answer.headers:
         shown.headers["Retry-After"] = answer.headers["retry-after"]
+    return shown
+
+
+Answer = TypeVar("Answer", bound=Response)
+
+
+def later(shown: Answer, refused: DomainError) -> Answer:
+    """A page that shows a refusal; one that will pass says when the next try is worth making."""
+    if "retry_after" in refused.extra:
+        shown.headers["Retry-After"] = str(refused.extra["retry_after"])
     return shown
 
 

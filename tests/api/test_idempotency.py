@@ -34,7 +34,7 @@ def test_a_refusal_is_an_answer_and_is_kept(buyer: Buyer) -> None:
     preview, headers = buyer.preview(), {"Idempotency-Key": "k-2"}
     first = buyer.send_order(preview, headers=headers, payment="invoice")
     again = buyer.send_order(preview, headers=headers, payment="invoice")
-    assert (first.status_code, again.status_code) == (422, 422)
+    assert (first.status_code, again.status_code) == (409, 409)
     assert again.json() == first.json()
     assert "idempotency-replayed" in again.headers
 

@@ -110,7 +110,7 @@ def test_what_was_not_agreed_is_not_ordered(buyer: Buyer, world: World) -> None:
         "no acceptance": ({"acceptance": None}, 422, "acceptance"),
         "other terms": ({"acceptance": good | {"terms": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk"}}, 409, "acceptance.terms"),
         "somebody else": ({"acceptance": good | {"person": "Mallory"}}, 422, "acceptance.person"),
-        "by invoice": ({"payment": "invoice"}, 422, "payment"),
+        "by invoice": ({"payment": "invoice"}, 409, "payment"),
         "by barter": ({"payment": "wheat"}, 422, "payment"),
         "a state of one's own": ({"state": "completed"}, 422, "state"),
         "another preview": ({"preview": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk"}, 404, "preview"),

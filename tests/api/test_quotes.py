@@ -1,6 +1,7 @@
 """Quotes over the API: answered, sent, accepted, declined, by those who may (INTERFACES, quotes)."""
 
 import base64
+from datetime import date
 from io import BytesIO
 from typing import Any
 
@@ -42,9 +43,9 @@ def yes(quote: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def test_a_request_is_answered_sent_accepted_and_paid(buyer: Buyer, vendor: httpx.Client) -> None:
-    quote = sent(buyer, vendor, message="Gladly.", payment="invoice", net_days=30, internal_note="Be nice.")
+    quote = sent(buyer, vendor, message="Gladly.", internal_note="Be nice.")
     assert (quote["state"], quote["revision"], quote["number"][-3:]) == ("sent", 1, "-r1")
-    assert (quote["payment"], quote["net_days"], quote["accept_by"]) == ("invoice", 30, "click")
+    assert (quote["payment"], quote["net_days"], quote["accept_by"]) == ("card", None, "click")
     (line,) = quote["lines"]
     assert line["list"] == line["net"] == {"amount": 1_200_000, "currency": "USD"}
     mine = own(buyer, vendor, quote)
@@ -59,6 +60,21 @@ def test_a_request_is_answered_sent_accepted_and_paid(buyer: Buyer, vendor: http
     buyer.pay(order)
     assert vendor.get(f"/v1/orders/{order['id']}").json()["state"] == "completed"
     assert vendor.get(f"/v1/quotes/{quote['id']}").json()["order_id"] == order["id"]
+
+
+def test_what_was_agreed_on_invoice_is_delivered_at_once_and_due_after_the_days_of_the_quote(
+    buyer: Buyer, vendor: httpx.Client
+) -> None:
+    quote = sent(buyer, vendor, payment="invoice", net_days=45)
+    mine, door = own(buyer, vendor, quote), f"/v1/quotes/{quote['id']}/accept"
+    nameless = mine.post(door, json=yes(quote))
+    assert (nameless.status_code, nameless.json()["param"]) == (422, "po_number")
+    order = mine.post(door, json=yes(quote, po_number="PO-1")).json()
+    assert (order["state"], order["payment_url"]) == ("completed", None)
+    invoice = mine.get(f"/v1/invoices/{order['invoice_id']}").json()
+    assert invoice["state"] == "open"
+    days = date.fromisoformat(invoice["due_on"]) - date.fromisoformat(invoice["issued_on"])
+    assert days.days == 45
 
 
 def test_the_same_key_twice_accepts_once_and_answers_the_same(buyer: Buyer, vendor: httpx.Client) -> None:

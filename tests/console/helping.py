@@ -9,11 +9,14 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy import func, select, text
 from sqlmodel import col
 
+from app.accounts import api_keys
+from app.accounts.models import StaffRole
 from app.agreements import contracts
 from app.agreements.contracts import Terms
 from app.agreements.papers import Upload
 from app.core import events
 from app.core.audit import AuditEntry
+from app.core.clock import transport_now
 from app.core.db import metadata
 from app.core.events import Event
 from app.flows import quoting, unmatched
@@ -23,7 +26,7 @@ from app.main import create_app
 from app.orders.models import Order
 from app.quotes.models import Quote
 from tests import shop
-from tests.signing_in import form_token, send_form
+from tests.signing_in import form_token, make_staff, send_form
 from tests.world import World
 
 BUFFALO = {"country": "US", "region": "NY", "postcode": "14201", "city": "Buffalo", "email": "ny@example.com"}
@@ -54,25 +57,30 @@ class Stocked:
     invoice: str
     workspace: str
     agreement: str
+    staff: str
+    key: str
 
     @property
     def paths(self) -> dict[str, str]:
         return {
             "account_id": self.order.account_id, "order_id": self.order.id, "quote_id": self.quote,
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
-            "workspace_id": self.workspace, "agreement_id": self.agreement, "name": "invoice_register",
-            "ending": "csv", "job_id": "1",
+            "workspace_id": self.workspace, "staff_id": self.staff, "key_id": self.key, "agreement_id": self.agreement,
+            "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
 
 def stock(world: World) -> Stocked:
-    """A purchase of a cloud plan, a held order, a request for a quote."""
+    """A purchase of a cloud plan, a held order, a request for a quote; a colleague, a key."""
     order = shop.buy(world, sku="cloud-professional", interval="month", seats=5)
     with world.db.transaction() as tx:
         license_, invoice = licenses.of_order(tx, order.id), invoices.of_order(tx, order.id)
         workspace = tx.execute(text("SELECT id FROM workspace")).scalar_one()
         assert license_
         assert invoice
+        colleague = make_staff(tx, role=StaffRole.SUPPORT).id
+        key, _ = api_keys.create(tx, world.ports.secrets, name="ERP", scopes=["invoices:read"],
+                                 account_id=order.account_id, actor="test", now=transport_now())  # fmt: skip
     request = asked(world)
     with world.db.transaction() as tx:
         now = world.ports.clock.now()
@@ -82,8 +90,9 @@ def stock(world: World) -> Stocked:
             by="test", now=now,
         )  # fmt: skip
     return Stocked(
-        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace, special.id
-    )
+        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace, special.id,
+        colleague, key.id,
+    )  # fmt: skip
 
 
 def lose_money(world: World, order: Order) -> None:

@@ -65,6 +65,12 @@ MAY: Final = {
     ("GET", "/console/invoices"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/pdf"): EVERYBODY,
+    ("POST", "/console/invoices/{invoice_id}/payment"): {FINANCE, ADMIN},
+    ("POST", "/console/accounts/{account_id}/credit/freeze"): {FINANCE, ADMIN},
+    ("POST", "/console/accounts/{account_id}/credit/unfreeze"): {FINANCE, ADMIN},
+    ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
+    ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
+    ("GET", "/console/coupons"): EVERYBODY,
     ("GET", "/console/exports"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/exports/{name}.{ending}"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/survey"): EVERYBODY,
@@ -75,12 +81,22 @@ MAY: Final = {
     ("POST", "/console/policies"): {ADMIN},
     ("GET", "/console/clock"): {ADMIN},
     ("POST", "/console/clock"): {ADMIN},
+    ("GET", "/console/staff"): {ADMIN},
+    ("POST", "/console/staff"): {ADMIN},
+    ("GET", "/console/staff/new"): {ADMIN},
+    ("GET", "/console/staff/{staff_id}"): {ADMIN},
+    ("POST", "/console/staff/{staff_id}/role"): {ADMIN},
+    ("POST", "/console/staff/{staff_id}/remove"): {ADMIN},
+    ("POST", "/console/staff/{staff_id}/second-factor"): {ADMIN},
+    ("GET", "/console/api-keys"): {ADMIN},
+    ("GET", "/console/api-keys/{key_id}"): {ADMIN},
+    ("POST", "/console/api-keys/{key_id}/revoke"): {ADMIN},
     ("GET", "/console/procedures"): EVERYBODY,
     ("GET", "/console/procedures/{name}"): EVERYBODY,
 }
 _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
-    "invoice_id": "inv", "workspace_id": "wsp", "agreement_id": "agr",
+    "invoice_id": "inv", "workspace_id": "wsp", "staff_id": "stf", "key_id": "key", "agreement_id": "agr",
 }  # fmt: skip
 
 
@@ -201,5 +217,6 @@ def test_production_has_no_clock_to_advance(world: World) -> None:
 def test_sections_closed_to_a_role_are_not_offered(world: World, role: StaffRole) -> None:
     browser, _ = staff_browser(world, role)
     html = browser.get("/console").text
-    assert 'href="/console/clock"' not in html
+    for closed in ("clock", "staff", "api-keys"):
+        assert f'href="/console/{closed}"' not in html
     assert ('href="/console/exports"' in html) is (role is not SUPPORT)

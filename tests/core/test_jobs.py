@@ -30,6 +30,13 @@ def put(world: World, word: str, *, once: str | None = None) -> None:
         jobs.defer(tx, noted, once=once, word=word)
 
 
+def run_now(world: World, job: jobs.Job) -> None:
+    """Not in this thread, in which a browser's event loop may be running."""
+    with world.db.transaction() as tx:
+        jobs.defer(tx, job)
+    world.work()
+
+
 def states(world: World) -> list[str]:
     query = text("SELECT status::text FROM procrastinate_jobs WHERE task_name = 'tests.noted' ORDER BY id")
     with world.db.reading() as connection:
@@ -61,8 +68,7 @@ def test_a_job_whose_worker_died_is_done_by_another(world: World) -> None:
         worker = tx.execute(text(dead)).scalar_one()
         took = "UPDATE procrastinate_jobs SET status = 'doing', worker_id = :worker WHERE task_name = 'tests.noted'"
         tx.execute(text(took), {"worker": worker})
-    schedule.retry_stalled.run(world.ports)
-    world.work()
+    run_now(world, schedule.retry_stalled)
     assert (_SEEN, states(world)) == (["orphan"], ["succeeded"])
 
 
@@ -76,5 +82,5 @@ def test_jobs_that_ended_well_are_forgotten_after_a_week_and_others_are_not(worl
             " (SELECT id FROM procrastinate_jobs WHERE args->>'word' IN ('old', 'wrong'))"
         )
         tx.execute(text(aged))
-    schedule.forget_old.run(world.ports)
+    run_now(world, schedule.forget_old)
     assert states(world) == ["todo", "succeeded"]

@@ -22,6 +22,7 @@ from app.documents.mail_shapes import (
     Mail,
     MailData,
     MailName,
+    MemberAdded,
     Occasion,
     OrderHeld,
     OrderReleased,
@@ -34,6 +35,7 @@ from app.documents.mail_shapes import (
     RenewalReceipt,
     RenewalReminder,
     SignIn,
+    StaffAdded,
     SurveyInvitation,
     SurveyReminder,
     Vendor,
@@ -55,6 +57,12 @@ SURVEY: dict[str, Any] = SHARED | {
     "score_urls": tuple(f"{SITE}/survey/t0k3n?score={score}" for score in range(11)),
     "opt_out_url": f"{SITE}/survey/t0k3n/stop",
     "open_until": date(2026, 12, 25),
+}
+ADDED: dict[str, Any] = SHARED | {
+    "inviter_name": "Ada Byron",
+    "inviter_email": "ada@hafenwerk.example",
+    "company": "Hafenwerk Logistik GmbH",
+    "sign_in_url": f"{SITE}/sign-in",
 }
 REMINDER = RenewalReminder(
     **SHARED,
@@ -153,6 +161,8 @@ MAILS: dict[MailName, MailData] = {
         pay_until=date(2026, 11, 29),
         order_url=f"{SITE}/orders/ord_1",
     ),
+    MailName.MEMBER_ADDED: MemberAdded(**ADDED),
+    MailName.STAFF_ADDED: StaffAdded(**{name: value for name, value in ADDED.items() if name != "company"}),
 }
 every_mail = pytest.mark.parametrize("name", MAILS)
 
@@ -356,6 +366,21 @@ def test_a_test_mail_says_so() -> None:
     mail = render_mail(MailName.ORDER_HELD, data, "en")
     assert mail.text.startswith("*** TEST")
     assert "TEST: nothing here" in Seen(mail.html).text
+
+
+@pytest.mark.parametrize("name", [MailName.MEMBER_ADDED, MailName.STAFF_ADDED])
+def test_whoever_is_added_hears_by_whom_and_where_and_gets_no_secret(name: MailName) -> None:
+    mail = render_mail(name, MAILS[name], "en")
+    assert "Ada Byron (ada@hafenwerk.example) added you to" in mail.text
+    assert "Lindenhof" in mail.subject
+    assert Seen(mail.html).links == [ADDED["sign_in_url"]]
+
+
+@pytest.mark.parametrize("typed", ["Win at www.evil.example", "https://evil.example/x", "evil@evil.example", "E" * 61])
+def test_neither_inviter_nor_company_carries_a_message_to_a_stranger(typed: str) -> None:
+    mail = render_mail(MailName.MEMBER_ADDED, MemberAdded(**(ADDED | {"inviter_name": typed, "company": typed})), "en")
+    assert "ada@hafenwerk.example added you to an account at Lindenhof." in mail.text
+    assert typed not in mail.subject + mail.text + mail.html
 
 
 def staff_mail(**changes: Any) -> Mail:

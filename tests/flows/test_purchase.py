@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from types import ModuleType
 
 import pytest
 from sqlalchemy import func, select, text
@@ -12,14 +13,18 @@ from app.core.clock import transport_now
 from app.core.db import Table
 from app.core.events import Event
 from app.flows import purchase
+from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
+from app.ledger import service as ledger
 from app.ledger.models import LedgerEntry, Posting
+from app.licenses import service as licenses
 from app.licenses.models import License, LicenseState
 from app.licenses.verify import load_keys, verify_license_file
 from app.orders.errors import NeedsQuote
 from app.orders.models import OrderState, Route
 from app.payments import service as payments
 from app.payments.models import AttemptState, Payment
+from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from tests import shop
 from tests.world import World, full
@@ -158,28 +163,29 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize(
-    "step", ["payments.record", "subscriptions.begin", "licenses.issue", "invoices.finalize", "ledger.book"]
-)
+    ("module", "name"),
+    [
+        (payments, "record"), (subscriptions, "begin"), (licenses, "issue"), (invoices, "finalize"),
+        (ledger, "book"), (invoices, "allocate"),
+    ],
+)  # fmt: skip
 def test_a_crash_at_any_step_of_completion_leaves_nothing_and_is_made_good(
-    world: World, step: str, monkeypatch: pytest.MonkeyPatch
+    world: World, module: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.flows import completion
-
     started = shop.order(world, shop.offer(world))
     assert started.payment_url is not None
     shop.pay(world, started.payment_url)
     with world.db.transaction() as tx:
         attempt = payments.latest_attempt(tx, started.order_id)
         assert attempt is not None
-    module, _, name = step.partition(".")
-    original = getattr(getattr(completion, module), name)
+    original = getattr(module, name)
 
     def die(*args: object, **kwargs: object) -> None:
         original(*args, **kwargs)
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(getattr(completion, module), name, die)
+        patch.setattr(module, name, die)
         with pytest.raises(Killed):
             purchase.settle(world.ports, attempt.id)
     for table in (Payment, Invoice, License, Subscription, LedgerEntry):

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from fastapi.routing import APIRoute
@@ -10,9 +11,11 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.accounts.models import Account, AccountTaxId, Member, Role
+from app.core import policy
 from app.core.audit import AuditEntry
 from app.core.events import Event
 from app.flows import purchase
+from app.flows.inviting import PEOPLE_ADDED_PER_DAY
 from app.invoices.models import Invoice
 from app.licenses.models import License
 from app.orders.models import Order
@@ -176,6 +179,22 @@ def test_people_are_let_in_given_roles_and_shown_out(world: World) -> None:
     assert "bob@example.de" not in ada.page.text
 
 
+def test_an_account_that_adds_too_many_people_is_told_when_to_go_on(world: World) -> None:
+    ada = signed_in(world, shop.buy(world))
+    now = world.ports.clock.now()
+    with world.db.transaction() as tx:
+        policy.change(tx, PEOPLE_ADDED_PER_DAY.name, 1, valid_from=now - timedelta(days=1), by="test", why="test",
+                      now=now)  # fmt: skip
+    for email in ("bob@example.de", "eve@example.de"):
+        ada.open("/account/people")
+        page = ada.send("/invite", email=email, name="Bob", role="billing")
+    assert ada.answer is not None
+    assert (ada.status, "Wait 1440 minutes, then try again." in page.text) == (429, True)
+    assert int(ada.answer.headers["retry-after"]) > 86_000
+    assert 'value="eve@example.de"' in page.html, "what was typed is kept"
+    assert count(world, Member) == 2
+
+
 def test_the_last_owner_stays(world: World) -> None:
     order = shop.buy(world)
     ada = signed_in(world, order)
@@ -202,7 +221,7 @@ def test_a_viewer_sees_and_changes_nothing(world: World) -> None:
     assert eve.status == 403
     eve.open("/checkout?sku=professional&seats=12&interval=year&currency=EUR")
     eve.send("/checkout", "Show the total", "accept")
-    assert "Your role in this account is viewer" in eve.send("/checkout", "Pay ").text
+    assert "Your role in this account is viewer" in eve.send("/checkout", "Order for ").text
     assert count(world, Order) == 1
 
 
@@ -212,7 +231,7 @@ def test_a_signed_in_buyer_types_nothing_again(world: World) -> None:
     page = ada.open("/checkout?sku=professional&seats=15&interval=year&currency=EUR")
     assert page.form("/checkout").to_type() == ["accept"]
     ada.send("/checkout", "Show the total", "accept")
-    ada.send("/checkout", "Pay ")
+    ada.send("/checkout", "Order for ")
     assert ada.fields == set()
     with world.db.transaction() as tx:
         assert {each.account_id for each in tx.execute(select(Order)).scalars()} == {order.account_id}

@@ -86,11 +86,40 @@ def test_what_is_no_score_is_not_stored(world: World, score: str) -> None:
     assert answers(world) == []
 
 
-def test_a_mail_program_opts_out_with_one_post_and_no_form_token(world: World) -> None:
+@pytest.mark.parametrize("body", ["urlencoded", "multipart"])
+def test_a_mail_program_opts_out_with_one_post_and_neither_cookie_nor_form_token(world: World, body: str) -> None:
+    """RFC 8058, 3.2: either kind of form, no cookies, no redirect; from wherever the program runs."""
     shop.buy(world)
-    answer = world.browser().post(f"{link(world)}/opt-out", data={"List-Unsubscribe": "One-Click"})
+    one_click = {"List-Unsubscribe": "One-Click"}
+    sent = {"data": one_click} if body == "urlencoded" else {"files": {"List-Unsubscribe": (None, b"One-Click")}}
+    answer = world.browser().post(
+        f"{link(world)}/opt-out", headers={"Origin": "https://mail.example", "Sec-Fetch-Site": "cross-site"}, **sent
+    )
     assert (answer.status_code, answer.text) == (200, "You will not be asked again.\n")
     assert count(world, SurveyOptOut) == 1
+
+
+def test_the_link_of_the_mail_opens_a_page_whose_button_opts_out(world: World) -> None:
+    shop.buy(world)
+    ada, path = visitor(world), f"{link(world)}/opt-out"
+    page = ada.open(path)
+    assert "No more surveys?" in page.text
+    assert "Opening this page changed nothing" in page.text
+    assert (count(world, SurveyOptOut), count(world, SurveyFetch)) == (0, 0)
+    page = ada.send("/opt-out", "Do not ask me again")
+    assert (page.url, ada.status) == (f"{world.url}{path}", 200)
+    assert "You will not be asked again" in page.text
+    assert not [form for form in page.forms if form.action.endswith("/opt-out")]
+    assert count(world, SurveyOptOut) == 1
+    assert "You will not be asked again" in ada.open(path).text, "also when it is opened later"
+
+
+def test_whoever_answered_and_then_opts_out_is_told_that_it_holds(world: World) -> None:
+    shop.buy(world)
+    ada, path = visitor(world), link(world)
+    ada.open(f"{path}?score=7")
+    ada.send(path, "Send answer")
+    assert "You will not be asked again" in ada.send("/opt-out", "Do not ask me again").text
 
 
 def test_the_button_opts_out_and_the_page_says_so(world: World) -> None:
@@ -104,8 +133,9 @@ def test_the_button_opts_out_and_the_page_says_so(world: World) -> None:
 
 def test_looking_at_the_opt_out_changes_nothing(world: World) -> None:
     shop.buy(world)
-    assert world.browser().get(f"{link(world)}/opt-out").status_code == 405
-    assert count(world, SurveyOptOut) == 0
+    for method in ("GET", "HEAD", "OPTIONS"):
+        world.browser().request(method, f"{link(world)}/opt-out")
+    assert (count(world, SurveyOptOut), count(world, SurveyFetch)) == (0, 0)
 
 
 def test_a_link_that_was_altered_is_not_found(world: World) -> None:
@@ -114,5 +144,7 @@ def test_a_link_that_was_altered_is_not_found(world: World) -> None:
     ada.open(f"{path}x")
     assert ada.status == 404
     ada.post(f"{world.url}{path}x", {"score": ["9"]})
+    assert ada.status == 404
+    ada.open(f"{path}x/opt-out")
     assert ada.status == 404
     assert answers(world) == []

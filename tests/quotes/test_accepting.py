@@ -74,7 +74,7 @@ def test_what_is_charged_equals_what_was_quoted_although_the_list_has_moved(worl
     assert order.state is OrderState.COMPLETED
     assert (order.net_minor, order.tax_minor, order.total_minor) == (990000, 0, 990000)
     assert (invoice.net_minor, invoice.total_minor, invoice.po_number) == (offer.net_minor, offer.total_minor, "PO-77")
-    assert (line.unit_minor, line.net_minor, line.rule) == (11000, 990000, "quoted")
+    assert (line.unit_minor, line.net_minor, line.discount_minor) == (11000, 990000, 110000)
     assert fresh(world, quote).state is QuoteState.ACCEPTED
     assert fresh(world, quote).order_id == order.id
 

@@ -44,7 +44,7 @@ def test_somebody_without_an_account_accepts_and_pays(world: World) -> None:
     quote = sent(world, message="As discussed.")
     eva = visitor(world)
     page = eva.open(link(world, quote))
-    for wanted in (quote.shown_number, "9,900.00 EUR", "less 1,100.00 EUR", "As discussed.", "Beispiel GmbH"):
+    for wanted in (quote.shown_number, "9,900.00 EUR", "-1,100.00 EUR", "As discussed.", "Beispiel GmbH"):
         assert wanted in page.text
     page = eva.send("/accept", "Accept for 9,900.00 EUR", "accept", full_name="Eva Chefin", email="eva@example.de")
     assert "Pay" in page.text
@@ -187,7 +187,7 @@ def test_staff_answer_a_request_send_it_and_the_customer_accepts(world: World) -
     assert saved.headers["location"] == f"{here}?done=quote-drafted"
     page = Page(browser.get(here).text, str(browser.base_url) + here)
     assert "9,625.00 EUR" in page.text
-    assert "less 1,375.00 EUR" in page.text
+    assert "-1,375.00 EUR" in page.text
     done = browser.post(f"{here}/send", data=page.form("/send").values())
     assert done.headers["location"] == f"{here}?done=quote-sent"
     assert [entry.actor for entry in audited(world, "quote.sent")] == [person.id]

@@ -102,6 +102,7 @@ def test_payments_fall_on_the_day_they_were_booked(small: Books) -> None:
         "id": row["id"], "provider": "sandbox", "provider_ref": row["provider_ref"], "received_date": "2027-02-03",
         "account_id": small.austin.invoice.account_id, "order_id": small.austin.order.id,
         "invoice_number": "ACME-000002", "method": "card", "label": "Visa •••• 4242", "gross": "108.26",
+        "over": "0.00",
         "currency": "USD",
     }  # fmt: skip
     assert [row["invoice_number"] for row in small.rows("payments_received")] == ["ACME-000001"]

@@ -37,6 +37,9 @@ INSERT INTO invoice_tax SELECT made.* FROM invoice_tax tax, copy, jsonb_populate
   'id', nextval('invoice_tax_id_seq'), 'invoice_id', 'inv' || tail)) made;
 INSERT INTO payment SELECT made.* FROM payment, copy, jsonb_populate_record(payment, jsonb_build_object(
   'id', 'pay' || tail, 'order_id', 'ord' || tail, 'provider_ref', 'ch' || tail)) made;
+INSERT INTO invoice_payment SELECT made.* FROM invoice_payment part, copy, jsonb_populate_record(part,
+  jsonb_build_object('id', nextval('invoice_payment_id_seq'), 'invoice_id', 'inv' || tail,
+  'payment_id', 'pay' || tail)) made;
 INSERT INTO posting SELECT made.* FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id, copy,
   jsonb_populate_record(posting, jsonb_build_object(
   'id', nextval('posting_id_seq'), 'entry_id', 'led' || left(entry.kind, 1) || tail)) made;

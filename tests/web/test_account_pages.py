@@ -1,26 +1,14 @@
 """Every state of the account's pages."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 
 from app.web.portal import account_views as a
 from app.web.portal import views as v
-from app.web.views import Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Shell, Step
-
-Show = Callable[[str, Page, Shell], str]
-
-ADA = Shell(
-    vendor="Northwind Chat",
-    csrf_token="t0ken",
-    person="ada@engines.example",
-    account="Analytical Engines GmbH",
-    support_email="help@northwind.example",
-)
-
-NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
+from app.web.views import Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Step
+from tests.web.samples import ADA, NOW, Show
 
 START, END = date(2026, 11, 22), date(2027, 11, 21)
 

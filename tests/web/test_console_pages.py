@@ -1,29 +1,12 @@
 """Every state of the console's pages about customers and money."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
 
 import pytest
 
 from app.web.console import views as c
 from app.web.views import Bar, Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Reason, Shell, Step
-
-Show = Callable[[str, Page, Shell], str]
-
-NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
-
-DAY = date(2026, 11, 22)
-
-GRACE = c.ConsoleShell(
-    vendor="Northwind Chat",
-    csrf_token="t0ken",
-    person="grace@northwind.example",
-    role="Sales operations",
-    todo={"quotes": 3, "jobs": 1},
-    sandbox=True,
-    business_time=NOW,
-)
+from tests.web.samples import DAY, GRACE, NOW, Show
 
 OUTSIDE = replace(GRACE, person="", role="")
 
@@ -186,7 +169,7 @@ LICENSE = c.DetailView(
             "revoke",
             "revoke-license",
             tone="danger",
-            grounds=(Option(value="refund", label="Refunded"), Option(value="leak", label="Leaked")),
+            options=(Option(value="refund", label="Refunded"), Option(value="leak", label="Leaked")),
         ),
     ),
 )

@@ -1,25 +1,13 @@
 """Signing in, the pages behind mailed links, and the check of a license."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
 import pytest
 
 from app.web.portal import entry_views as e
-from app.web.views import Fact, Form, Link, MoneyRow, Page, Shell, SurveyForm
-
-Show = Callable[[str, Page, Shell], str]
-
-ADA = Shell(
-    vendor="Northwind Chat",
-    csrf_token="t0ken",
-    person="ada@engines.example",
-    account="Analytical Engines GmbH",
-    support_email="help@northwind.example",
-)
-
-NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
+from app.web.views import Fact, Form, Link, MoneyRow, Page, SurveyForm
+from tests.web.samples import ADA, NOW, Show
 
 RENEW = e.RenewView(
     state="ready",
@@ -111,6 +99,7 @@ PAGES: dict[str, Page] = {
     ),
     "survey-answered": e.SurveyView(state="answered", survey=SURVEY),
     "survey-expired": e.SurveyView(state="expired"),
+    "survey-leaving": e.SurveyView(state="leaving", opt_out_href="/survey/t/opt-out"),
     "survey-opted-out": e.SurveyView(state="opted_out"),
     "verify": e.VerifyView(),
     "verify-good": VERIFIED,

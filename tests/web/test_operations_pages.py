@@ -1,30 +1,14 @@
 """The console's pages about running the shop."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
 
 import pytest
 
 from app.web.console import operations_views as o
+from app.web.console import staff_views as s
 from app.web.console import views as c
 from app.web.views import Bar, Choice, Fact, Form, Link, Option, Page, Shell
-
-Show = Callable[[str, Page, Shell], str]
-
-NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
-
-DAY = date(2026, 11, 22)
-
-GRACE = c.ConsoleShell(
-    vendor="Northwind Chat",
-    csrf_token="t0ken",
-    person="grace@northwind.example",
-    role="Sales operations",
-    todo={"quotes": 3, "jobs": 1},
-    sandbox=True,
-    business_time=NOW,
-)
+from tests.web.samples import DAY, GRACE, NOW, Show
 
 JOBS = o.JobsView(
     queues=(
@@ -140,7 +124,42 @@ CLOCK = o.ClockView(
     form=Form(values={"days": "30"}),
 )
 
+NEW_PERSON = s.NewPersonView(roles=(Option(value="sales", label="Sales"), Option(value="admin", label="Administrator")))
+
+PERSON = c.DetailView(
+    kind="staff",
+    id="stf_01kafz",
+    title="Ada Byron",
+    state="invited",
+    account=None,
+    facts=(Fact(name="E-mail", value="ada@northwind.example"),),
+    actions=(
+        c.Action(
+            name="role",
+            title="Give another role",
+            button="Change the role",
+            href="/r",
+            procedure="staff-access",
+            asks="role",
+            asked="Role",
+            options=NEW_PERSON.roles,
+            form=Form(values={"role": "admin"}),
+        ),
+    ),
+)
+
 PAGES: dict[str, tuple[Page, Shell]] = {
+    "console-staff": (
+        s.StaffView(columns=("Person", "Role"), rows=((c.Cell(text="Ada", href="/a"), c.Cell(text="Sales")),)),
+        GRACE,
+    ),
+    "console-staff-new": (NEW_PERSON, GRACE),
+    "console-staff-new-refused": (
+        replace(NEW_PERSON, form=Form(values={"email": "ada"}, errors={"email": "This is no address.", "role": "?"})),
+        GRACE,
+    ),
+    "console-staff-person": (PERSON, GRACE),
+    "console-api-key": (replace(PERSON, kind="api-keys", state="revoked", actions=()), GRACE),
     "console-jobs": (JOBS, GRACE),
     "console-jobs-well": (replace(JOBS, failed=()), GRACE),
     "console-survey": (NPS, GRACE),
@@ -179,6 +198,9 @@ def test_every_state_of_running_the_shop_keeps_the_rules_of_a_page(show: Show, n
         ("console-jobs", ("failed-jobs",)),
         ("console-policies", ("change-policy",)),
         ("console-clock", ("advance-clock",)),
+        ("console-staff", ("staff-access",)),
+        ("console-staff-new", ("staff-access",)),
+        ("console-staff-person", ("staff-access",)),
     ],
 )
 def test_every_action_names_its_procedure(show: Show, name: str, procedures: tuple[str, ...]) -> None:

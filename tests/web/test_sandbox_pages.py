@@ -1,27 +1,10 @@
 """The sandbox's pay page and mailbox."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-
 import pytest
 
 from app.adapters.sandbox import views as s
-from app.web.console import views as c
 from app.web.views import Page, Shell
-
-Show = Callable[[str, Page, Shell], str]
-
-NOW = datetime(2026, 11, 22, 9, 41, tzinfo=UTC)
-
-GRACE = c.ConsoleShell(
-    vendor="Northwind Chat",
-    csrf_token="t0ken",
-    person="grace@northwind.example",
-    role="Sales operations",
-    todo={"quotes": 3, "jobs": 1},
-    sandbox=True,
-    business_time=NOW,
-)
+from tests.web.samples import GRACE, NOW, Show
 
 PAGES: dict[str, tuple[Page, Shell]] = {
     "sandbox-pay": (

@@ -1,15 +1,13 @@
 """Every state of the sign-in's own pages, as far as the shop's and the console's tests do not show them."""
 
-from collections.abc import Callable
-
 import pytest
 
 from app.web.console.sign_in_views import ConsoleCheckView, ConsoleLinkView
 from app.web.console.views import ConsoleShell
 from app.web.portal.sign_in_views import ChooseAccountView, ElsewhereView
 from app.web.views import Form, Option, Page, Shell
+from tests.web.samples import Show
 
-Show = Callable[[str, Page, Shell], str]
 ADA = Shell(vendor="Northwind Chat", csrf_token="t0ken")
 STAFF = ConsoleShell(vendor="Northwind Chat", csrf_token="t0ken")
 ACCOUNTS = (Option(value="acc_1", label="Engines & Sons"), Option(value="acc_2", label="Looms"))

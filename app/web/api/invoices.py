@@ -15,7 +15,8 @@ from app.core.db import Tx as Unit
 from app.core.errors import NotFound
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import papers
+from app.flows import explain_invoice, papers
+from app.flows.explain_invoice import LineTold
 from app.invoices import service
 from app.invoices.models import Invoice, InvoiceState
 from app.web.api.access import KEYED, find, key_with, visible
@@ -34,7 +35,10 @@ _PDF: dict[int | str, dict[str, Any]] = {
 
 
 class InvoiceLineOut(BaseModel):
-    """`net` is unit × quantity × numerator ÷ denominator by `rule`; `period_to` is the first day after."""
+    """`net` is the price of the quantity × `intervals` × numerator ÷ denominator by `rule`, less `discount`.
+
+    `unit` is what is shown as the price of one; GET `/explain` tells the price model. `period_to` is exclusive.
+    """
 
     sku: str
     description: str
@@ -47,6 +51,8 @@ class InvoiceLineOut(BaseModel):
     numerator: int
     denominator: int
     rule: str
+    intervals: int = 1
+    discount: MoneyOut
 
 
 class InvoiceOut(BaseModel):
@@ -58,7 +64,8 @@ class InvoiceOut(BaseModel):
         "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "issued_on": "2026-11-22", "due_on": "2026-11-22",
         "supply_from": "2026-11-22", "supply_to": "2027-11-22", "lines": [], "taxes": [],
         "net": {"amount": 300000, "currency": "USD"}, "tax": {"amount": 0, "currency": "USD"},
-        "total": {"amount": 300000, "currency": "USD"}, "amount_due": {"amount": 0, "currency": "USD"},
+        "total": {"amount": 300000, "currency": "USD"}, "discount": {"amount": 0, "currency": "USD"},
+        "amount_due": {"amount": 0, "currency": "USD"},
         "notes": [], "po_number": "PO-4711", "test": True, "paid_at": "2026-11-22T09:00:00Z",
     }})  # fmt: skip
 
@@ -77,6 +84,7 @@ class InvoiceOut(BaseModel):
     net: MoneyOut
     tax: MoneyOut
     total: MoneyOut
+    discount: MoneyOut
     amount_due: MoneyOut
     notes: list[str]
     po_number: str
@@ -92,15 +100,16 @@ class InvoiceOut(BaseModel):
             "id number state account_id order_id subscription_id issued_on due_on supply_from supply_to notes po_number"
             " test paid_at"
         )
-        of_line = "sku description quantity period_from period_to numerator denominator rule"
+        of_line = "sku description quantity period_from period_to numerator denominator rule intervals"
+        lines = service.lines(tx, row.id)
         return cls(
             **{name: getattr(row, name) for name in same.split()},
             lines=[
                 InvoiceLineOut(
                     **{name: getattr(line, name) for name in of_line.split()}, unit=money(line.unit_minor),
-                    net=money(line.net_minor), tax=money(line.tax_minor),
+                    net=money(line.net_minor), tax=money(line.tax_minor), discount=money(line.discount_minor),
                 )
-                for line in service.lines(tx, row.id)
+                for line in lines
             ],
             taxes=[
                 TaxPartOut(jurisdiction=tax.jurisdiction, name=tax.name, rate=percent(tax.rate),
@@ -108,8 +117,88 @@ class InvoiceOut(BaseModel):
                 for tax in service.taxes(tx, row.id)
             ],
             net=money(row.net_minor), tax=money(row.tax_minor), total=money(row.total_minor),
-            amount_due=money(row.total_minor if row.state is InvoiceState.OPEN else 0),
+            discount=money(sum(line.discount_minor for line in lines)),
+            amount_due=MoneyOut.of(service.amount_due(tx, row)),
         )  # fmt: skip
+
+
+class StepOut(BaseModel):
+    """One product of a price: `count` × `each`."""
+
+    words: str
+    count: int
+    each: MoneyOut
+    amount: MoneyOut
+
+
+class LineExplainedOut(BaseModel):
+    """`steps` add up to the price of one interval; `equation` is the whole of it in figures, `sentences` in words."""
+
+    sku: str
+    description: str
+    quantity: int
+    model: str
+    price: str
+    steps: list[StepOut]
+    intervals: int
+    period_from: date
+    period_to: date
+    numerator: int
+    denominator: int
+    rule: str
+    before_discount: MoneyOut
+    discount: MoneyOut
+    net: MoneyOut
+    tax: MoneyOut
+    equation: str
+    sentences: list[str]
+    replays: bool
+
+    @classmethod
+    def of(cls, line: LineTold) -> Self:
+        same = "sku description quantity model price intervals numerator denominator rule equation replays"
+        return cls(
+            **{name: getattr(line, name) for name in same.split()}, sentences=list(line.sentences),
+            steps=[
+                StepOut(words=step.words, count=step.count, each=MoneyOut.of(step.each),
+                        amount=MoneyOut.of(step.amount))
+                for step in line.steps
+            ],
+            period_from=line.period.start, period_to=line.period.end, before_discount=MoneyOut.of(line.before),
+            discount=MoneyOut.of(line.discount), net=MoneyOut.of(line.net), tax=MoneyOut.of(line.tax),
+        )  # fmt: skip
+
+
+class DiscountExplainedOut(BaseModel):
+    code: str
+    words: str
+    given: MoneyOut
+    sentence: str
+    replays: bool
+
+
+class TaxExplainedOut(TaxPartOut):
+    sentence: str
+    replays: bool
+
+
+class ExplanationOut(BaseModel):
+    """`replays` is true where the stored figures give every amount of the document again."""
+
+    invoice: str
+    number: str
+    lines: list[LineExplainedOut]
+    discount: DiscountExplainedOut | None
+    taxes: list[TaxExplainedOut]
+    treatment: str
+    reason: str
+    note: str
+    data_version: str
+    net: MoneyOut
+    tax: MoneyOut
+    total: MoneyOut
+    sentence: str
+    replays: bool
 
 
 class InvoiceList(PageOut[InvoiceOut]):
@@ -141,6 +230,28 @@ def list_invoices(
 def get_invoice(invoice_id: str, tx: Tx, key: Reader) -> InvoiceOut:
     """One invoice with its lines and its tax by jurisdiction."""
     return InvoiceOut.of(tx, _final(tx, invoice_id, key))
+
+
+@router.get("/{invoice_id}/explain", responses=problems(*KEYED, NotFound))
+def explain_invoice_amounts(invoice_id: str, tx: Tx, key: Reader) -> ExplanationOut:
+    """How every amount came about, computed again from what the invoice stores: never from today's catalog."""
+    invoice = _final(tx, invoice_id, key)
+    told = explain_invoice.explain(tx, invoice)
+    kept = told.discount
+    return ExplanationOut(
+        invoice=invoice.id, number=invoice.number or "", lines=[LineExplainedOut.of(line) for line in told.lines],
+        discount=DiscountExplainedOut(code=kept.code, words=kept.words, given=MoneyOut.of(kept.given),
+                                      sentence=kept.sentence, replays=kept.replays) if kept else None,
+        taxes=[
+            TaxExplainedOut(jurisdiction=each.jurisdiction, name=each.name, rate=percent(each.rate),
+                            taxable=MoneyOut.of(each.taxable), amount=MoneyOut.of(each.amount),
+                            sentence=each.sentence, replays=each.replays)
+            for each in told.taxes
+        ],
+        treatment=told.treatment, reason=told.reason, note=told.note, data_version=told.data_version,
+        net=MoneyOut.of(told.net), tax=MoneyOut.of(told.tax), total=MoneyOut.of(told.total), sentence=told.sentence,
+        replays=told.replays,
+    )  # fmt: skip
 
 
 @router.get("/{invoice_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound) | _PDF)

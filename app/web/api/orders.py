@@ -11,6 +11,7 @@ from sqlmodel import col
 from app.accounts import service as accounts
 from app.accounts.models import ApiKey
 from app.agreements.service import Evidence, TermsNotAccepted
+from app.catalog.coupons import CouponRefused
 from app.core import ids, paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound, Unavailable
@@ -19,11 +20,12 @@ from app.core.states import MoveRefused
 from app.flows import purchase
 from app.flows.ports import Ports
 from app.flows.purchase import Placing, Started
+from app.flows.trade_credit import InvoiceNotOffered
 from app.invoices import service as invoices
 from app.licenses import service as licenses
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview, Route
+from app.orders.models import Order, OrderKind, OrderLine, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, visible
@@ -57,7 +59,10 @@ class OrderIn(In):
 
     preview: PreviewId
     acceptance: AcceptanceIn
-    payment: Literal["card", "invoice"] = Field(default="card", description="`invoice` is not offered yet.")
+    payment: PayBy = Field(
+        default=PayBy.CARD,
+        description="`invoice` needs a key that may act for the account, a `po_number`, and credit that is left.",
+    )
     po_number: Annotated[Line, Field(max_length=60)] = ""
 
 
@@ -66,6 +71,7 @@ class OrderLineOut(BaseModel):
     description: str
     quantity: int
     unit: MoneyOut
+    discount: MoneyOut
     net: MoneyOut
     tax: MoneyOut
 
@@ -73,7 +79,8 @@ class OrderLineOut(BaseModel):
     def of(cls, line: OrderLine, currency: str) -> Self:
         return cls(
             sku=line.sku, description=line.description, quantity=line.quantity,
-            unit=MoneyOut.minor(line.unit_minor, currency), net=MoneyOut.minor(line.net_minor, currency),
+            unit=MoneyOut.minor(line.unit_minor, currency), discount=MoneyOut.minor(line.discount_minor, currency),
+            net=MoneyOut.minor(line.net_minor, currency),
             tax=MoneyOut.minor(line.tax_minor, currency),
         )  # fmt: skip
 
@@ -89,10 +96,11 @@ class OrderOut(BaseModel):
         "preview": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "payment_url": "https://billing.example.org/sandbox/pay/cs_test_1",
         "url": "https://billing.example.org/orders/ord_01ka….tag", "route": "automatic", "reasons": [],
         "lines": [{"sku": "professional", "description": "Professional", "quantity": 25,
-                   "unit": {"amount": 11000, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
-                   "tax": {"amount": 0, "currency": "EUR"}}],
-        "net": {"amount": 275000, "currency": "EUR"}, "tax": {"amount": 0, "currency": "EUR"},
-        "total": {"amount": 275000, "currency": "EUR"}, "po_number": "PO-4711", "test": True,
+                   "unit": {"amount": 11000, "currency": "EUR"}, "discount": {"amount": 0, "currency": "EUR"},
+                   "net": {"amount": 275000, "currency": "EUR"}, "tax": {"amount": 0, "currency": "EUR"}}],
+        "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
+        "tax": {"amount": 0, "currency": "EUR"},
+        "total": {"amount": 275000, "currency": "EUR"}, "payment": "card", "po_number": "PO-4711", "test": True,
         "created_at": "2026-11-22T09:00:00Z", "expires_at": "2026-11-23T08:00:00Z", "completed_at": None,
         "account_id": None, "subscription_id": None, "invoice_id": None, "license_id": None,
     }})  # fmt: skip
@@ -106,9 +114,11 @@ class OrderOut(BaseModel):
     route: Route
     reasons: list[ReasonOut]
     lines: list[OrderLineOut]
+    discount: MoneyOut
     net: MoneyOut
     tax: MoneyOut
     total: MoneyOut
+    payment: PayBy
     po_number: str
     test: bool
     created_at: datetime
@@ -126,7 +136,7 @@ class OrderList(PageOut[OrderOut]):
 
 def shown(tx: Unit, ports: Ports, order: Order, *, payment_url: str | None, owner: bool) -> OrderOut:
     """An order as the API shows it; `owner` is false for somebody without a key of its account."""
-    currency = order.currency
+    currency, lines = order.currency, orders.lines(tx, order.id)
     invoice, license_ = invoices.of_order(tx, order.id), licenses.of_order(tx, order.id)
     follows: dict[str, Any] = {
         "account_id": order.account_id, "subscription_id": order.subscription_id,
@@ -136,10 +146,11 @@ def shown(tx: Unit, ports: Ports, order: Order, *, payment_url: str | None, owne
         id=order.id, state=order.state, kind=order.kind, preview=order.preview_id, payment_url=payment_url,
         url=ports.link(f"/orders/{ports.secrets.sign_token(purchase.ORDER_TOKEN, order.id)}"), route=order.route,
         reasons=[ReasonOut(**each) for each in order.reasons],
-        lines=[OrderLineOut.of(line, currency) for line in orders.lines(tx, order.id)],
+        lines=[OrderLineOut.of(line, currency) for line in lines],
+        discount=MoneyOut.minor(sum(line.discount_minor for line in lines), currency),
         net=MoneyOut.minor(order.net_minor, currency), tax=MoneyOut.minor(order.tax_minor, currency),
-        total=MoneyOut.minor(order.total_minor, currency), po_number=order.po_number, test=order.test,
-        created_at=order.created_at, expires_at=order.expires_at, completed_at=order.completed_at,
+        total=MoneyOut.minor(order.total_minor, currency), payment=order.pay_by, po_number=order.po_number,
+        test=order.test, created_at=order.created_at, expires_at=order.expires_at, completed_at=order.completed_at,
         **(follows if owner else dict.fromkeys(follows)),
     )  # fmt: skip
 
@@ -196,22 +207,26 @@ def _require_purchase_of(ports: Ports, preview: Preview, key: ApiKey | None) -> 
 
 
 @router.post("", status_code=201, responses=problems(
-    *KEYLESS, NotFound, Invalid, PreviewExpired, PreviewChanged, NeedsQuote, TermsNotAccepted, OrderClosed,
-    PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable,
+    *KEYLESS, NotFound, Invalid, PreviewExpired, PreviewChanged, NeedsQuote, CouponRefused, TermsNotAccepted,
+    OrderClosed, PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable, InvoiceNotOffered,
 ))  # fmt: skip
 def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> OrderOut:
-    """Order what a preview offers. Needs no key. The same preview again answers with the same order.
+    """Order what a preview offers. Needs no key to pay by card. The same preview again answers with the same order.
+
+    An order on invoice is completed at once; its license ends soon after the invoice is due, and is replaced by the
+    full one when that is paid.
 
     If anything the price rests on has changed, nothing is ordered and the problem's `preview` is the new offer. If
     the payment provider is down the order stands: send the same request again to be led to payment.
     """
-    if body.payment != "card":
-        raise Invalid("Paying by invoice is not offered yet; order with payment `card`.", param="payment")
     preview = check_acceptance(ports, body.preview, body.acceptance)
     _require_purchase_of(ports, preview, key)
+    account_id = key.account_id if key else None
+    if key is not None and body.payment is PayBy.INVOICE:
+        account_id = account_id or preview.account_id
     placing = Placing(
         preview_id=body.preview, terms_id=body.acceptance.terms, evidence=evidence(request),
-        po_number=body.po_number, account_id=key.account_id if key else None,
+        po_number=body.po_number, account_id=account_id, pay_by=body.payment,
     )  # fmt: skip
     with named(terms="acceptance.terms"):
         started = purchase.start(ports, placing)

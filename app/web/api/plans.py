@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from app.accounts import service as accounts
 from app.catalog import service as catalog
 from app.catalog.models import Family, Interval, Plan, PlanKind, Price
+from app.catalog.pricing import PriceKind
 from app.core import ids
 from app.core.clock import local_date
 from app.core.errors import NotFound, Unavailable
@@ -21,11 +22,23 @@ router = APIRouter(
 )  # fmt: skip
 
 
+class TierOut(BaseModel):
+    """`up_to` is the last quantity of the tier, null in the last tier; `flat` is added once."""
+
+    up_to: int | None
+    unit: MoneyOut
+    flat: MoneyOut
+
+
 class PriceOut(BaseModel):
-    """Per seat and interval, before tax."""
+    """Per interval, before tax. `unit` is per seat; the fee of `flat`, a whole `package`, the first of `tiers`."""
 
     interval: Interval
+    model: PriceKind = PriceKind.PER_UNIT
     unit: MoneyOut
+    tiers: list[TierOut] = []
+    package_size: int | None = None
+    base: MoneyOut
     valid_from: date
     valid_to: date | None
 
@@ -38,8 +51,9 @@ class PlanOut(BaseModel):
         "family": "self_managed", "tagline": "For teams that run their own server", "sales_only": False,
         "retired": False, "min_seats": 11, "max_seats": 5000, "trial_days": 30, "grace_days": 10,
         "bullets": ["Unlimited message history and search"], "entitlements": {"ldap": True}, "add_on_for": [],
-        "prices": [{"interval": "year", "unit": {"amount": 12000, "currency": "USD"}, "valid_from": "2026-01-01",
-                    "valid_to": None}],
+        "prices": [{"interval": "year", "model": "per_unit", "unit": {"amount": 12000, "currency": "USD"},
+                    "tiers": [], "package_size": None, "base": {"amount": 0, "currency": "USD"},
+                    "valid_from": "2026-01-01", "valid_to": None}],
     }})  # fmt: skip
 
     id: str
@@ -66,8 +80,16 @@ class PlanOut(BaseModel):
             **{name: getattr(plan, name) for name in same.split()},
             retired=plan.retired_at is not None, entitlements=plan.flags,
             prices=[
-                PriceOut(interval=each.interval, unit=MoneyOut.minor(each.unit_minor, each.currency),
-                         valid_from=each.valid_from, valid_to=each.valid_to)
+                PriceOut(
+                    interval=each.interval, model=each.model, unit=MoneyOut.minor(each.unit_minor, each.currency),
+                    tiers=[
+                        TierOut(up_to=tier.up_to, unit=MoneyOut.minor(tier.unit_minor, each.currency),
+                                flat=MoneyOut.minor(tier.flat_minor, each.currency))
+                        for tier in each.pricing.tiers
+                    ],
+                    package_size=each.package_size, base=MoneyOut.minor(each.base_minor, each.currency),
+                    valid_from=each.valid_from, valid_to=each.valid_to,
+                )
                 for each in sorted(prices, key=lambda price: (price.currency, price.interval))
                 if each.plan_id == plan.id
             ],

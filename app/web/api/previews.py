@@ -12,16 +12,20 @@ from app.accounts.models import ApiKey, BuyerType
 from app.accounts.service import BuyerDetails
 from app.agreements import service as agreements
 from app.agreements.models import TermsVersion
+from app.catalog import coupons
 from app.catalog import service as catalog
+from app.catalog.coupons import CouponRefused
 from app.catalog.errors import NoPrice, UnknownPlan
 from app.catalog.models import Interval
 from app.core.errors import DomainError, Invalid, Unavailable
+from app.core.money import Money
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
 from app.orders.errors import ConsumersNotServed, SeatsOutOfRange
 from app.orders.models import OrderKind, Preview, Route
 from app.screening.destinations import DestinationRefused
+from app.subscriptions.replay import model_of
 from app.tax import service as tax
 from app.tax.dataset import load
 from app.tax.determination import Determination, Treatment
@@ -82,7 +86,10 @@ class TaxIdIn(In):
 
 
 class PreviewIn(In):
-    """`term` is another name for `interval`: how long is paid for in advance."""
+    """`term` is another name for `interval`; `term_years` prepays a yearly plan for two or three years at once.
+
+    `coupon` is a code for a discount; one that cannot be used is refused with `reason`.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "lines": [{"sku": "professional", "quantity": 25}], "interval": "year", "currency": "EUR",
@@ -94,7 +101,9 @@ class PreviewIn(In):
     lines: Annotated[list[LineIn], Field(min_length=1, max_length=20)]
     interval: Interval | None = None
     term: Interval | None = None
+    term_years: Annotated[int | None, Field(strict=True, ge=1, le=3)] = None
     currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+    coupon: Annotated[Line, Field(max_length=40, description="A code; upper or lower case.")] = ""
     buyer: BuyerIn
     tax_ids: Annotated[list[TaxIdIn], Field(max_length=_MOST_TAX_IDS, default_factory=list)]
 
@@ -102,6 +111,8 @@ class PreviewIn(In):
     def one_interval(self) -> Self:
         if (self.interval is None) == (self.term is None):
             raise ValueError("give `interval` (or its other name, `term`): month or year")
+        if self.term_years is not None and (self.interval or self.term) is not Interval.YEAR:
+            raise ValueError("`term_years` goes with the interval year")
         return self
 
     def wanted(self, key: ApiKey | None) -> PreviewRequest:
@@ -115,24 +126,33 @@ class PreviewIn(In):
             lines=tuple(LineRequest(line.sku, line.quantity) for line in self.lines), interval=interval,
             currency=self.currency, buyer=self.buyer.details(),
             tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in self.tax_ids),
-            account_id=key.account_id if key else None,
+            account_id=key.account_id if key else None, term_months=self.term_years * 12 if self.term_years else None,
+            coupon=self.coupon,
         )  # fmt: skip
 
 
 class PreviewLineOut(BaseModel):
-    """`net` is after discount and rounded once; `tax` is the line's share of the document's tax."""
+    """`net` is after `discount` and rounded once; `tax` is the line's share of the document's tax.
+
+    `price` says in words how the quantity is priced; `intervals` is how many of them the term prepays.
+    """
 
     sku: str
     description: str
     quantity: int
     unit: MoneyOut
+    price: str
+    intervals: int
+    discount: MoneyOut
     net: MoneyOut
     tax: MoneyOut
 
     @classmethod
     def of(cls, line: dict[str, Any], currency: str) -> Self:
+        model = model_of(line.get("pricing"), Money(line["unit_minor"], currency))
         return cls(
-            sku=line["sku"], description=line["description"], quantity=line["quantity"],
+            sku=line["sku"], description=line["description"], quantity=line["quantity"], price=model.words(),
+            intervals=line.get("intervals", 1), discount=MoneyOut.minor(line.get("discount_minor", 0), currency),
             **{name: MoneyOut.minor(line[f"{name}_minor"], currency) for name in ("unit", "net", "tax")},
         )  # fmt: skip
 
@@ -167,6 +187,14 @@ class TaxIdOut(BaseModel):
     status: str
 
 
+class CouponOut(BaseModel):
+    """The code behind the discount; `words` say what it is worth and for how long."""
+
+    code: str
+    name: str
+    words: str
+
+
 class TermsOut(BaseModel):
     """The terms of sale in force; an order accepts them by `id`."""
 
@@ -184,9 +212,11 @@ class PreviewOut(BaseModel):
     """An offer. Ordering it charges exactly `total`, or is refused with a new preview."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
-        "id": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "interval": "year", "currency": "EUR",
+        "id": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "interval": "year", "term_months": 12,
+        "currency": "EUR", "coupon": None,
         "lines": [{"sku": "professional", "description": "Professional", "quantity": 25,
-                   "unit": {"amount": 11000, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
+                   "unit": {"amount": 11000, "currency": "EUR"}, "price": "110.00 EUR", "intervals": 1,
+                   "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
                    "tax": {"amount": 0, "currency": "EUR"}}],
         "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
         "tax": {"amount": 0, "currency": "EUR", "treatment": "reverse_charge", "components": [],
@@ -204,9 +234,11 @@ class PreviewOut(BaseModel):
     id: str
     kind: OrderKind
     interval: Interval
+    term_months: int
     currency: str
     lines: list[PreviewLineOut]
     discount: MoneyOut
+    coupon: CouponOut | None
     net: MoneyOut
     tax: TaxOut
     total: MoneyOut
@@ -227,12 +259,21 @@ def facts(ports: Ports, preview: Preview) -> dict[str, Any]:
     return {
         "id": preview.id, "kind": preview.kind, "interval": preview.inputs["interval"], "currency": currency,
         "lines": [PreviewLineOut.of(line, currency) for line in preview.lines],
-        "discount": MoneyOut.minor(0, currency), "net": MoneyOut.minor(preview.net_minor, currency),
+        "term_months": previews.request_of(preview).months,
+        "discount": MoneyOut.minor(sum(line.get("discount_minor", 0) for line in preview.lines), currency),
+        "coupon": _coupon(preview), "net": MoneyOut.minor(preview.net_minor, currency),
         "tax": TaxOut.of_determination(found), "total": MoneyOut.minor(preview.total_minor, currency),
         "route": preview.route, "reasons": [ReasonOut(**each) for each in preview.reasons],
         "tax_ids": preview.inputs["tax_ids"], "terms": TermsOut.of(terms), "created_at": preview.created_at,
         "expires_at": preview.expires_at,
     }  # fmt: skip
+
+
+def _coupon(preview: Preview) -> CouponOut | None:
+    kept = preview.discount
+    if kept is None:
+        return None
+    return CouponOut(code=kept["code"], name=kept["name"], words=coupons.words(kept, preview.currency))
 
 
 @contextmanager
@@ -258,7 +299,8 @@ def _unknown_line(ports: Ports, body: PreviewIn) -> str:
 
 
 @router.post("", status_code=201, responses=problems(
-    *KEYLESS, Invalid, UnknownPlan, NoPrice, SeatsOutOfRange, ConsumersNotServed, DestinationRefused, Unavailable
+    *KEYLESS, Invalid, UnknownPlan, NoPrice, SeatsOutOfRange, CouponRefused, ConsumersNotServed, DestinationRefused,
+    Unavailable,
 ))  # fmt: skip
 def create_preview(body: PreviewIn, ports: Wired, key: Anyone) -> PreviewOut:
     """Price, tax and route a purchase. Needs no key and commits nobody to anything; the answer holds for a day.

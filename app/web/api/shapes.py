@@ -66,6 +66,18 @@ class MoneyOut(BaseModel):
         return MoneyOut(amount=amount, currency=currency)
 
 
+class MoneyIn(In):
+    """Minor units of an ISO 4217 currency."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"amount": 12900, "currency": "USD"}})
+
+    amount: int = Field(ge=1, le=10**15)
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
 class PageOut(BaseModel, Generic[T]):
     """Newest first. Ask again with `starting_after` set to the last id while `has_more`."""
 

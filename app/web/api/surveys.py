@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from sqlalchemy import select
 from sqlmodel import col
-from starlette.responses import RedirectResponse
 
 from app.accounts.models import ApiKey
 from app.core import ids, paging
@@ -214,17 +213,8 @@ def answer(token: str, body: AnswerIn, ports: Wired, tx: Tx, now: Now) -> Answer
 
 @router.post("/links/{token}/opt_out", status_code=204, responses=problems(SurveyNotFound))
 def opt_out(token: str, ports: Wired, tx: Tx, now: Now) -> None:
-    """Send this person no more surveys. Mail programs post here on one click (RFC 8058); any body will do."""
+    """Send this person no more surveys; for a page of your own that asks. Mails lead to `/survey/{token}/opt-out`."""
     service.opt_out(tx, service.by_token(tx, ports.secrets, token), now)
-
-
-@router.get("/links/{token}/opt_out", status_code=303, response_class=RedirectResponse,
-            responses=problems(SurveyNotFound))  # fmt: skip
-def show_opt_out(token: str, ports: Wired, tx: Tx) -> RedirectResponse:
-    """For mail programs without one click: the page with the button. Opening it changes nothing."""
-    invitation = service.by_token(tx, ports.secrets, token)
-    path = f"/survey/{service.token_of(ports.secrets, invitation)}?opt_out=1"
-    return RedirectResponse(ports.link(path), HTTPStatus.SEE_OTHER)
 
 
 class IntervalOut(BaseModel):

@@ -5,7 +5,10 @@ from fastapi import APIRouter
 from app.web.console import (
     accounts,
     agreements,
+    api_keys,
     clock,
+    coupons,
+    credit,
     exports,
     invoices,
     jobs,
@@ -17,6 +20,7 @@ from app.web.console import (
     quote_builder,
     quotes,
     search,
+    staff,
     subscriptions,
     survey,
     workspaces,
@@ -25,7 +29,7 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, agreements, orders, quote_builder, quotes, subscriptions, licenses, workspaces,
-    invoices, exports, survey, jobs, policies, clock, procedures,
+    overview, search, accounts, agreements, credit, orders, quote_builder, quotes, subscriptions, licenses, workspaces,
+    invoices, coupons, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

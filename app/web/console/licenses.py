@@ -13,12 +13,12 @@ from app.accounts.sessions import SignedInStaff
 from app.catalog.models import Plan
 from app.core import ids
 from app.core.db import Tx as Session
-from app.core.errors import DomainError, Invalid
+from app.core.errors import Invalid
 from app.licenses import service
 from app.licenses.models import License, LicenseState
 from app.web import auth
 from app.web.console import cells, lists
-from app.web.console.render import Note, Reader, back, can, form_for, page, reason, refused
+from app.web.console.render import Note, Reader, attempt, can, form_for, page, reason
 from app.web.console.views import Action, DetailView, ListView
 from app.web.deps import Now, Tx, Wired
 from app.web.views import Fact, Link, Option
@@ -73,17 +73,21 @@ def revoke(
 ) -> Response:  # fmt: skip
     """Online checks refuse it from now on."""
     ids.require_form("lic", license_id)
-    try:
+
+    def deed() -> None:
         if ground not in GROUNDS:
             raise Invalid("Choose the ground.", param="ground")
         why = f"{ground}: {reason(note)}"
         with ports.db.session() as tx:
             service.revoke(tx, license_id, reason=why, by=who.staff_id, now=now)
-    except DomainError as exc:
-        form = refused("revoke", {"note": note, "ground": ground}, exc.detail, exc.param)
-        with ports.db.session() as tx:
-            return _show(request, tx, who, license_id, form, exc.status)
-    return back(f"/console/licenses/{license_id}", "license-revoked")
+
+    def again(tx: Session, form: FormView, status: int) -> Response:
+        return _show(request, tx, who, license_id, form, status)
+
+    typed = {"note": note, "ground": ground}
+    return attempt(
+        ports, "revoke", typed, deed, again, to=f"/console/licenses/{license_id}", done="license-revoked"
+    )  # fmt: skip
 
 
 def _show(request: Request, tx: Session, who: SignedInStaff, license_id: str, form: FormView, status: int) -> Response:
@@ -130,7 +134,7 @@ def _actions(found: License, who: SignedInStaff, form: FormView) -> tuple[Action
             href=f"/console/licenses/{found.id}/revoke",
             hint="Products that check online refuse it from then on. A server that only has the file goes on until it "
             "ends. This cannot be taken back. The reason goes into the audit log.",
-            grounds=tuple(Option(value=value, label=label) for value, label in GROUNDS.items()),
+            options=tuple(Option(value=value, label=label) for value, label in GROUNDS.items()),
             form=form_for("revoke", form),
         ),
     )  # fmt: skip

@@ -120,6 +120,16 @@ class ExportsView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CouponsView:
+    """`/console/coupons`: a row per code, withdrawn ones last."""
+
+    template: ClassVar[str] = "console/coupons.html"
+    section: ClassVar[str] = "coupons"
+    rows: tuple[tuple[Cell, ...], ...]
+    columns: tuple[str, ...] = ("Code", "State", "Worth", "For", "Valid", "Used", "Given so far")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PolicyRow:
     """One policy with the value in force; `history` are all values it was given, newest first.
 

@@ -1,6 +1,7 @@
 """Orders: the list, and one with its route, figures and evidence; it can be canceled, and released where it is held."""
 
-from typing import Annotated, Any, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy import or_, select
@@ -11,20 +12,21 @@ from app.accounts.models import Account
 from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
 from app.agreements import service as agreements
+from app.catalog import coupons
 from app.core import ids
 from app.core.db import Tx as Session
-from app.core.errors import DomainError
 from app.flows import held_orders, purchase, unmatched
+from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.licenses import service as licenses
 from app.orders import service
-from app.orders.models import Order, OrderState, Preview, Route
+from app.orders.models import Order, OrderState, PayBy, Preview, Route
 from app.payments.models import AttemptState, PaymentAttempt
 from app.tax import service as tax
 from app.tax.determination import Determination
 from app.web import auth
 from app.web.console import cells, lists
-from app.web.console.render import Note, Reader, back, can, form_for, money, page, reason, refused, shown
+from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason, shown
 from app.web.console.views import Action, Cell, ConsoleOrderView, ListView, Related
 from app.web.deps import Tx, Wired
 from app.web.views import Fact, Form, Link, MoneyRow, Reason, Step
@@ -74,39 +76,39 @@ def one(request: Request, tx: Tx, who: Reader, order_id: str) -> Response:
 @router.post("/console/orders/{order_id}/cancel")
 def cancel(request: Request, ports: Wired, who: Reviewer, order_id: str, note: Note = "") -> Response:
     """Give up an order that is not paid."""
-    ids.require_form("ord", order_id)
-    try:
-        purchase.cancel(ports, order_id, by=who.staff_id, note=reason(note))
-    except DomainError as exc:
-        return _again(request, who, order_id, refused("cancel", {"note": note}, exc.detail, exc.param), exc)
-    return back(f"/console/orders/{order_id}", "order-canceled")
+    return _act(request, ports, who, order_id, "cancel", note, purchase.cancel, "order-canceled")
 
 
 @router.post("/console/orders/{order_id}/release")
 def release(request: Request, ports: Wired, who: Reviewer, order_id: str, note: Note = "") -> Response:
     """Let a held order go on to payment, if it still costs what the buyer accepted."""
-    ids.require_form("ord", order_id)
-    try:
-        held_orders.recheck(ports, order_id, by=who.staff_id, note=reason(note))
-    except DomainError as exc:
-        return _again(request, who, order_id, refused("release", {"note": note}, exc.detail, exc.param), exc)
-    return back(f"/console/orders/{order_id}", "order-released")
+    return _act(request, ports, who, order_id, "release", note, held_orders.recheck, "order-released")
 
 
 @router.post("/console/orders/{order_id}/resolve")
 def resolve(request: Request, ports: Wired, who: Cashier, order_id: str, note: Note = "") -> Response:
     """Write down that a payment that fits no open order was dealt with."""
+    return _act(request, ports, who, order_id, "resolve", note, unmatched.resolve, "payment-resolved")
+
+
+class _Act(Protocol):
+    """What staff do to an order, and why."""
+
+    def __call__(self, ports: Ports, order_id: str, *, by: str, note: str) -> object: ...
+
+
+def _act(
+    request: Request, ports: Ports, who: SignedInStaff, order_id: str, name: str, note: str, act: _Act, done: str
+) -> Response:  # fmt: skip
     ids.require_form("ord", order_id)
-    try:
-        unmatched.resolve(ports, order_id, by=who.staff_id, note=reason(note))
-    except DomainError as exc:
-        return _again(request, who, order_id, refused("resolve", {"note": note}, exc.detail, exc.param), exc)
-    return back(f"/console/orders/{order_id}", "payment-resolved")
 
+    def again(tx: Session, form: Form, status: int) -> Response:
+        return _show(request, tx, who, order_id, form, status)
 
-def _again(request: Request, who: SignedInStaff, order_id: str, form: Form, exc: DomainError) -> Response:
-    with request.app.state.ports.db.session() as tx:
-        return _show(request, tx, who, order_id, form, exc.status)
+    return attempt(
+        ports, name, {"note": note}, lambda: act(ports, order_id, by=who.staff_id, note=reason(note)), again,
+        to=f"/console/orders/{order_id}", done=done,
+    )  # fmt: skip
 
 
 def _show(request: Request, tx: Session, who: SignedInStaff, order_id: str, form: Form, status: int) -> Response:
@@ -115,11 +117,16 @@ def _show(request: Request, tx: Session, who: SignedInStaff, order_id: str, form
     determination = tax.stored(tx, order.tax_determination_id)
     loose = unmatched.waiting(tx, order.id)
     attempts = _attempts(tx, order.id)
-    lines = [(line.description, line.quantity, line.unit_minor, line.net_minor) for line in service.lines(tx, order.id)]
+    stored = service.lines(tx, order.id)
+    lines = [
+        (line.description, line.quantity, line.unit_minor, line.net_minor + line.discount_minor) for line in stored
+    ]
+    given = sum(line.discount_minor for line in stored)
     view = ConsoleOrderView(
         order_id=order.id, state=str(order.state), route=str(order.route),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
-        reasons=(*reasons(order.reasons), *map(_loose, loose)), rows=rows_of(lines, determination, order.currency),
+        reasons=(*reasons(order.reasons), *map(_loose, loose)),
+        rows=rows_of(lines, determination, order.currency, order.discount, given),
         total=money(order.total_minor, order.currency), treatment=in_words(determination),
         facts=_facts(tx, order), steps=_steps(order, attempts), evidence=_evidence(tx, order),
         attempts=_attempt_table(attempts), actions=_actions(order, who, form, has_loose=bool(loose)), form=form,
@@ -139,25 +146,25 @@ def reasons(stored: list[dict[str, Any]]) -> tuple[Reason, ...]:
 
 
 def rows_of(
-    lines: list[tuple[str, int, int, int]], determination: Determination, currency: str
+    lines: list[tuple[str, int, int, int]], determination: Determination, currency: str,
+    kept: Mapping[str, Any] | None = None, given: int = 0,
 ) -> tuple[MoneyRow, ...]:  # fmt: skip
-    """Lines as (description, quantity, unit, net), then the tax of each jurisdiction."""
+    """Lines as (description, quantity, unit, amount before discount), what the coupon `kept` gives, the taxes."""
     rows = [
-        MoneyRow(label=name, note=f"{quantity} × {money(unit, currency)}{_less(quantity * unit - net, currency)}",
-                 amount=money(net, currency))
+        MoneyRow(label=name, note=f"{quantity} × {money(unit, currency)}", amount=money(net, currency))
         for name, quantity, unit, net in lines
-    ]  # fmt: skip
+    ]
+    if kept is not None:
+        words = coupons.words(dict(kept), currency)
+        rows.append(MoneyRow(label=f"Code {kept['code']}", note=words, amount=money(-given, currency), kind="discount"))
+    elif given:
+        rows.append(MoneyRow(label="Discount", note="As quoted", amount=money(-given, currency), kind="discount"))
     rows += [
         MoneyRow(label=f"{part.name} {part.jurisdiction}", note=f"{part.rate.normalize():f} % of {part.taxable}",
                  amount=str(part.amount), kind="tax")
         for part in determination.components
     ]  # fmt: skip
     return tuple(rows)
-
-
-def _less(off: int, currency: str) -> str:
-    """What a quote takes off the list price."""
-    return f", less {money(off, currency)}" if off > 0 else ""
 
 
 def in_words(determination: Determination) -> str:
@@ -237,8 +244,10 @@ def _steps(order: Order, attempts: list[PaymentAttempt]) -> tuple[Step, ...]:
     last = attempts[0] if attempts else None
     if order.state is OrderState.COMPLETED:
         at = f"{order.completed_at:%Y-%m-%d %H:%M}" if order.completed_at else ""
-        return (*steps, Step(label="Paid", state="done", at=at), Step(label="Invoice, license, postings", state="done",
-                                                                      at=at))  # fmt: skip
+        paid = Step(label="Paid", state="done", at=at)
+        if order.pay_by is PayBy.INVOICE:
+            paid = Step(label="Ordered on invoice", state="done", at=at, detail="The invoice says what is paid of it.")
+        return (*steps, paid, Step(label="Invoice, license, postings", state="done", at=at))
     if order.state in {OrderState.CANCELED, OrderState.EXPIRED}:
         return (*steps, Step(label=str(order.state).capitalize(), state="failed"))
     declined = last is not None and last.state is AttemptState.FAILED

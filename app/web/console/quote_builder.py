@@ -279,9 +279,10 @@ def _figures(
         by_click = quote_acceptance.enough(tx, _net(offer), now)
     total = _net(offer) + offer.answer.tax
     unclear = offer.answer.treatment is Treatment.NEEDS_REVIEW
-    steep = max(
-        share(line.unit.times(line.quantity) - line.net, line.unit.times(line.quantity)) for line in offer.lines
-    )
+    steep = 0
+    for line in offer.lines:
+        off = line.discount or Money.zero(line.net.currency)
+        steep = max(steep, share(off, line.net + off))
     view = QuoteFiguresView(
         rows=rows_of.offer_rows(offer.lines, offer.answer, str(offer.wanted.interval)), total=str(total),
         treatment=f"{offer.answer.reason} {offer.answer.note or ''}".strip(),

@@ -187,9 +187,14 @@ def _show(request: Request, tx: Session, who: SignedInStaff, quote_id: str, form
 def _rows(tx: Session, preview: Preview, determination: Determination) -> tuple[MoneyRow, ...]:
     plans = catalog.plans_by_id(tx, [line["plan_id"] for line in preview.lines])
     lines = [
-        (plans[line["plan_id"]].name, line["quantity"], line["unit_minor"], line["net_minor"]) for line in preview.lines
-    ]
-    return orders.rows_of(lines, determination, preview.currency)
+        (
+            plans[line["plan_id"]].name, line["quantity"], line["unit_minor"],
+            line["net_minor"] + line.get("discount_minor", 0),
+        )
+        for line in preview.lines
+    ]  # fmt: skip
+    given = sum(line.get("discount_minor", 0) for line in preview.lines)
+    return orders.rows_of(lines, determination, preview.currency, preview.discount, given)
 
 
 def _documents(quote: Quote) -> tuple[Link, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, cast
 from fastapi import Depends, Form, Request
 from sqlalchemy import func, select
 from sqlmodel import col
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from app.accounts.models import Staff
 from app.accounts.permissions import StaffPermission as May
@@ -16,9 +16,10 @@ from app.accounts.permissions import may
 from app.accounts.sessions import SignedInStaff
 from app.core import job_watch
 from app.core.db import Tx
-from app.core.errors import Invalid
+from app.core.errors import DomainError, Invalid, NotFound
 from app.core.money import Money
 from app.flows import unmatched
+from app.flows.ports import Ports
 from app.orders.models import Order, OrderState
 from app.quotes.models import Quote, QuoteState
 from app.web import auth, csrf, show
@@ -33,6 +34,10 @@ _DONE: Final = {
     "order-canceled": "The order is canceled.",
     "order-released": "The order is released, and the buyer is asked by mail to pay.",
     "payment-resolved": "Recorded. The payment no longer waits for a person.",
+    "payment-recorded": "The payment is booked.",
+    "credit-frozen": "This account pays by card from now on.",
+    "credit-unfrozen": "This account may order on invoice again.",
+    "credit-limited": "The limit is recorded.",
     "quote-declined": "The request is declined.",
     "quote-withdrawn": "It is withdrawn.",
     "quote-drafted": "The draft is saved.",
@@ -46,6 +51,11 @@ _DONE: Final = {
     "deletion-canceled": "The workspace stays.",
     "job-retried": "The job is on the queue again.",
     "jobs-retried": "The failed jobs are on the queue again.",
+    "person-added": "A mail tells them where to sign in; the first time they set up a second factor.",
+    "role-changed": "The role is changed; their sessions are ended.",
+    "person-removed": "The person is out of the console, and every session of theirs is ended.",
+    "second-factor-reset": "Their sessions are ended; the next sign-in sets up a new authenticator.",
+    "key-revoked": "The key is revoked; nothing signed with it is answered any more.",
     "policy-changed": "The new value is recorded.",
     "clock-advanced": "Business time has moved.",
 }
@@ -92,6 +102,10 @@ def _closed(request: Request, who: SignedInStaff) -> frozenset[str]:
         closed.add("exports")
     if clock_of(request) is None or not may(who.role, May.CLOCK_WRITE):
         closed.add("clock")
+    if not may(who.role, May.STAFF_WRITE):
+        closed.add("staff")
+    if not may(who.role, May.KEYS_WRITE):
+        closed.add("api-keys")
     return frozenset(closed)
 
 
@@ -136,6 +150,24 @@ def refused(name: str, values: dict[str, str], error: str, param: str | None = N
     """The form `name` with what was typed and why it was refused."""
     known = param if param in values else ""
     return FormView(values={"_form": name, **values}, errors={known or "": error})
+
+
+def attempt(
+    ports: Ports, name: str, values: dict[str, str], deed: Callable[[], object],
+    again: Callable[[Tx, FormView, int], Response], *, to: str, done: str,
+) -> Response:  # fmt: skip
+    """Do what the form `name` asks, then on to `to`, which says so; refused, `again` shows it with what was typed.
+
+    `deed` opens its own transactions. What does not exist stays not found.
+    """
+    try:
+        deed()
+    except NotFound:
+        raise
+    except DomainError as exc:
+        with ports.db.session() as tx:
+            return again(tx, refused(name, values, exc.detail, exc.param), exc.status)
+    return back(to, done)
 
 
 def form_for(name: str, form: FormView) -> FormView:

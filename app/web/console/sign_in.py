@@ -88,7 +88,7 @@ def _take_code(
             ports, who.session_id, code=code, ip=client_ip(request), now=transport_now(), enrol=enrol
         )
     except TooManyTries as refused:
-        return entrance.later(_show(request, page(FormView(errors={"code": refused.detail})), refused.status), refused)
+        return show.later(_show(request, page(FormView(errors={"code": refused.detail})), refused.status), refused)
     if token is None:
         sentence = "That is not the code shown now, or it was used already. Wait for the next one."
         return _show(request, page(FormView(errors={"code": sentence})), 422)

@@ -69,10 +69,19 @@ def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response
     return page(request, tx, view, who)
 
 
+def _billed(found: Subscription) -> str:
+    years = found.term_months // 12
+    words = f"by the {found.interval}" if years < 2 else f"for {years} years in advance"
+    if found.coupon_id is None:
+        return words
+    until = f"to terms that begin before {found.coupon_until}" if found.coupon_until else "to every term"
+    return f"{words}; a coupon applies {until}"
+
+
 def _facts(found: Subscription) -> tuple[Fact, ...]:
     return (
         Fact(name="Term", value=f"{found.starts_on} to {found.ends_on}, that day not included"),
-        Fact(name="Billed", value=f"by the {found.interval}"),
+        Fact(name="Billed", value=_billed(found)),
         Fact(name="Customer since", value=str(found.first_starts_on)),
         Fact(name="Grace", value=f"{found.grace_days} days"),
         Fact(name="Contact", value=f"{found.contact_name}, {found.contact_email}"),

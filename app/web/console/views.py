@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
+from app.web.explained import Told
 from app.web.views import Bar, ErrorView, Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
 
 
@@ -139,7 +140,7 @@ class ListView:
     """
 
     template: ClassVar[str] = "console/list.html"
-    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces"]
+    kind: Literal["accounts", "orders", "quotes", "invoices", "licenses", "subscriptions", "workspaces", "api-keys"]
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     form: Form = field(default_factory=Form)
@@ -187,11 +188,21 @@ class TimelineEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Input:
+    """A line to fill in before the reason."""
+
+    name: str
+    label: str
+    type: Literal["text", "date"] = "text"
+    hint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Action:
     """Something staff can do here: a form that posts `note`, the reason, to `href`.
 
-    `name` keeps its inputs apart from those of other forms and comes back as `_form`; `grounds` is a choice posted as
-    `ground` before the reason.
+    `name` keeps its inputs apart from those of other forms and comes back as `_form`. Before the reason come `inputs`,
+    lines to fill in, and `options`, a choice posted as `asks` and labelled `asked`.
     """
 
     name: str
@@ -200,7 +211,10 @@ class Action:
     href: str
     procedure: str
     hint: str = ""
-    grounds: tuple[Option, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    asks: str = "ground"
+    asked: str = "Ground"
+    options: tuple[Option, ...] = ()
     tone: Literal["", "primary", "danger"] = ""
     form: Form = field(default_factory=Form)
 
@@ -222,6 +236,8 @@ class AccountView:
     agreement: str = ""
     agreements_href: str = ""
     quote_href: str = ""
+    actions: tuple[Action, ...] = ()
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,20 +310,37 @@ class ConsoleInvoiceView:
     documents: tuple[Link, ...]
     postings: Related
     related: tuple[Related, ...] = ()
+    actions: tuple[Action, ...] = ()
+    form: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleExplainView:
+    """`/console/invoices/{id}/explain`: every amount of a document, computed again. `href` is the invoice's page."""
+
+    template: ClassVar[str] = "console/explain.html"
+    section: ClassVar[str] = "invoices"
+    number: str
+    href: str
+    told: Told
+    data_version: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetailView:
-    """The page of something that facts, tables and actions describe: a license, a subscription, a workspace."""
+    """The page of something that facts, tables and actions describe: a license, a subscription, a person on staff.
+
+    `account` is whose it is; None for what is the vendor's own.
+    """
 
     template: ClassVar[str] = "console/detail.html"
-    kind: Literal["licenses", "subscriptions", "workspaces"]
+    kind: Literal["licenses", "subscriptions", "workspaces", "api-keys", "staff"]
     id: str
     title: str
     state: str
-    account: Link
+    account: Link | None
     facts: tuple[Fact, ...]
-    related: tuple[Related, ...]
+    related: tuple[Related, ...] = ()
     actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
 

@@ -13,11 +13,10 @@ from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
 from app.core import audit, ids
 from app.core.db import Tx as Session
-from app.core.errors import DomainError
 from app.flows.ports import Ports
 from app.web import auth
 from app.web.console import cells, lists
-from app.web.console.render import Note, Reader, back, can, form_for, page, reason, refused
+from app.web.console.render import Note, Reader, attempt, can, form_for, page, reason
 from app.web.console.views import Action, Cell, DetailView, ListView, Related
 from app.web.deps import Now, Tx, Wired
 from app.web.views import Fact, Form, Link
@@ -67,10 +66,8 @@ def retry(request: Request, ports: Wired, now: Now, who: Keeper, workspace_id: s
 
     def act(tx: Session, workspace: Workspace) -> None:
         service.retry(tx, workspace, actor=who.staff_id, now=now)
-        audit.record(tx, workspace.account_id, actor=who.staff_id, action="workspace.noted", subject=workspace.id,
-                     now=now, details={"note": reason(note)})  # fmt: skip
 
-    return _act(request, ports, who, workspace_id, "retry", note, act, "workspace-retried")
+    return _act(request, ports, now, who, workspace_id, "retry", note, act, "workspace-retried")
 
 
 @router.post("/console/workspaces/{workspace_id}/keep")
@@ -79,27 +76,30 @@ def keep(request: Request, ports: Wired, now: Now, who: Keeper, workspace_id: st
 
     def act(tx: Session, workspace: Workspace) -> None:
         service.cancel_deletion(tx, workspace, actor=who.staff_id, now=now)
-        audit.record(tx, workspace.account_id, actor=who.staff_id, action="workspace.noted", subject=workspace.id,
-                     now=now, details={"note": reason(note)})  # fmt: skip
 
-    return _act(request, ports, who, workspace_id, "keep", note, act, "deletion-canceled")
+    return _act(request, ports, now, who, workspace_id, "keep", note, act, "deletion-canceled")
 
 
 def _act(
-    request: Request, ports: Ports, who: SignedInStaff, workspace_id: str, name: str, note: str,
+    request: Request, ports: Ports, now: Now, who: SignedInStaff, workspace_id: str, name: str, note: str,
     act: Callable[[Session, Workspace], None], done: str,
 ) -> Response:  # fmt: skip
+    """Do it and write down why, which is not part of the act itself."""
     ids.require_form("wsp", workspace_id)
-    with ports.db.session() as tx:
-        service.get(tx, workspace_id, None)
-    try:
+
+    def deed() -> None:
         with ports.db.session() as tx:
-            act(tx, service.for_change(tx, workspace_id, None))
-    except DomainError as exc:
-        with ports.db.session() as tx:
-            form = refused(name, {"note": note}, exc.detail, exc.param)
-            return _show(request, tx, who, workspace_id, form, exc.status)
-    return back(f"/console/workspaces/{workspace_id}", done)
+            workspace = service.for_change(tx, workspace_id, None)
+            act(tx, workspace)
+            audit.record(tx, workspace.account_id, actor=who.staff_id, action="workspace.noted", subject=workspace.id,
+                         now=now, details={"note": reason(note)})  # fmt: skip
+
+    def again(tx: Session, form: Form, status: int) -> Response:
+        return _show(request, tx, who, workspace_id, form, status)
+
+    return attempt(
+        ports, name, {"note": note}, deed, again, to=f"/console/workspaces/{workspace_id}", done=done
+    )  # fmt: skip
 
 
 def _show(

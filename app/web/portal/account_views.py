@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal
 
+from app.web.explained import Told
 from app.web.portal.views import InstallGuide, PreviewView, ProgressView
 from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Step
 
@@ -216,6 +217,17 @@ class InvoicesView:
     pages: Pages = field(default_factory=Pages)
     csv_href: str = ""
     open_total: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainView:
+    """`/account/invoices/{id}/explain`: every amount of a document, computed again."""
+
+    template: ClassVar[str] = "portal/explain.html"
+    section: ClassVar[str] = "invoices"
+    number: str
+    pdf_href: str
+    told: Told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,11 @@ from app.accounts.addresses import has_postcodes, normal_email
 from app.accounts.models import Account, BuyerType
 from app.accounts.service import BuyerDetails
 from app.accounts.sessions import SignedInCustomer
+from app.catalog import coupons
 from app.catalog.models import Interval
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.errors import DomainError, Invalid
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven, request_of
 from app.orders.models import Preview
 from app.tax.identifiers import type_for
 from app.tax.names import country_name
@@ -26,7 +27,7 @@ from app.web.views import Form, Option
 _WITH_REGIONS: Final = ("US", "CA")
 _INPUTS: Final = (
     "sku", "currency", "seats", "term", "email", "full_name", "company", "tax_id", "country", "region", "address",
-    "city", "postcode", "payment", "po_number", "accept", "terms_id", "preview_id",
+    "city", "postcode", "payment", "po_number", "accept", "terms_id", "preview_id", "coupon",
 )  # fmt: skip
 _NEEDED: Final = {
     "full_name": "Give the name of the person who accepts the terms.",
@@ -39,8 +40,21 @@ _NEEDED: Final = {
 _INPUT_OF: Final = {
     "email": "email", "name": "full_name", "company": "company", "line1": "address", "city": "city",
     "postcode": "postcode", "country": "country", "tax_id": "tax_id", "currency": "term", "terms": "accept",
-    "lines.0.quantity": "seats",
+    "lines.0.quantity": "seats", "coupon": "coupon", "term_years": "term",
 }  # fmt: skip
+
+
+# How the form names terms: month, year, and years by their number.
+TERMS: Final[dict[str, tuple[Interval, int]]] = {
+    "year": (Interval.YEAR, 12), "2years": (Interval.YEAR, 24), "3years": (Interval.YEAR, 36),
+    "month": (Interval.MONTH, 1),
+}  # fmt: skip
+
+
+def term_of(preview: Preview) -> str:
+    """What the form calls the term of a stored offer."""
+    request = request_of(preview)
+    return next(name for name, meant in TERMS.items() if meant == (request.interval, request.months))
 
 
 @cache
@@ -86,17 +100,18 @@ def read(posted: Posted, *, locale: str, account: Account | None, complete: bool
     seats = parse_seats(values["seats"])
     if seats is None:
         errors["seats"] = "Write the seats as a whole number, such as 25."
-    interval = values["term"]
-    if interval not in set(Interval):
+    term = TERMS.get(values["term"])
+    if term is None:
         errors["term"] = "Choose a term from the list."
     _read_place(values, errors, complete=complete)
     tax_ids = _read_tax_id(values, errors)
     if complete:
         errors |= _incomplete(values)
-    if errors or seats is None or not values["country"]:
+    if errors or seats is None or term is None or not values["country"]:
         return Basket(values, addons, errors, None)
     wanted = PreviewRequest(
-        lines=tuple(LineRequest(sku, seats) for sku in (values["sku"], *addons)), interval=Interval(interval),
+        lines=tuple(LineRequest(sku, seats) for sku in (values["sku"], *addons)), interval=term[0],
+        term_months=term[1], coupon=values["coupon"],
         currency=values["currency"], buyer=_buyer(values, locale, complete=complete), tax_ids=tax_ids,
         account_id=account.id if account else None,
     )  # fmt: skip
@@ -155,6 +170,7 @@ def fingerprint(wanted: PreviewRequest) -> str:
     buyer = wanted.buyer
     return sha256_hex(canonical_json({
         "lines": [[line.sku, line.quantity] for line in wanted.lines], "interval": wanted.interval.value,
+        "months": wanted.months, "coupon": coupons.normal(wanted.coupon),
         "currency": wanted.currency, "tax_ids": [[each.type, each.value] for each in wanted.tax_ids],
         "buyer": [
             buyer.email, buyer.name, buyer.company, buyer.type.value, buyer.country, buyer.region, buyer.postcode,

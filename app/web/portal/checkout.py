@@ -15,8 +15,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.accounts import service as accounts
-from app.accounts.errors import TooManyTries
-from app.accounts.models import Account
+from app.accounts.models import Account, BuyerType
 from app.accounts.permissions import Permission, may
 from app.accounts.sessions import SignedInCustomer
 from app.agreements import service as agreements
@@ -25,27 +24,26 @@ from app.catalog import service as catalog
 from app.catalog.errors import NoPrice
 from app.catalog.models import Interval, Plan, PlanKind
 from app.core import policy
-from app.core.clock import local_date, transport_now
+from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError, NotAllowed
 from app.core.ids import has_form
 from app.core.money import Money, total
-from app.core.security import allow
 from app.flows import preview as previews
-from app.flows import purchase, quoting
+from app.flows import purchase, quoting, trade_credit
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
-from app.flows.preview import PreviewRequest
+from app.flows.preview import TERM_MONTHS, PreviewRequest
 from app.flows.purchase import ORDER_TOKEN, Placing
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired
-from app.orders.models import Preview, Route
+from app.orders.models import PayBy, Preview, Route
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
 from app.tax import service as tax
 from app.web import csrf, show
 from app.web.auth import CustomerIfAny
-from app.web.deps import Wired, client_ip
+from app.web.deps import Wired, client_ip, count_try
 from app.web.portal import basket, figures
 from app.web.portal.basket import Basket
 from app.web.portal.pricing import DELIVERIES
@@ -55,7 +53,11 @@ from app.web.views import Link, MoneyRow, Option
 
 # A preview may ask a tax registry: enough for a person who tries every seat count, too few for a program.
 _PREVIEWS: Final = (300, 600)
-_TERMS: Final = {Interval.YEAR: "1 year", Interval.MONTH: "1 month"}
+# Each request mails two people, one of them at an address that was only typed. Offices share a network address.
+_QUOTES: Final = (20, 3600)
+_TERMS: Final = {
+    "year": "1 year", "2years": "2 years, paid in advance", "3years": "3 years, paid in advance", "month": "1 month",
+}  # fmt: skip
 _RENEWAL: Final = {
     Interval.YEAR: "It ends after one year. Renewing is your decision; nothing is charged by itself.",
     Interval.MONTH: "It renews every month with the card you pay with, until you say otherwise.",
@@ -96,9 +98,9 @@ def _scene(request: Request, ports: Ports, who: SignedInCustomer | None) -> Scen
 @router.get("/checkout")
 def checkout(
     request: Request, ports: Wired, who: CustomerIfAny, sku: str = "", seats: str = "", interval: str = "",
-    currency: str = "",
+    currency: str = "", coupon: str = "",
 ) -> Response:  # fmt: skip
-    """The empty form for a plan; a stranger to the catalog is led to the prices."""
+    """The empty form for a plan; a stranger to the catalog is led to the prices. `interval` may name years."""
     if not sku:
         return see_other("/")
     scene = _scene(request, ports, who)
@@ -107,10 +109,12 @@ def checkout(
         plan = catalog.plan_by_sku(tx, sku)
         if plan.kind is not PlanKind.PLAN:
             return see_other("/")
-        term, currency = _sold_as(tx, plan, interval, currency, _today(tx, ports))
+        asked = basket.TERMS.get(interval, basket.TERMS["year"])[0].value
+        term, currency = _sold_as(tx, plan, asked, currency, _today(tx, ports))
+        term = interval if interval in basket.TERMS and term == asked else term
     chosen = {
         "sku": (plan.sku,), "seats": (seats or str(plan.min_seats),), "term": (term,), "currency": (currency,),
-        "addon": addons, "payment": ("card",),
+        "addon": addons, "payment": ("card",), "coupon": (coupon[:40],),
     }  # fmt: skip
     form = basket.prefilled(Posted(chosen), scene.account, who)
     return _page(scene, scene.read(form, complete=False), None)
@@ -126,7 +130,7 @@ def preview_fragment(request: Request, ports: Wired, who: CustomerIfAny, form: F
     except DomainError as refused:
         return show.portal(request, PreviewView(missing=refused.detail), who=who)
     with ports.db.transaction() as tx:
-        view = preview_view(tx, ports, found) if found else _estimate(tx, ports, filled)
+        view = _slip(tx, scene, filled, found)
     return show.portal(request, view, who=who)
 
 
@@ -159,7 +163,7 @@ def _refused(scene: Scene, filled: Basket, stored: Preview, refused: DomainError
         return _shown_again(scene, filled, notice="changed")
     if isinstance(refused, TermsNotAccepted):
         filled = replace(filled, values={**filled.values, "accept": ""})
-    return _page(scene, filled, stored, {basket.input_of(refused): refused.detail}, refused.status)
+    return show.later(_page(scene, filled, stored, {basket.input_of(refused): refused.detail}, refused.status), refused)
 
 
 # --- Ordering -----------------------------------------------------------------------------------------------------
@@ -177,12 +181,13 @@ def _stored(scene: Scene, preview_id: str, wanted: PreviewRequest) -> Preview | 
 
 
 def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
-    """Order, or ask for a quote. Raises what `purchase.start` and `quoting.request` raise, NotAllowed."""
+    """Order, or ask for a quote. Raises what `purchase.start` and `quoting.request` raise, NotAllowed, TooManyTries."""
     who, ports = scene.who, scene.ports
     if who is not None and not may(who.role, Permission.ORDERS_WRITE):
         raise NotAllowed(f"Your role in this account is {who.role.value}; ask an owner or a buyer to order.")
     account_id = who.account_id if who is not None else None
     if stored.route is Route.SALES:
+        count_try(scene.request, "quote", *_QUOTES)
         note = f"PO number {filled.value('po_number')}" if filled.value("po_number") else ""
         quote = quoting.request(ports, stored.id, note=note, account_id=account_id)
         return see_other(f"/q/{ports.secrets.sign_token(quotes.TOKEN, quote.id)}")
@@ -190,7 +195,8 @@ def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
     started = purchase.start(
         ports,
         Placing(
-            stored.id, filled.value("terms_id"), evidence, po_number=filled.value("po_number"), account_id=account_id
+            stored.id, filled.value("terms_id"), evidence, po_number=filled.value("po_number"), account_id=account_id,
+            pay_by=PayBy.INVOICE if filled.value("payment") == PayBy.INVOICE else PayBy.CARD,
         ),
     )  # fmt: skip
     return see_other(started.payment_url or f"/orders/{started.token}")
@@ -208,13 +214,7 @@ def _order_path(scene: Scene, stored: Preview) -> str:
 
 def _price(scene: Scene, wanted: PreviewRequest) -> Preview:
     """A new stored preview. Raises what `preview.price` raises, and TooManyTries."""
-    now = transport_now()
-    tries, seconds = _PREVIEWS
-    who = scene.ports.secrets.fingerprint("rate", client_ip(scene.request))
-    with scene.ports.db.transaction() as tx:
-        within = allow(tx, f"checkout-preview/{seconds}/{who}", limit=tries, seconds=seconds, now=now)
-    if not within:
-        raise TooManyTries(retry_after=seconds - int(now.timestamp()) % seconds)
+    count_try(scene.request, "checkout-preview", *_PREVIEWS)
     return previews.price(scene.ports, wanted)
 
 
@@ -224,15 +224,17 @@ def _shown_again(
     """The page with fresh figures; what cannot be priced is said at its input."""
     wrong = {**(errors or {})}
     found, status = None, HTTPStatus.UNPROCESSABLE_ENTITY if wrong or filled.errors else HTTPStatus.OK
+    refusal: DomainError | None = None
     if filled.wanted is not None:
         try:
             found = _price(scene, filled.wanted)
         except DomainError as refused:
             wrong.setdefault(basket.input_of(refused), refused.detail)
-            status = refused.status
+            status, refusal = refused.status, refused
     if notice and found is not None:
         status = HTTPStatus.CONFLICT
-    return _page(scene, filled, found, wrong, status, notice=notice)
+    shown = _page(scene, filled, found, wrong, status, notice=notice)
+    return show.later(shown, refusal) if refusal else shown
 
 
 def _page(
@@ -251,21 +253,49 @@ def _view(
     plan = catalog.plan_by_sku(tx, filled.value("sku"))
     today = _today(tx, ports)
     terms = agreements.terms_in_force(tx, ports.clock.now().date())
-    values = {**filled.values, "terms_id": terms.id, "payment": "card"}
+    payments, hint = _payments(tx, scene, found)
+    offered = {each.value for each in payments}
+    chosen = filled.value("payment") if filled.value("payment") in offered else PayBy.CARD.value
+    values = {**filled.values, "terms_id": terms.id, "payment": chosen}
     shown = Basket(values, filled.addons, filled.errors, filled.wanted)
     query = {"seats": filled.value("seats"), "currency": filled.value("currency"), "family": plan.family.value}
     return CheckoutView(
         form=shown.form(**errors),
-        preview=preview_view(tx, ports, found, notice) if found else _estimate(tx, ports, filled),
+        preview=_slip(tx, scene, filled, found, notice),
         preview_href="/checkout/preview", plan=plan.name, delivery=DELIVERIES[plan.family],
         pricing_href=f"/?{urlencode(query)}", min_seats=plan.min_seats,
         term_options=_terms_sold(tx, plan, filled.value("currency"), today),
         addons=_addons(tx, plan, filled, today), countries=basket.countries(), us_states=basket.regions("US"),
-        ca_provinces=basket.regions("CA"), payments=(Option(value="card", label="By card"),),
-        payment_hint="The card is typed on the payment provider's own page, which comes next; it never reaches us.",
+        ca_provinces=basket.regions("CA"), payments=payments, payment_hint=hint,
         terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, authority=agreements.AUTHORITY, known_person=scene.who is not None,
     )  # fmt: skip
+
+
+def _slip(tx: Tx, scene: Scene, filled: Basket, found: Preview | None, notice: _Notice = "") -> PreviewView:
+    """The figures beside the form; where there is a choice of how to pay, the button speaks of ordering."""
+    if found is None:
+        return _estimate(tx, scene.ports, filled)
+    view = preview_view(tx, scene.ports, found, notice)
+    if found.route is Route.AUTOMATIC and len(_payments(tx, scene, found)[0]) > 1:
+        view = replace(view, button=f"Order for {view.total}")
+    return view
+
+
+def _payments(tx: Tx, scene: Scene, found: Preview | None) -> tuple[tuple[Option, ...], str]:
+    """How this buyer can pay this offer, and what to know about it."""
+    by_card = Option(value=PayBy.CARD.value, label="By card")
+    hint = "The card is typed on the payment provider's own page, which comes next; it never reaches us."
+    if scene.account is None or scene.account.type is not BuyerType.BUSINESS or found is None:
+        return (by_card,), hint
+    now = scene.ports.clock.now()
+    standing = trade_credit.standing(tx, scene.account, _today(tx, scene.ports), now)
+    refusal = standing.refusal(Money(found.total_minor, found.currency))
+    if refusal is not None:
+        return (by_card,), f"{hint} On invoice is not offered: {refusal.detail}"
+    days = policy.get(tx, trade_credit.NET_DAYS, now)
+    on_invoice = Option(value=PayBy.INVOICE.value, label=f"On invoice, due in {figures.counted(days, 'day', 'days')}")
+    return (by_card, on_invoice), f"{hint} An order on invoice needs your PO number and is delivered at once."
 
 
 def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> PreviewView:
@@ -283,11 +313,17 @@ def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> 
         Route.AUTOMATIC: f"Pay {full}", Route.SALES: "Request a quote", Route.REVIEW: f"Order for {full}",
     }  # fmt: skip
     return PreviewView(
-        preview_id=found.id, rows=figures.rows(found.lines, determination, interval), total=full,
+        preview_id=found.id, rows=figures.rows(found.lines, determination, interval, found.discount),
+        total=full,
         treatment=figures.treatment(determination), route=_ROUTES[found.route], route_sentence=said[found.route],
-        reasons=figures.reasons(found), renewal=_RENEWAL[interval], expires_at=found.expires_at,
+        reasons=figures.reasons(found), renewal=_renewal(found, interval), expires_at=found.expires_at,
         button=button[found.route], notice=notice,
     )  # fmt: skip
+
+
+def _renewal(found: Preview, interval: Interval) -> str:
+    years = (found.inputs.get("term_months") or 12) // 12
+    return _RENEWAL[interval] if years < 2 else _RENEWAL[interval].replace("one year", f"{years} years")
 
 
 def _estimate(tx: Tx, ports: Ports, filled: Basket) -> PreviewView:
@@ -301,14 +337,14 @@ def _estimate(tx: Tx, ports: Ports, filled: Basket) -> PreviewView:
 
 def _net_rows(tx: Tx, filled: Basket, today: date) -> list[MoneyRow]:
     seats = int(filled.value("seats").replace(",", "").replace(" ", ""))
-    interval, currency = Interval(filled.value("term")), filled.value("currency")
+    (interval, months), currency = basket.TERMS[filled.value("term")], filled.value("currency")
     plans = [catalog.plan_by_sku(tx, sku) for sku in (filled.value("sku"), *filled.addons)]
     rows, nets = [], []
     for plan in plans:
         row = catalog.price_on(tx, plan, currency, interval, today)
-        unit = Money(row.unit_minor, row.currency)
-        nets.append(unit.times(seats))
-        note = figures.equation(seats, unit, interval.value)
+        line = figures.unsaved(row.pricing, seats, months // TERM_MONTHS[interval][0])
+        nets.append(Money(line.net_minor, currency))
+        note = figures.how(line, currency, interval.value)
         rows.append(MoneyRow(label=plan.name, amount=str(nets[-1]), note=note))
     net = total(nets, currency)
     return [*rows, MoneyRow(label="Before tax", amount=str(net), kind="subtotal")]
@@ -332,7 +368,7 @@ def _sold_as(tx: Tx, plan: Plan, interval: str, currency: str, today: date) -> t
 
 def _terms_sold(tx: Tx, plan: Plan, currency: str, today: date) -> tuple[Option, ...]:
     sold = {row.interval for row in catalog.prices_on(tx, today) if (row.plan_id, row.currency) == (plan.id, currency)}
-    return tuple(Option(value=each.value, label=label) for each, label in _TERMS.items() if each in sold)
+    return tuple(Option(value=name, label=label) for name, label in _TERMS.items() if basket.TERMS[name][0] in sold)
 
 
 def _addons(tx: Tx, plan: Plan, filled: Basket, today: date) -> tuple[AddOn, ...]:
@@ -340,9 +376,10 @@ def _addons(tx: Tx, plan: Plan, filled: Basket, today: date) -> tuple[AddOn, ...
     shown = []
     for each in offered:
         try:
-            row = catalog.price_on(tx, each, filled.value("currency"), Interval(filled.value("term") or "year"), today)
-        except (NoPrice, ValueError):
+            interval = basket.TERMS.get(filled.value("term"), basket.TERMS["year"])[0]
+            row = catalog.price_on(tx, each, filled.value("currency"), interval, today)
+        except NoPrice:
             continue  # not sold in this combination
-        price = f"{Money(row.unit_minor, row.currency)} per seat and {row.interval.value}"
+        price = figures.per(row)
         shown.append(AddOn(sku=each.sku, name=each.name, price=price, checked=each.sku in filled.addons))
     return tuple(shown)

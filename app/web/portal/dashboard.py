@@ -89,9 +89,7 @@ def _holding(tx: Unit, held: Subscription, today: date) -> Holding:
     lines = sorted(subscriptions.lines(tx, held.id), key=lambda line: line.plan_id != held.plan_id)
     plan = catalog.plans_by_id(tx, [held.plan_id])[held.plan_id]
     net = total([Money(line.net_minor, held.currency) for line in lines], held.currency)
-    equations = [
-        figures.equation(line.quantity, Money(line.unit_minor, held.currency), held.interval) for line in lines
-    ]
+    equations = [figures.how(line, held.currency, held.interval) for line in lines]
     license_ = next((each for each in licenses.of_subscription(tx, held.id) if each.state is LicenseState.ACTIVE), None)
     workspace = workspaces.of_subscription(tx, held.id)
     by_itself = held.term_months < 12

@@ -94,11 +94,14 @@ class RenewView:
 
 @dataclass(frozen=True, kw_only=True)
 class SurveyView:
-    """`/survey/{token}?score=`. State: open, answered (may be changed while `survey` is given), expired, opted_out."""
+    """`/survey/{token}?score=`: open, answered (may be changed while `survey` is given), expired, opted_out.
+
+    `/survey/{token}/opt-out` has the states leaving and opted_out.
+    """
 
     template: ClassVar[str] = "portal/survey.html"
     section: ClassVar[str] = ""
-    state: Literal["open", "answered", "expired", "opted_out"]
+    state: Literal["open", "answered", "expired", "leaving", "opted_out"]
     about: str = ""
     survey: SurveyForm | None = None
     opt_out_href: str = ""

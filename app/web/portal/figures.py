@@ -1,17 +1,33 @@
 """Offers and orders as rows of a slip: lines, net, tax by place, total."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from app.catalog import coupons
+from app.catalog.models import Price
+from app.catalog.pricing import PriceKind, PriceModel
 from app.core.i18n import format_percent
 from app.core.money import Money, total
 from app.documents.wording import place_name
 from app.orders.models import OrderLine, Preview
 from app.orders.service import PricedLine
+from app.subscriptions.replay import PricedRow, Replayed
 from app.tax.determination import Determination, Treatment
 from app.web.views import MoneyRow, Reason
 
 _UNITS = {"month": "1\u00a0month", "year": "1\u00a0year"}  # a count and its unit stay on one line
+
+
+@dataclass(slots=True, kw_only=True)
+class ShownLine:
+    """A line as far as its price goes; minor units, before any discount."""
+
+    quantity: int
+    unit_minor: int
+    pricing: dict[str, Any] | None
+    intervals: int
+    net_minor: int
 
 
 def counted(count: int, one: str, many: str) -> str:
@@ -24,29 +40,75 @@ def equation(quantity: int, unit: Money, interval: str) -> str:
     return f"{counted(quantity, 'seat', 'seats')} × {unit} for {_UNITS[interval]}"
 
 
-def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
-    """A stored line: description, quantity, unit_minor, net_minor."""
-    unit, net = Money(line["unit_minor"], currency), Money(line["net_minor"], currency)
-    off = unit.times(line["quantity"]) - net
-    less = f", less {off}" if off.minor > 0 else ""
-    return MoneyRow(
-        label=line["description"], amount=str(net), note=equation(line["quantity"], unit, interval) + less
+def how(line: PricedRow, currency: str, interval: str) -> str:
+    """The same for any price model and term: `14 seats: 10 × 10.00 USD + 4 × 8.00 USD for 1 year`."""
+    again = Replayed.of(line, currency)
+    if again.plain:
+        return equation(line.quantity, Money(line.unit_minor, currency), interval)
+    term = _UNITS[interval] if line.intervals == 1 else f"{line.intervals}\u00a0{interval}s"
+    seats = counted(line.quantity, "seat", "seats")
+    one_price = replace(again, intervals=1).plain
+    sum_ = replace(again, intervals=1).equation()
+    if one_price:
+        return f"{seats} × {Money(line.unit_minor, currency)} × {term}"
+    return f"{seats}: {sum_} for {term}" if line.intervals == 1 else f"{seats}: {sum_}, times {term}"
+
+
+def unsaved(model: PriceModel, quantity: int, intervals: int) -> ShownLine:
+    """A line as an order would have it, to be shown before anything is asked for."""
+    return ShownLine(
+        quantity=quantity, unit_minor=model.shown_unit(quantity).minor, pricing=model.to_json(), intervals=intervals,
+        net_minor=model.amount(quantity).times(intervals).minor,
     )  # fmt: skip
 
 
-def rows(lines: Iterable[Mapping[str, Any]], determination: Determination, interval: str) -> tuple[MoneyRow, ...]:
-    """Everything above the total."""
+def per(row: Price) -> str:
+    """What a price is in words: `120.00 USD per seat and year`; a fee or tiers are per interval."""
+    model = row.pricing
+    one_price = model.kind is PriceKind.PER_UNIT and not model.base_minor
+    return f"{model.words()} per {'seat and ' if one_price else ''}{row.interval.value}"
+
+
+def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
+    """A stored line before its discount: description, quantity, unit_minor, net_minor, how it was priced."""
+    before = line["net_minor"] + line.get("discount_minor", 0)
+    stored = ShownLine(
+        quantity=line["quantity"], unit_minor=line["unit_minor"], pricing=line.get("pricing"),
+        intervals=line.get("intervals", 1), net_minor=before,
+    )  # fmt: skip
+    return MoneyRow(
+        label=line["description"], amount=str(Money(before, currency)), note=how(stored, currency, interval)
+    )
+
+
+def discount_row(lines: Iterable[Mapping[str, Any]], kept: Mapping[str, Any] | None, currency: str) -> list[MoneyRow]:
+    """What the coupon gives, or a quote takes off the list, as its own figure; nothing without either."""
+    given = Money(sum(line.get("discount_minor", 0) for line in lines), currency)
+    if kept is None:
+        return [MoneyRow(label="Discount", amount=str(-given), note="As quoted", kind="discount")] if given else []
+    words = coupons.words(dict(kept), currency)
+    return [MoneyRow(label=f"Code {kept['code']}", amount=str(-given), note=words, kind="discount")]
+
+
+def rows(
+    lines: Iterable[Mapping[str, Any]], determination: Determination, interval: str,
+    discount: Mapping[str, Any] | None = None,
+) -> tuple[MoneyRow, ...]:  # fmt: skip
+    """Everything above the total: lines, the discount, the net where it is no line's, tax."""
     currency = determination.tax.currency
     found = list(lines)
     net = total([Money(line["net_minor"], currency) for line in found], currency)
     shown = [line_row(line, currency, interval) for line in found]
-    if len(found) > 1:
+    shown += discount_row(found, discount, currency)
+    if len(shown) > 1:
         shown.append(MoneyRow(label="Net", amount=str(net), kind="subtotal"))
     return (*shown, *tax_rows(determination))
 
 
-def order_rows(lines: Sequence[OrderLine], determination: Determination, interval: str) -> tuple[MoneyRow, ...]:
-    return rows([line.model_dump() for line in lines], determination, interval)
+def order_rows(
+    lines: Sequence[OrderLine], determination: Determination, interval: str, discount: Mapping[str, Any] | None = None
+) -> tuple[MoneyRow, ...]:
+    return rows([line.model_dump() for line in lines], determination, interval, discount)
 
 
 def offer_rows(lines: Sequence[PricedLine], determination: Determination, interval: str) -> tuple[MoneyRow, ...]:

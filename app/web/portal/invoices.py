@@ -16,14 +16,15 @@ from app.core.errors import NotFound
 from app.core.ids import has_form
 from app.core.money import Money
 from app.core.paging import page
-from app.flows import papers
+from app.flows import explain_invoice, papers
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
 from app.web import csrf
 from app.web.auth import customer
 from app.web.deps import Tx, Wired
+from app.web.explained import told_view
 from app.web.portal import owned, paper
-from app.web.portal.account_views import InvoiceRow, InvoicesView
+from app.web.portal.account_views import ExplainView, InvoiceRow, InvoicesView
 from app.web.portal.render import account_page
 from app.web.views import Form as FormView
 from app.web.views import Option, Pages
@@ -75,6 +76,20 @@ def pdf(ports: Wired, who: Reader, invoice_id: str) -> Response:
     return paper.invoice_pdf(document, locale)
 
 
+@router.get("/{invoice_id}/explain")
+def explained(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Response:
+    """How every amount came about, computed again from what the invoice stores."""
+    found = owned.one(tx, who, Invoice, "inv", invoice_id)
+    if found.number is None:
+        raise NotFound("It does not exist, or it belongs to another account.")
+    view = ExplainView(
+        number=found.number,
+        pdf_href=f"/account/invoices/{found.id}/pdf",
+        told=told_view(explain_invoice.explain(tx, found)),
+    )
+    return account_page(request, tx, view, who)
+
+
 def _is_year(text: str) -> bool:
     return len(text) == 4 and text.isascii() and text.isdigit()
 
@@ -107,4 +122,5 @@ def _row(tx: Unit, each: Invoice) -> InvoiceRow:
         about=", ".join(f"{line.description}, {line.quantity:,} seats" for line in lines),
         total=str(Money(each.total_minor, each.currency)), open_amount=str(Money(owed, each.currency)),
         state=each.state.value, pdf_href=f"/account/invoices/{each.id}/pdf",
+        explain_href=f"/account/invoices/{each.id}/explain",
     )  # fmt: skip

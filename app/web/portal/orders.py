@@ -26,7 +26,7 @@ from app.flows import papers, purchase
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
 from app.invoices import service as invoices
-from app.invoices.models import Invoice
+from app.invoices.models import Invoice, InvoiceState
 from app.licenses import service as licenses
 from app.licenses.models import License
 from app.orders import service as orders
@@ -41,7 +41,7 @@ from app.tax import service as tax
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
-from app.web.portal import figures, license_files, paper
+from app.web.portal import basket, figures, license_files, paper
 from app.web.portal import views as v
 from app.web.portal.render import Form, see_other
 from app.web.portal.survey import question, store
@@ -95,6 +95,11 @@ class Told:
         if self.order.state is OrderState.AWAITING_PAYMENT and failed:
             return "payment_failed"
         return _STATES[self.order.state]
+
+    @property
+    def owes(self) -> bool:
+        """Whether the invoice of a delivered order is still to be paid."""
+        return self.invoice is not None and self.invoice.state is InvoiceState.OPEN
 
     @property
     def building(self) -> bool:
@@ -234,7 +239,7 @@ def _ask_provider(ports: Ports, token: str) -> None:
         if (
             order_row.state is not OrderState.AWAITING_PAYMENT or attempt is None
             or attempt.state is not AttemptState.PENDING or attempt.provider_ref is None
-            or not allow(tx, f"settle/{attempt.id}", limit=1, seconds=_ASK_EVERY_SECONDS, now=transport_now())
+            or not allow(tx, "settle", attempt.id, limit=1, seconds=_ASK_EVERY_SECONDS, now=transport_now())
         ):  # fmt: skip
             return
     try:
@@ -262,7 +267,7 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
     payable = state in {"awaiting_payment", "payment_failed"}
     return v.OrderView(
         order_id=order_row.id, state=state, plan=told.plan.name, email=order_row.buyer_email,
-        rows=figures.order_rows(orders.lines(tx, order_row.id), determination, interval),
+        rows=figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
         total=str(Money(order_row.total_minor, order_row.currency)), progress=_progress(tx, told),
         failure=_failure(told), review_by=_review_by(tx, order_row).date() if state == "review" else None,
         pay_href=f"{told.path}/pay" if payable else "",
@@ -304,8 +309,9 @@ def _restart(told: Told) -> str:
         return f"/account/subscriptions/{told.order.subscription_id}"
     inputs = told.preview.inputs
     first, *others = inputs["lines"]
-    query = [("sku", first["sku"]), ("seats", first["quantity"]), ("interval", inputs["interval"]),
-             ("currency", inputs["currency"]), *(("addon", each["sku"]) for each in others)]  # fmt: skip
+    query = [("sku", first["sku"]), ("seats", first["quantity"]), ("interval", basket.term_of(told.preview)),
+             ("currency", inputs["currency"]), *(("addon", each["sku"]) for each in others),
+             *([("coupon", inputs["coupon"])] if inputs.get("coupon") else [])]  # fmt: skip
     return f"/checkout?{urlencode(query)}"
 
 
@@ -363,11 +369,14 @@ def _progress(tx: Tx, told: Told, *, reload: bool = False) -> v.ProgressView:
 def _steps(tx: Tx, told: Told) -> tuple[Step, ...]:
     steps = [_accepted(told)]
     payment = payments.of_order(tx, told.order.id)
+    settled = told.invoice.paid_at if told.invoice is not None else None
     if told.order.state is OrderState.HELD or told.preview.route == "review":
         held = told.order.state is OrderState.HELD
         steps.append(Step(label="Looked at by a person", state="now" if held else "done"))
     if payment is not None:
         steps.append(Step(label="Paid", state="done", detail=payment.method_label, at=_at(payment.received_at)))
+    elif settled is not None:
+        steps.append(Step(label="Paid", state="done", at=_at(settled)))
     else:
         steps.append(_unpaid(told))
     number = told.invoice.number if told.invoice and told.invoice.number else ""
@@ -392,6 +401,8 @@ def _accepted(told: Told) -> Step:
 def _unpaid(told: Told) -> Step:
     if told.state == "payment_failed":
         return Step(label="Payment", state="failed", detail=_failure(told))
+    if told.owes and told.invoice is not None and told.invoice.due_on is not None:
+        return Step(label="Payment", state="todo", detail=f"On invoice, due on {_ENGLISH.day(told.invoice.due_on)}")
     waiting: Literal["now", "todo"] = "now" if told.state == "awaiting_payment" else "todo"
     return Step(label="Payment", state=waiting)
 

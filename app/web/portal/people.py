@@ -13,7 +13,8 @@ from app.accounts.sessions import SignedInCustomer
 from app.core.clock import transport_now
 from app.core.db import Tx as Unit
 from app.core.errors import DomainError, Invalid
-from app.web import csrf
+from app.flows import inviting
+from app.web import csrf, show
 from app.web.auth import customer
 from app.web.deps import Tx
 from app.web.portal.account_views import PeopleView, PersonRow
@@ -39,10 +40,10 @@ def listed(request: Request, tx: Tx, who: Reader, said: str = "") -> Response:
 
 @router.post("/invite")
 def invite(request: Request, tx: Tx, who: Writer, form: Form) -> Response:
-    """Let somebody in; they sign in with their address."""
+    """Let somebody in; a mail tells them, and they sign in with their address."""
     try:
-        members.invite(tx, who.account_id, email=form.text("email"), name=form.text("name"), role=_role(form),
-                       by=By(who.member_id, who.role), now=transport_now())  # fmt: skip
+        inviting.add_member(tx, who.account_id, email=form.text("email"), name=form.text("name"), role=_role(form),
+                            by=By(who.member_id, who.role), now=transport_now())  # fmt: skip
     except DomainError as refused:
         return _refused(request, tx, who, form, refused)
     return see_other("/account/people?said=invited")
@@ -78,7 +79,7 @@ def _refused(request: Request, tx: Unit, who: SignedInCustomer, form: Posted, re
     values = {name: form.text(name) for name in ("email", "name", "role")}
     field = refused.param if refused.param in values else ""
     view = _view(tx, who, FormView(values=values, errors={field: refused.detail}))
-    return account_page(request, tx, view, who, status=refused.status)
+    return show.later(account_page(request, tx, view, who, status=refused.status), refused)
 
 
 def _view(tx: Unit, who: SignedInCustomer, form: FormView) -> PeopleView:

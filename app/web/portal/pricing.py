@@ -1,5 +1,6 @@
 """`/`: what there is and what it costs, worked out by GET so that it needs no script."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from app.accounts import service as accounts
 from app.catalog import service as catalog
 from app.catalog.models import Family, Interval, Plan, PlanKind, Price
+from app.catalog.pricing import PriceKind, PriceModel
 from app.core import policy
 from app.core.clock import local_date
 from app.core.money import Money
@@ -20,6 +22,7 @@ from app.orders.models import OrderKind, Route
 from app.web import show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Now, Tx
+from app.web.portal import figures
 from app.web.portal.figures import counted
 from app.web.portal.views import PlanCard, PricingView
 from app.web.views import Choice, Form, Option
@@ -61,9 +64,9 @@ class Shelf:
     prices: dict[tuple[str, str, Interval], Price]
     thresholds: Mapping[str, int]
 
-    def price(self, plan: Plan, chosen: Choices) -> Money | None:
+    def price(self, plan: Plan, chosen: Choices) -> PriceModel | None:
         row = self.prices.get((plan.id, chosen.currency, chosen.interval))
-        return Money(row.unit_minor, row.currency) if row else None
+        return row.pricing if row else None
 
     def other_interval(self, plan: Plan, chosen: Choices) -> Interval | None:
         """An interval in which a plan that lacks the chosen one is sold."""
@@ -122,21 +125,28 @@ def _switch(chosen: Choices, sides: Iterable[tuple[str, Choices]]) -> tuple[Choi
     return tuple(Choice(label=label, href=side.query(), current=side == chosen) for label, side in sides)
 
 
-def automatic_up_to(plan: Plan, unit: Money, thresholds: Mapping[str, int]) -> int | None:
+def automatic_up_to(plan: Plan, model: PriceModel, thresholds: Mapping[str, int]) -> int | None:
     """The most seats with which a plan stays strictly below the threshold (R-THR-1); None if even the fewest do not."""
-    limit = thresholds.get(unit.currency)
+    limit = thresholds.get(model.currency)
     if limit is None or plan.sales_only:
         return None
-    most = min((limit - 1) // unit.minor, plan.max_seats)
-    return most if most >= plan.min_seats else None
+    # More seats of one tier never cost less; the next tier of a volume price may begin lower.
+    ends = sorted({plan.max_seats, *(end for end in model.bounds() if plan.min_seats <= end < plan.max_seats)})
+    for first, last in reversed(list(zip((plan.min_seats, *(end + 1 for end in ends)), ends, strict=False))):
+        below = bisect_left(range(first, last + 1), limit, key=lambda seats: model.amount(seats).minor)
+        if below:
+            return first + below - 1
+    return None
 
 
 def _card(shelf: Shelf, plan: Plan, chosen: Choices) -> PlanCard:
-    unit = shelf.price(plan, chosen)
-    if unit is None:
+    model = shelf.price(plan, chosen)
+    if model is None:
         return _not_so(shelf, plan, chosen)
     seats = min(max(chosen.seats, plan.min_seats), plan.max_seats)
-    net = unit.times(seats)
+    net = model.amount(seats)
+    one_price = model.kind is PriceKind.PER_UNIT and not model.base_minor
+    line = figures.unsaved(model, seats, 1)
     decided = routing.decide(
         routing.Facts(
             kind=OrderKind.PURCHASE, net=net, thresholds=shelf.thresholds,
@@ -146,10 +156,12 @@ def _card(shelf: Shelf, plan: Plan, chosen: Choices) -> PlanCard:
     route = "automatic" if decided.route is Route.AUTOMATIC else "quote"
     per = chosen.interval.value
     return PlanCard(
-        sku=plan.sku, name=plan.name, tagline=plan.tagline, price=str(unit), price_unit=f"per seat and {per}",
-        equation=f"{counted(seats, 'seat', 'seats')} × {unit}", total=str(net), total_unit=f"a {per}",
+        sku=plan.sku, name=plan.name, tagline=plan.tagline, price=model.words(),
+        price_unit=f"per seat and {per}" if one_price else f"per {per}",
+        equation=f"{counted(seats, 'seat', 'seats')} × {model.words()}" if one_price
+        else figures.how(line, model.currency, per), total=str(net), total_unit=f"a {per}",
         route="sales" if plan.sales_only else route,  # type: ignore[arg-type]  # one of the three words
-        automatic_up_to=automatic_up_to(plan, unit, shelf.thresholds), href=_checkout(plan, chosen, seats),
+        automatic_up_to=automatic_up_to(plan, model, shelf.thresholds), href=_checkout(plan, chosen, seats),
         features=tuple(plan.bullets), note=_note(plan, chosen.seats),
     )  # fmt: skip
 

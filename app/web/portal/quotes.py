@@ -35,6 +35,7 @@ from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
 from app.quotes.errors import QuoteClosed
 from app.quotes.models import OPEN, Quote, QuoteState
+from app.subscriptions.replay import model_of
 from app.tax import service as tax
 from app.web import csrf, show
 from app.web.auth import CustomerIfAny
@@ -191,7 +192,7 @@ def _offered(tx: Unit, ports: Ports, found: Quote, token: str, form: FormView) -
         button=f"Accept for {total}", terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, terms_id=terms.id, authority=agreements.AUTHORITY, preview_id=offer.id,
         newer_href=f"/q/{ports.secrets.sign_token(quotes.TOKEN, later.id)}" if later else "",
-        order_href=_order_href(ports, found), payment=_payment(found),
+        order_href=_order_href(ports, found), payment=_payment(found), on_invoice=found.net_days is not None,
         agreement_note=f"“{special.title}” applies to this quote; where it says otherwise it prevails."
         if special
         else "",
@@ -211,7 +212,7 @@ def _payment(found: Quote) -> str:
     if found.net_days is None:
         return "Paid by card, on the payment provider's own page, which comes next."
     days = figures.counted(found.net_days, "day", "days")
-    return f"Agreed: payable within {days} of the invoice. For now it is paid by card, on the page that comes next."
+    return f"Agreed: payable within {days} of the invoice."
 
 
 def _signature_note(tx: Unit, ports: Ports, offer: Preview) -> str:
@@ -230,7 +231,8 @@ def _asked(tx: Unit, ports: Ports, asked: Quote) -> QuoteRequestedView:
     return QuoteRequestedView(
         reference=asked.id, email=asked.contact_email, answer_by=answer_by.date(), plan=plan.name,
         rows=figures.rows(
-            preview.lines, tax.stored(tx, preview.tax_determination_id), str(preview.inputs["interval"])
+            preview.lines, tax.stored(tx, preview.tax_determination_id), str(preview.inputs["interval"]),
+            preview.discount,
         ),
         total=str(Money(preview.total_minor, preview.currency)), reasons=figures.reasons(preview),
         automatic_href=href, automatic_sentence=sentence, state=state.value, closed_reason=asked.closed_reason or "",
@@ -242,7 +244,8 @@ def _automatic(tx: Unit, ports: Ports, preview: Preview, plan: Plan) -> tuple[st
     if [each["code"] for each in preview.reasons] != ["at_or_above_threshold"] or len(preview.lines) > 1:
         return "", ""
     unit = Money(preview.lines[0]["unit_minor"], preview.currency)
-    seats = automatic_up_to(plan, unit, policy.get(tx, routing.THRESHOLD, ports.clock.now()))
+    model = model_of(preview.lines[0].get("pricing"), unit)
+    seats = automatic_up_to(plan, model, policy.get(tx, routing.THRESHOLD, ports.clock.now()))
     if seats is None:
         return "", ""
     interval = preview.inputs["interval"]

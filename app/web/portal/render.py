@@ -91,7 +91,7 @@ def account_page(
 # What a page may say after a redirect: the address carries the key, never a sentence.
 SAID: Final[Mapping[str, str]] = {
     "asked_to_erase": "Your request was recorded. A person answers it within a month, by mail.",
-    "invited": "They can sign in with their address now.",
+    "invited": "A mail is on its way. They can sign in with their address now.",
     "labelled": "The name was saved.",
     "person_removed": "The person can no longer act for this account.",
     "role_changed": "The role was changed; it counts from the next click.",

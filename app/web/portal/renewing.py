@@ -117,7 +117,7 @@ def _ready(tx: Tx, found: Review, action: str, form: Form) -> RenewView:
     return RenewView(
         state="quote" if preview.route is Route.SALES else "ready", action=action, preview_id=preview.id,
         plan=plan.name, company=company, compared=_compared(tx, found),
-        rows=figures.rows(preview.lines, determination, subscription.interval), total=full,
+        rows=figures.rows(preview.lines, determination, subscription.interval, preview.discount), total=full,
         treatment=figures.treatment(determination),
         button=f"Renew and pay {full}" if card else f"Renew for {full}",
         payment=f"Charged to {card}." if card else "The card is typed on the provider's own page, which comes next.",

@@ -32,7 +32,7 @@ from app.web.views import Fact, Step
 
 OVER: Final = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
 _ENGLISH: Final = pages.English()
-_INTERVALS: Final = {"month": "a month", "year": "a year"}
+_PER: Final = {1: "a month", 12: "a year", 24: "for two years", 36: "for three years"}  # by months of the term
 _TERMS: Final = {TermKind.PURCHASE: "Bought", TermKind.RENEWAL: "Renewed"}
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.ACCOUNT_READ))]
@@ -131,7 +131,7 @@ def _row(tx: Unit, held: Subscription, today: date) -> SubscriptionRow:
         subscription_id=held.id, plan=catalog.plans_by_id(tx, [held.plan_id])[held.plan_id].name,
         state=held.state.value, seats=lines[0].quantity, starts=held.starts_on,
         until=held.ends_on - timedelta(days=1), renewal=renewal_words(tx, held, today),
-        price=f"{net} {_INTERVALS[held.interval]}", href=f"/account/subscriptions/{held.id}",
+        price=f"{net} {_PER[held.term_months]}", href=f"/account/subscriptions/{held.id}",
     )  # fmt: skip
 
 
@@ -139,8 +139,7 @@ def _facts(tx: Unit, held: Subscription, today: date) -> tuple[Fact, ...]:
     facts = [
         Fact(
             name=line.description,
-            value=figures.equation(line.quantity, Money(line.unit_minor, held.currency), held.interval)
-            + ", before tax",
+            value=figures.how(line, held.currency, held.interval) + ", before tax",
         )
         for line in subscriptions.lines(tx, held.id)
     ]

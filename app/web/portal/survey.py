@@ -1,7 +1,8 @@
 """`/survey/{token}`: one question. Opening the link is kept as evidence only; a post stores the answer (R-NPS-2).
 
-The token proves the right to answer and to opt out, so these posts need no form token: mail programs send one of
-them by themselves (RFC 8058).
+The token proves the right to answer and to opt out, so these posts need no form token. Every survey mail leads to
+`/survey/{token}/opt-out` twice: as a link, which opens the page with the button, and in List-Unsubscribe, where mail
+programs post by themselves (RFC 8058, ADR 0032).
 """
 
 from datetime import datetime
@@ -51,14 +52,26 @@ def answer(request: Request, ports: Wired, tx: Tx, now: Now, token: str, form: F
     return see_other(f"/survey/{token}?done=1")
 
 
+@router.get("/survey/{token}/opt-out")
+def leaving(request: Request, ports: Wired, tx: Tx, token: str) -> Response:
+    """The button that ends it, or that it is ended; a link that has died still leads here."""
+    invitation = service.by_token(tx, ports.secrets, token)
+    out = _is_out(tx, ports, invitation)
+    view = SurveyView(
+        state="opted_out" if out else "leaving", opt_out_href="" if out else request.url.path,
+        about=_ABOUT[invitation.kind.value],
+    )  # fmt: skip
+    return show.portal(request, view)
+
+
 @router.post("/survey/{token}/opt-out")
 @csrf.exempt(_BY_TOKEN)
 def opt_out(ports: Wired, tx: Tx, now: Now, token: str, form: Form) -> Response:
     """Ask this person no more, from the page's button or from a mail program's (List-Unsubscribe=One-Click)."""
     service.opt_out(tx, service.by_token(tx, ports.secrets, token), now)
-    if form.text("List-Unsubscribe") == "One-Click":
+    if form.text("List-Unsubscribe") == "One-Click":  # a redirect would be a failure to the program (RFC 8058, 3.2)
         return PlainTextResponse("You will not be asked again.\n")
-    return see_other(f"/survey/{token}?done=1")
+    return see_other(f"/survey/{token}/opt-out")
 
 
 def score_of(text: str) -> int | None:
@@ -79,14 +92,18 @@ def question(ports: Ports, invitation: SurveyInvitation) -> str:
     return wordings.current(invitation.kind).question % {"vendor": ports.vendor_name}
 
 
+def _is_out(tx: Unit, ports: Ports, invitation: SurveyInvitation) -> bool:
+    return invitation.suppressed_reason == Suppressed.OPTED_OUT or (
+        invitation.person_email is not None and service.has_opted_out(tx, ports.secrets, invitation.person_email)
+    )
+
+
 def _view(
     tx: Unit, ports: Ports, invitation: SurveyInvitation, token: str, closed: bool, chosen: int | None,
     error: str = "",
 ) -> SurveyView:  # fmt: skip
     given = service.latest(tx, invitation)
-    out = invitation.suppressed_reason == Suppressed.OPTED_OUT or (
-        invitation.person_email is not None and service.has_opted_out(tx, ports.secrets, invitation.person_email)
-    )
+    out = _is_out(tx, ports, invitation)
     state: Literal["open", "answered", "expired", "opted_out"] = "open"
     if given is not None and not error:
         state = "answered"

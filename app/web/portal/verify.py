@@ -10,10 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from app.accounts.errors import TooManyTries
 from app.agreements import service as agreements
 from app.agreements.models import Acceptance
 from app.core import keys, signing
 from app.core.db import Tx as Unit
+from app.core.errors import Invalid
 from app.core.ids import has_form
 from app.core.keys import KeyPurpose
 from app.core.signing import Purpose
@@ -22,13 +24,14 @@ from app.licenses.findings import Finding, Severity
 from app.licenses.verify import Report, load_keys, verify_license_file
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
-from app.web.deps import Now, Tx
+from app.web.deps import Now, Tx, count_try
 from app.web.portal import entry_views as v
 from app.web.portal.render import Form
 from app.web.views import Fact
 from app.web.views import Form as FormView
 
 _LONGEST: Final = 20_000
+_CHECKS: Final = (60, 300)  # tries, seconds: by hand nobody checks more; programs have the API
 _ENGLISH: Final = pages.English()
 _TONE: Final = {Severity.ERROR: "invalid", Severity.WARNING: "expiring", Severity.NOTICE: "valid"}
 
@@ -46,15 +49,24 @@ def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) ->
     """Check the uploaded file, or the pasted text."""
     pasted = form.prose("text", _LONGEST + 1)
     given = form.upload or pasted.strip().encode()
-    if not given or len(given) > _LONGEST:
-        sentence = "Choose a file or paste its text." if not given else f"More than {_LONGEST:,} characters."
-        view = v.VerifyView(form=FormView(values={"text": pasted[:_LONGEST]}, errors={"text": sentence}))
-        return show.portal(request, view, who=who, status=422)
+    try:
+        count_try(request, "verify", *_CHECKS)
+        _require_size(given)
+    except (Invalid, TooManyTries) as refused:
+        errors = {refused.param or "": refused.detail}
+        view = v.VerifyView(form=FormView(values={"text": pasted[:_LONGEST]}, errors=errors))
+        return show.later(show.portal(request, view, who=who, status=refused.status), refused)
     if given.lstrip().startswith((b"{", b"acn_", b"%PDF")):
         return show.portal(request, _certificate(tx, given, pasted), who=who)
     public = "".join(each.public_pem for each in keys.published(tx, KeyPurpose.LICENSE_FILE)).encode()
     report = verify_license_file(given, load_keys(public), now)
     return show.portal(request, _license(report, pasted), who=who)
+
+
+def _require_size(given: bytes) -> None:
+    if not given or len(given) > _LONGEST:
+        sentence = "Choose a file or paste its text." if not given else f"More than {_LONGEST:,} characters."
+        raise Invalid(sentence, param="text")
 
 
 def _license(report: Report, pasted: str) -> v.VerifyView:

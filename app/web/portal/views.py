@@ -282,3 +282,4 @@ class QuoteView:
     terms_id: str = ""
     payment: str = ""
     agreement_note: str = ""
+    on_invoice: bool = False

@@ -1,0 +1,196 @@
+"""How every amount of an invoice came about: replayed from what the lines store, told in words and figures (R-PRO-4).
+
+Nothing here is looked up in today's catalog: the price model, the days, the coupon and the tax are those the document
+was made with. `replays` says for each amount whether the arithmetic gives it again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from app.catalog import coupons
+from app.catalog.discounts import Discount
+from app.core.db import Tx
+from app.core.money import Money, total
+from app.invoices import service as invoices
+from app.invoices.models import Invoice, InvoiceLine, InvoiceTax
+from app.subscriptions.periods import Period
+from app.subscriptions.proration import RULES, Share
+from app.subscriptions.replay import Replayed
+from app.tax import service as tax
+from app.tax.determination import Determination, Treatment
+
+_COUNTED: Final = {
+    "fee": "the fee", "base": "the base price", "unit": "seats", "package": "packages", "tier_fee": "the tier's fee",
+}  # fmt: skip
+_TAXED: Final = frozenset({Treatment.STANDARD, Treatment.REDUCED})
+
+
+@dataclass(frozen=True, slots=True)
+class StepTold:
+    """One product of the price: `count` × `each`, and what is counted."""
+
+    words: str
+    count: int
+    each: Money
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class LineTold:
+    """`before` is the price of the line before its discount; `sentences` tell the arithmetic one after the other."""
+
+    sku: str
+    description: str
+    quantity: int
+    model: str
+    price: str
+    steps: tuple[StepTold, ...]
+    intervals: int
+    period: Period
+    numerator: int
+    denominator: int
+    rule: str
+    before: Money
+    discount: Money
+    net: Money
+    tax: Money
+    equation: str
+    sentences: tuple[str, ...]
+    replays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DiscountTold:
+    code: str
+    words: str
+    given: Money
+    sentence: str
+    replays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaxTold:
+    jurisdiction: str
+    name: str
+    rate: Decimal
+    taxable: Money
+    amount: Money
+    sentence: str
+    replays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceTold:
+    """`treatment`, `reason` and `note` are the engine's of then; `data_version` names the rates it read."""
+
+    lines: tuple[LineTold, ...]
+    discount: DiscountTold | None
+    taxes: tuple[TaxTold, ...]
+    treatment: str
+    reason: str
+    note: str
+    data_version: str
+    net: Money
+    tax: Money
+    total: Money
+    sentence: str
+    replays: bool
+
+
+def explain(tx: Tx, invoice: Invoice) -> InvoiceTold:
+    """Every line, the discount and the tax of an invoice, computed again."""
+    currency = invoice.currency
+    rows, groups = invoices.lines(tx, invoice.id), invoices.taxes(tx, invoice.id)
+    found = tax.stored(tx, invoice.tax_determination_id)
+    lines = tuple(_line(row, currency) for row in rows)
+    discount = _discount(invoice, rows, lines)
+    taxes = tuple(_tax(group, currency, found) for group in groups)
+    net, due = Money(invoice.net_minor, currency), Money(invoice.tax_minor, currency)
+    sums = (
+        total([line.net for line in lines], currency) == net
+        and total([line.tax for line in lines], currency) == due
+        and total([each.amount for each in taxes], currency) == due
+    )
+    parts = [line.replays for line in lines] + [each.replays for each in taxes]
+    replays = sums and all(parts) and (discount is None or discount.replays)
+    full = Money(invoice.total_minor, currency)
+    return InvoiceTold(
+        lines, discount, taxes, found.treatment.value, found.reason, found.note, found.data_version, net, due, full,
+        f"{net} net + {due} tax = {full}.", replays and net + due == full,
+    )  # fmt: skip
+
+
+def _line(row: InvoiceLine, currency: str) -> LineTold:
+    again = Replayed.of(row, currency, Share(row.numerator, row.denominator, row.rule))
+    before, discount, net = again.amount, Money(row.discount_minor, currency), Money(row.net_minor, currency)
+    steps = tuple(
+        StepTold(_counted(step.what, step.first, step.last), step.count, step.each, step.amount) for step in again.steps
+    )
+    return LineTold(
+        sku=row.sku, description=row.description, quantity=row.quantity, model=str(again.model.kind),
+        price=again.model.words(), steps=steps, intervals=row.intervals, period=Period(row.period_from, row.period_to),
+        numerator=row.numerator, denominator=row.denominator, rule=row.rule, before=before, discount=discount, net=net,
+        tax=Money(row.tax_minor, currency), equation=f"{again.equation()} = {before}",
+        sentences=_sentences(row, again, discount, net), replays=before - discount == net,
+    )  # fmt: skip
+
+
+def _counted(what: str, first: int, last: int) -> str:
+    return f"seats {first:,} to {last:,}" if what == "tier_units" else _COUNTED[what]
+
+
+def _sentences(row: InvoiceLine, again: Replayed, discount: Money, net: Money) -> tuple[str, ...]:
+    told = [f"{row.quantity:,} at {again.model.words()} cost {again.model.amount(row.quantity)} for one interval."]
+    if row.intervals != 1:
+        told.append(f"The term has {row.intervals} intervals, paid in advance: {again.whole}.")
+    if again.share.part != 1:
+        told.append(
+            f"{RULES[row.rule]} {row.numerator} of {row.denominator} days: {again.amount},"
+            " rounded once, halves away from zero."
+        )
+    if discount:
+        told.append(f"Less the discount of {discount}: {net}.")
+    return tuple(told)
+
+
+def _discount(invoice: Invoice, rows: Sequence[InvoiceLine], lines: Sequence[LineTold]) -> DiscountTold | None:
+    """What the coupon's terms give on these lines, shared out again (R-MON-3)."""
+    kept = invoice.discount
+    if kept is None:
+        return None
+    currency = invoice.currency
+    covered = [
+        line.before if not kept["plans"] or line.sku in kept["plans"] else Money.zero(currency) for line in lines
+    ]
+    again = _kept_discount(kept, currency).shares(covered, currency)
+    given = total([line.discount for line in lines], currency)
+    words = coupons.words(kept, currency)
+    parts = " + ".join(str(part) for part in again if part) or str(given)
+    return DiscountTold(
+        code=kept["code"], words=words, given=given,
+        sentence=f"{kept['code']}: {words}. Of {total(covered, currency)} that is {given}, split over the lines in"
+        f" proportion, what is left over to the largest remainders: {parts}.",
+        replays=[part.minor for part in again] == [row.discount_minor for row in rows],
+    )  # fmt: skip
+
+
+def _kept_discount(kept: dict[str, Any], currency: str) -> Discount:
+    if kept["percent"] is not None:
+        return Discount(percent=Decimal(kept["percent"]))
+    return Discount(amount=Money(kept["amount_minor"], currency))
+
+
+def _tax(group: InvoiceTax, currency: str, found: Determination) -> TaxTold:
+    """One component: its rate on its base, rounded once for the document (R-INV-3)."""
+    rate = Decimal(group.rate).normalize()
+    base, amount = Money(group.taxable_minor, currency), Money(group.tax_minor, currency)
+    # Where only a portion is taxed, the base shown is rounded itself, and the tax is that of the exact one.
+    whole = total([line.net for line in found.lines if line.treatment in _TAXED], currency)
+    again = base.percent(rate)
+    return TaxTold(
+        jurisdiction=group.jurisdiction, name=group.name, rate=rate, taxable=base, amount=amount,
+        sentence=f"{group.name} {group.jurisdiction}: {rate:f} % of {base} is {amount}, rounded once for the document.",
+        replays=abs(again.minor - amount.minor) <= (0 if base == whole else 1),
+    )  # fmt: skip

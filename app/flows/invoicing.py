@@ -1,0 +1,149 @@
+"""The document of an order: drafted from what was accepted, numbered, and booked, all in the caller's transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from app.accounts import service as accounts
+from app.accounts.models import LegalEntity
+from app.agreements import contracts
+from app.core import events
+from app.core.clock import local_date
+from app.core.db import Tx
+from app.core.i18n import translate
+from app.core.money import Money, total
+from app.invoices import service as invoices
+from app.invoices.models import Invoice, InvoiceState
+from app.ledger import service as ledger
+from app.ledger.service import Code, Leg
+from app.orders.models import Order, OrderLine, Preview
+from app.payments.models import Method, Payment
+from app.subscriptions.periods import Period
+from app.subscriptions.proration import FULL_PERIOD
+from app.tax import service as tax
+from app.tax.determination import Determination
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """What an invoice is for: the order with its lines, and the term that they pay."""
+
+    order: Order
+    preview: Preview
+    entity: LegalEntity
+    lines: Sequence[OrderLine]
+    subscription_id: str
+    period: Period
+
+
+def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
+    """The numbered and booked invoice of an order, due `net_days` after today.
+
+    The counter's lock makes every other completion wait until the transaction ends, so this comes last in it.
+    """
+    order, currency = supply.order, supply.order.currency
+    determination = tax.stored(tx, order.tax_determination_id)
+    draft = invoices.draft(
+        tx,
+        invoices.InvoiceDraft(
+            account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
+            subscription_id=supply.subscription_id, series=supply.entity.invoice_series, currency=currency,
+            supply_from=supply.period.start, supply_to=supply.period.end, seller=seller_snapshot(tx, supply.entity),
+            buyer=_buyer_snapshot(supply.preview),
+            notes=_notes(tx, supply, determination, now), po_number=order.po_number,
+            tax_determination_id=order.tax_determination_id, test=order.test,
+            lines=[_invoice_line(line, currency, supply.period) for line in supply.lines],
+            taxes=_tax_groups(determination), discount=order.discount,
+        ),
+        now,
+    )  # fmt: skip
+    today = local_date(now, supply.entity.time_zone)
+    invoice = invoices.finalize(tx, draft, issued_on=today, due_on=today + timedelta(days=net_days), now=now)
+    _book(tx, invoice, booked_on=invoice.issued_on or today, now=now)
+    events.append(
+        tx, "invoice.issued", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
+        due_on=str(invoice.due_on), total={"amount": invoice.total_minor, "currency": currency},
+    )  # fmt: skip
+    return invoice
+
+
+def _notes(tx: Tx, supply: Supply, determination: Determination, now: datetime) -> tuple[str, ...]:
+    """What the law asks for, and that an agreement of this customer applies (in their language)."""
+    special = contracts.in_force(tx, supply.order.account_id, now)
+    said = translate(supply.preview.inputs["buyer"]["locale"])
+    agreed = said("The agreement “%(title)s” applies.", title=special.title) if special else ""
+    return tuple(note for note in (determination.note, agreed) if note)
+
+
+def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.LineDraft:
+    return invoices.LineDraft(
+        sku=line.sku, description=line.description, quantity=line.quantity, unit=Money(line.unit_minor, currency),
+        net=Money(line.net_minor, currency), tax=Money(line.tax_minor, currency), period_from=period.start,
+        period_to=period.end, numerator=period.days, denominator=period.days, rule=FULL_PERIOD, pricing=line.pricing,
+        intervals=line.intervals, discount=Money(line.discount_minor, currency),
+    )  # fmt: skip
+
+
+def _tax_groups(determination: Determination) -> list[invoices.TaxGroup]:
+    return [
+        invoices.TaxGroup(
+            jurisdiction=part.jurisdiction, name=part.name, rate=part.rate, taxable=part.taxable, amount=part.amount
+        )
+        for part in determination.components
+    ]
+
+
+def seller_snapshot(tx: Tx, entity: LegalEntity) -> dict[str, Any]:
+    """The seller as a document keeps it."""
+    registrations = [
+        {"jurisdiction": each.jurisdiction, "number": each.number}
+        for each in accounts.registrations(tx, entity.id)
+        if each.number
+    ]
+    return {
+        "name": entity.name, "line1": entity.line1, "line2": entity.line2, "city": entity.city,
+        "region": entity.region, "postcode": entity.postcode, "country": entity.country, "email": entity.email,
+        "registrations": registrations, "payment_details": entity.payment_details,
+    }  # fmt: skip
+
+
+def _buyer_snapshot(preview: Preview) -> dict[str, Any]:
+    return {**preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"]}
+
+
+def _book(tx: Tx, invoice: Invoice, *, booked_on: date, now: datetime) -> None:
+    """The receivable against deferred revenue and tax by jurisdiction."""
+    currency = invoice.currency
+    gross, net = Money(invoice.total_minor, currency), Money(invoice.net_minor, currency)
+    taxes = [
+        Leg(Code.TAX, Money(-group.tax_minor, currency), group.jurisdiction) for group in invoices.taxes(tx, invoice.id)
+    ]
+    ledger.book(
+        tx, source=f"invoice:{invoice.id}", kind="invoice", account_id=invoice.account_id,
+        legal_entity_id=invoice.legal_entity_id, booked_on=booked_on, memo=f"Invoice {invoice.number}",
+        legs=[Leg(Code.RECEIVABLE, gross), Leg(Code.DEFERRED, -net), *taxes], now=now,
+    )  # fmt: skip
+
+
+def receive(
+    tx: Tx, payment: Payment, into: Sequence[tuple[Invoice, Money]], *, legal_entity_id: str, booked_on: date,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Book a payment and put it into invoices; what is left of it becomes the customer's credit (R-ORD-2)."""
+    amount = Money(payment.amount_minor, payment.currency)
+    over = amount - total([part for _, part in into], payment.currency)
+    held = Leg(Code.CLEARING, amount, payment.provider) if payment.method is Method.CARD else Leg(Code.BANK, amount)
+    numbers = ", ".join(str(invoice.number) for invoice, _ in into) or "no invoice"
+    ledger.book(
+        tx, source=f"payment:{payment.id}", kind="payment", account_id=payment.account_id,
+        legal_entity_id=legal_entity_id, booked_on=booked_on, memo=f"Payment of {numbers}",
+        legs=[held, *(Leg(Code.RECEIVABLE, -part) for _, part in into), Leg(Code.CREDIT, -over)], now=now,
+    )  # fmt: skip
+    for invoice, part in into:
+        invoices.allocate(tx, invoice, payment.id, part, now)
+        if invoice.state is InvoiceState.PAID:
+            events.append(
+                tx, "invoice.paid", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
+                total={"amount": invoice.total_minor, "currency": invoice.currency},
+            )  # fmt: skip
