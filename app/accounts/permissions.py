@@ -33,6 +33,7 @@ class StaffPermission(StrEnum):
     ACCOUNTS_WRITE = "accounts:write"
     ORDERS_REVIEW = "orders:review"
     QUOTES_WRITE = "quotes:write"
+    QUOTES_APPROVE = "quotes:approve"
     SUBSCRIPTIONS_WRITE = "subscriptions:write"
     LICENSES_WRITE = "licenses:write"
     WORKSPACES_WRITE = "workspaces:write"
@@ -65,15 +66,15 @@ CUSTOMER_MAY: Final[Mapping[Role, frozenset[Permission]]] = {
 }
 STAFF_MAY: Final[Mapping[StaffRole, frozenset[StaffPermission]]] = {
     StaffRole.SALES: frozenset({
-        _S.CONSOLE_READ, _S.ACCOUNTS_WRITE, _S.ORDERS_REVIEW, _S.QUOTES_WRITE, _S.SUBSCRIPTIONS_WRITE,
-        _S.PARTNERS_WRITE, _S.REPORTS_READ,
+        _S.CONSOLE_READ, _S.ACCOUNTS_WRITE, _S.ORDERS_REVIEW, _S.QUOTES_WRITE, _S.QUOTES_APPROVE,
+        _S.SUBSCRIPTIONS_WRITE, _S.PARTNERS_WRITE, _S.REPORTS_READ,
     }),
     StaffRole.SUPPORT: frozenset({
         _S.CONSOLE_READ, _S.ACCOUNTS_WRITE, _S.LICENSES_WRITE, _S.WORKSPACES_WRITE, _S.JOBS_WRITE, _S.PRIVACY_WRITE,
     }),
     StaffRole.FINANCE: frozenset({
-        _S.CONSOLE_READ, _S.ORDERS_REVIEW, _S.PAYMENTS_WRITE, _S.REFUNDS_WRITE, _S.REPORTS_READ, _S.BOOKS_CLOSE,
-        _S.PARTNERS_WRITE,
+        _S.CONSOLE_READ, _S.ORDERS_REVIEW, _S.QUOTES_APPROVE, _S.PAYMENTS_WRITE, _S.REFUNDS_WRITE,
+        _S.REPORTS_READ, _S.BOOKS_CLOSE, _S.PARTNERS_WRITE,
     }),
     StaffRole.ADMIN: frozenset(_S),
 }  # fmt: skip

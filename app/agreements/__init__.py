@@ -1,1 +1,1 @@
-"""Terms of sale by version, and the evidence that somebody accepted them."""
+"""Terms of sale by version, the evidence that somebody accepted them, and what was agreed apart from them."""

@@ -25,6 +25,9 @@ class MailName(StrEnum):
     ORDER_RELEASED = "order_released"
     PAYMENT_FAILED = "payment_failed"
     PAYMENT_GIVEN_UP = "payment_given_up"
+    QUOTE_SENT = "quote_sent"
+    QUOTE_ACCEPTED = "quote_accepted"
+    AGREEMENT_ENDING = "agreement_ending"
     MEMBER_ADDED = "member_added"
     STAFF_ADDED = "staff_added"
 
@@ -285,3 +288,36 @@ class MemberAdded(StaffAdded):
     @property
     def shown_company(self) -> str:
         return name_or_nothing(self.company)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteSent(MailData):
+    """An offer to whoever asked; the page behind `quote_url` can be forwarded to a signatory."""
+
+    number: str
+    items: tuple[Bought, ...]
+    total: Money
+    valid_until: date
+    quote_url: str
+    revised: bool = False
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteAccepted(MailData):
+    """To the contact and the signatory; with the way to pay while nothing is paid."""
+
+    number: str
+    accepted_by: str
+    total: Money
+    order_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementEnding(MailData):
+    """For sales: an agreement of a customer ends soon, and the terms of sale will apply again."""
+
+    company: str
+    title: str
+    ends_on: date  # the last day on which it applies
+    console_url: str

@@ -11,6 +11,7 @@ from app.core.errors import Invalid
 from app.core.i18n import format_date, format_money, translate, written_in
 from app.documents.legible import name_or_nothing, one_line, unprintable
 from app.documents.mail_shapes import (
+    AgreementEnding,
     Mail,
     MailData,
     MailName,
@@ -20,8 +21,10 @@ from app.documents.mail_shapes import (
     PaymentFailed,
     PaymentGivenUp,
     PurchaseReceipt,
+    QuoteAccepted,
     QuoteRequestReceived,
     QuoteRequestStaff,
+    QuoteSent,
     RenewalReceipt,
     RenewalReminder,
     SignIn,
@@ -46,6 +49,9 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.ORDER_RELEASED: OrderReleased,
     MailName.PAYMENT_FAILED: PaymentFailed,
     MailName.PAYMENT_GIVEN_UP: PaymentGivenUp,
+    MailName.QUOTE_SENT: QuoteSent,
+    MailName.QUOTE_ACCEPTED: QuoteAccepted,
+    MailName.AGREEMENT_ENDING: AgreementEnding,
     MailName.MEMBER_ADDED: MemberAdded,
     MailName.STAFF_ADDED: StaffAdded,
 }

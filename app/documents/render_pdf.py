@@ -7,13 +7,15 @@ from app.core.i18n import written_in
 from app.documents.certificate_sheet import certificate_sheet
 from app.documents.invoice_sheet import invoice_sheet
 from app.documents.press import press
-from app.documents.shapes import Attachment, CertificateDocument, DocumentKind, InvoiceDocument
+from app.documents.quote_sheet import quote_sheet
+from app.documents.shapes import Attachment, CertificateDocument, DocumentKind, InvoiceDocument, QuoteDocument
 from app.documents.wording import missing_sentence
 
 
 def render_pdf(
-    kind: DocumentKind, data: InvoiceDocument | CertificateDocument, locale: str, *, font_dir: Path | None = None
-) -> bytes:
+    kind: DocumentKind, data: InvoiceDocument | CertificateDocument | QuoteDocument, locale: str, *,
+    font_dir: Path | None = None,
+) -> bytes:  # fmt: skip
     """A PDF/A-3b and PDF/UA-1 in the language of `locale`, English where there is no translation (ADR 0010).
 
     The same arguments give the same bytes. A character that no font has is printed as a box and named in the
@@ -26,7 +28,10 @@ def render_pdf(
         sheet = certificate_sheet(data, tag)
         signed = Attachment("acceptance.json", data.signed_text, "application/json", "source", "What was signed")
         return press("certificate", font_dir).print(sheet, (signed,), data.accepted_at, missing_sentence(tag))
-    if kind is not DocumentKind.CERTIFICATE and isinstance(data, InvoiceDocument):
+    if kind is DocumentKind.QUOTE and isinstance(data, QuoteDocument):
+        issued_at = datetime.combine(data.issued_on, time(12), UTC)
+        return press("quote", font_dir).print(quote_sheet(data, tag), (), issued_at, missing_sentence(tag))
+    if kind in {DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE} and isinstance(data, InvoiceDocument):
         issued_at = datetime.combine(data.issued_on, time(12), UTC)
         sheet = invoice_sheet(kind, data, tag)
         return press("invoice", font_dir).print(sheet, data.attachments, issued_at, missing_sentence(tag))

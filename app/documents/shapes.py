@@ -18,6 +18,7 @@ class DocumentKind(StrEnum):
     INVOICE = "invoice"
     CREDIT_NOTE = "credit_note"
     CERTIFICATE = "certificate"
+    QUOTE = "quote"
 
 
 class PaymentMethod(StrEnum):
@@ -220,6 +221,71 @@ class InvoiceDocument:
 
     def _owes_nothing(self) -> bool:
         return self.credits is not None or self.voided_on is not None
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteLineView:
+    """`net` is what `quantity` times `unit_price` leaves after `discount`, which is positive.
+
+    `unit_price` is left out where that is not how the line was made (graduated prices, several years).
+    """
+
+    description: str
+    quantity: Decimal
+    net: Money
+    unit_price: Money | None = None
+    discount: Money | None = None
+    discount_percent: Decimal | None = None  # where it was given in percent
+    tax_rates: tuple[Decimal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteDocument:
+    """An offer that can be accepted until the end of `valid_until`: on its page, or by the signature it asks for.
+
+    Raises InconsistentDocument where lines do not sum to `subtotal`, or taxes do not lead from it to `total`.
+    """
+
+    number: str
+    issued_on: date
+    valid_until: date
+    seller: Party
+    buyer: Party
+    lines: tuple[QuoteLineView, ...]
+    tax_groups: tuple[TaxGroupView, ...]
+    subtotal: Money
+    tax_total: Money
+    total: Money
+    months: int  # the term that is paid for
+    accept_url: str
+    needs_signature: bool
+    terms_title: str
+    terms_version: str
+    legal_footer: tuple[str, ...]
+    net_days: int | None = None  # paid by invoice within so many days; None: by card
+    message: str | None = None
+    agreement: str | None = None  # the title of a custom agreement that applies
+    tax_notes: tuple[str, ...] = ()
+    draft: bool = False
+    closed: bool = False  # it can no longer be accepted
+    test_mode: bool = False
+
+    def __post_init__(self) -> None:
+        require_link(self.accept_url)
+        currency = self.total.currency
+        for name, given, found in (
+            ("subtotal", self.subtotal, total([line.net for line in self.lines], currency)),
+            ("tax_total", self.tax_total, total([group.amount for group in self.tax_groups], currency)),
+            ("total", self.total, self.subtotal + self.tax_total),
+        ):
+            if given != found:
+                raise InconsistentDocument(f"{self.number}: {name} is {given}, but its parts make {found}")
+        for line in self.lines:
+            full = line.unit_price.times(int(line.quantity)) if line.unit_price else None
+            if full is not None and full - (line.discount or Money.zero(currency)) != line.net:
+                raise InconsistentDocument(
+                    f"{self.number}: the discount of {line.description} does not lead to its net"
+                )
 
 
 @dataclass(frozen=True, slots=True)

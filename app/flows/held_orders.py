@@ -15,11 +15,12 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.money import Money
+from app.flows import ordering, trade_credit
 from app.flows import preview as previews
-from app.flows import purchase, trade_credit
 from app.flows.ports import Ports
 from app.orders import service as orders
-from app.orders.models import Order, OrderState, PayBy, Preview, Route
+from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Route
+from app.quotes import service as quotes
 from app.tax import service as tax
 from app.tax.determination import Treatment
 
@@ -58,7 +59,9 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
     """
     with ports.db.transaction() as tx:
         accepted = tx.get_one(Preview, _held(orders.get(tx, order_id)).preview_id)
-    fresh = previews.price(ports, previews.request_of(accepted))
+    # The price of a quote is honoured, so nothing is computed again; what the person decides is the destination.
+    quoted = accepted.source is OfferSource.QUOTE
+    fresh = accepted if quoted else previews.price(ports, previews.request_of(accepted))
     with ports.db.transaction() as tx:
         order = _held(orders.lock(tx, order_id))
         _require_same(tx, order, accepted, fresh)
@@ -75,8 +78,10 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
                      details=details)  # fmt: skip
         events.append(tx, "order.released", order.id, now=now, account_id=order.account_id)
         if order.pay_by is PayBy.INVOICE:
-            _require_credit(tx, order, now)
-            purchase.fulfil_on_invoice(tx, ports, order, now)
+            quote = quotes.of_order(tx, order.id)
+            if quote is None:  # what a quote says about payment was agreed, whatever the account's limit
+                _require_credit(tx, order, now)
+            ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
         else:
             order.expires_at = now + timedelta(days=policy.get(tx, DAYS_TO_PAY, now))
             jobs.defer(tx, "notify.order_released", order_id=order.id)
@@ -101,7 +106,7 @@ def _require_same(tx: Tx, order: Order, accepted: Preview, fresh: Preview) -> No
             f"{found.reason} Add what is missing (a registration, an override, the buyer's number) and release it "
             "again, or cancel it and tell the buyer."
         )
-    if fresh.route is Route.SALES:
+    if fresh.route is Route.SALES and fresh.source is OfferSource.LIST:
         sentences = " ".join(each["sentence"] for each in fresh.reasons)
         raise GoesToSales(f"{sentences} Cancel it and make the buyer an offer.")
     if fresh.lines != accepted.lines or fresh.total_minor != order.total_minor:

@@ -7,9 +7,11 @@ from typing import Any
 
 from app.accounts import service as accounts
 from app.accounts.models import LegalEntity
+from app.agreements import contracts
 from app.core import events
 from app.core.clock import local_date
 from app.core.db import Tx
+from app.core.i18n import translate
 from app.core.money import Money, total
 from app.flows import crediting
 from app.invoices import service as invoices
@@ -49,9 +51,9 @@ def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
         invoices.InvoiceDraft(
             account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
             subscription_id=supply.subscription_id, series=supply.entity.invoice_series, currency=currency,
-            supply_from=supply.period.start, supply_to=supply.period.end, seller=_seller_snapshot(tx, supply.entity),
+            supply_from=supply.period.start, supply_to=supply.period.end, seller=seller_snapshot(tx, supply.entity),
             buyer=_buyer_snapshot(supply.preview),
-            notes=(determination.note,) if determination.note else (), po_number=order.po_number,
+            notes=_notes(tx, supply, determination, now), po_number=order.po_number,
             tax_determination_id=order.tax_determination_id, test=order.test,
             lines=[_invoice_line(line, currency, supply.period) for line in supply.lines],
             taxes=_tax_groups(determination), discount=order.discount,
@@ -66,6 +68,14 @@ def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
         due_on=str(invoice.due_on), total={"amount": invoice.total_minor, "currency": currency},
     )  # fmt: skip
     return invoice
+
+
+def _notes(tx: Tx, supply: Supply, determination: Determination, now: datetime) -> tuple[str, ...]:
+    """What the law asks for, and that an agreement of this customer applies (in their language)."""
+    special = contracts.in_force(tx, supply.order.account_id, now)
+    said = translate(supply.preview.inputs["buyer"]["locale"])
+    agreed = said("The agreement “%(title)s” applies.", title=special.title) if special else ""
+    return tuple(note for note in (determination.note, agreed) if note)
 
 
 def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.LineDraft:
@@ -86,7 +96,8 @@ def _tax_groups(determination: Determination) -> list[invoices.TaxGroup]:
     ]
 
 
-def _seller_snapshot(tx: Tx, entity: LegalEntity) -> dict[str, Any]:
+def seller_snapshot(tx: Tx, entity: LegalEntity) -> dict[str, Any]:
+    """The seller as a document keeps it."""
     registrations = [
         {"jurisdiction": each.jurisdiction, "number": each.number}
         for each in accounts.registrations(tx, entity.id)

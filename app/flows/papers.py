@@ -81,12 +81,12 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
     order = tx.get_one(Order, invoice.order_id)
     return InvoiceDocument(
         number=invoice.number, issued_on=invoice.issued_on, due_on=invoice.due_on,
-        seller=_party(invoice.seller, _seller_tax_ids(invoice, found), locale_of(invoice)),
+        seller=party(invoice.seller, seller_tax_ids(invoice.seller, found), locale_of(invoice)),
         buyer=_buyer(invoice),
         lines=_lines(invoices.lines(tx, invoice.id), found, currency, locale_of(invoice)),
-        tax_groups=tuple(_group(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
+        tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
         tax_total=Money(invoice.tax_minor, currency), total=Money(invoice.total_minor, currency), amount_due=owed,
-        legal_footer=_footer(invoice.seller), supply=Span(invoice.supply_from, invoice.supply_to),
+        legal_footer=footer(invoice.seller), supply=Span(invoice.supply_from, invoice.supply_to),
         po_number=invoice.po_number or None, order_number=order.id, payments=paid, reverse_charge=shifted,
         # The note of the determination says in one sentence what the block says in three facts: one of them.
         tax_notes=tuple(note for note in invoice.notes if shifted is None or note != found.note),
@@ -107,14 +107,14 @@ def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
     charged = {line.id: line for line in invoices.lines(tx, invoice.id)}
     return InvoiceDocument(
         number=note.number, issued_on=note.issued_on,
-        seller=_party(note.seller, _seller_tax_ids(note, found), locale_of(note)), buyer=_buyer(note),
+        seller=party(note.seller, seller_tax_ids(note.seller, found), locale_of(note)), buyer=_buyer(note),
         lines=tuple(
             _credited_line(line, charged[line.invoice_line_id], found, currency)
             for line in credit_notes.lines(tx, note.id)
         ),
-        tax_groups=tuple(_group(group, currency) for group in groups), subtotal=Money(note.net_minor, currency),
+        tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(note.net_minor, currency),
         tax_total=Money(note.tax_minor, currency), total=Money(note.total_minor, currency),
-        amount_due=Money.zero(currency), legal_footer=_footer(note.seller),
+        amount_due=Money.zero(currency), legal_footer=footer(note.seller),
         supply=Span(note.supply_from, note.supply_to), po_number=note.po_number or None, reverse_charge=shifted,
         credits=CreditedInvoice(invoice.number, invoice.issued_on, _why(note)),
         tax_notes=tuple(each for each in note.notes if shifted is None or each != found.note),
@@ -128,7 +128,7 @@ def _credited_line(
     by_days = line.rule != "amount"
     return InvoiceLineView(
         description=line.description, quantity=Decimal(charged.quantity), net=Money(line.net_minor, currency),
-        tax_rates=_rates(found) if charged.tax_minor else (), period=Span(line.period_from, line.period_to),
+        tax_rates=rates(found) if charged.tax_minor else (), period=Span(line.period_from, line.period_to),
         detail=f"{line.numerator}/{line.denominator}" if by_days else None,
     )  # fmt: skip
 
@@ -204,18 +204,18 @@ def _lines(
         views.append(InvoiceLineView(
             description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),
             unit_price=Money(line.unit_minor, currency) if made.plain else None,
-            tax_rates=_rates(found) if treatment in taxed else (), period=Span(line.period_from, line.period_to),
+            tax_rates=rates(found) if treatment in taxed else (), period=Span(line.period_from, line.period_to),
             detail=None if made.plain else made.equation(lambda amount: format_amount(amount, locale)),
             discount=Money(line.discount_minor, currency) if line.discount_minor else None,
         ))  # fmt: skip
     return tuple(views)
 
 
-def _rates(found: Determination) -> tuple[Decimal, ...]:
+def rates(found: Determination) -> tuple[Decimal, ...]:
     return tuple(part.rate for part in found.components)
 
 
-def _group(group: InvoiceTax | CreditNoteTax, currency: str) -> TaxGroupView:
+def group_view(group: InvoiceTax | CreditNoteTax, currency: str) -> TaxGroupView:
     return TaxGroupView(
         jurisdiction=group.jurisdiction, name=group.name, rate=group.rate.normalize(),
         taxable=Money(group.taxable_minor, currency), amount=Money(group.tax_minor, currency),
@@ -227,11 +227,11 @@ def _reverse_charge(invoice: Paper, found: Determination) -> ReverseCharge | Non
     if found.treatment is not Treatment.REVERSE_CHARGE or found.jurisdiction not in load().places.members:
         return None
     buyer = next((each["value"] for each in invoice.buyer["tax_ids"] if each["status"] == "valid"), None)
-    seller = next((each.value for each in _seller_tax_ids(invoice, found)), None)
+    seller = next((each.value for each in seller_tax_ids(invoice.seller, found)), None)
     return ReverseCharge(seller_tax_id=seller, buyer_tax_id=buyer) if seller and buyer else None
 
 
-def _seller_tax_ids(invoice: Paper, found: Determination) -> tuple[TaxId, ...]:
+def seller_tax_ids(seller: Mapping[str, Any], found: Determination) -> tuple[TaxId, ...]:
     """The seller's numbers that this supply was made under (Art. 226(3)).
 
     A one-stop-shop number stands for VAT charged to consumers across the Union and never beside a reverse charge,
@@ -242,7 +242,7 @@ def _seller_tax_ids(invoice: Paper, found: Determination) -> tuple[TaxId, ...]:
     where = places | {place.partition("-")[0] for place in places}
     if where & members:
         where |= members if found.treatment is Treatment.REVERSE_CHARGE else {"EU"}
-    registered: Sequence[Mapping[str, str]] = invoice.seller.get("registrations", ())
+    registered: Sequence[Mapping[str, str]] = seller.get("registrations", ())
     mine = [each for each in registered if each["jurisdiction"] in where and each.get("number")]
     mine.sort(key=lambda each: each["jurisdiction"] == "EU")
     return tuple(TaxId(_kind(each["jurisdiction"]), each["number"]) for each in mine)
@@ -258,12 +258,10 @@ def _buyer(invoice: Paper) -> Party:
     ids = tuple(TaxId(each["type"], each["value"]) for each in buyer["tax_ids"] if each["status"] != "invalid")
     company = str(buyer.get("company") or "")
     named = {**buyer, "name": company or buyer["name"]}
-    return _party(named, ids, locale_of(invoice), contact=buyer["name"] if company else None)
+    return party(named, ids, locale_of(invoice), contact=buyer["name"] if company else None)
 
 
-def _party(
-    snapshot: Mapping[str, Any], tax_ids: tuple[TaxId, ...], locale: str, *, contact: str | None = None
-) -> Party:
+def party(snapshot: Mapping[str, Any], tax_ids: tuple[TaxId, ...], locale: str, *, contact: str | None = None) -> Party:
     return Party(
         name=snapshot["name"], address=address_lines(snapshot, locale), country=snapshot["country"], tax_ids=tax_ids,
         contact=contact, email=snapshot.get("email") or None,
@@ -285,7 +283,7 @@ def address_lines(snapshot: Mapping[str, Any], locale: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line.strip())
 
 
-def _footer(seller: Mapping[str, Any]) -> tuple[str, ...]:
+def footer(seller: Mapping[str, Any]) -> tuple[str, ...]:
     place = ", ".join(address_lines(seller, "en"))
     return (f"{seller['name']} · {place}", str(seller["email"]))
 
@@ -300,12 +298,12 @@ def acceptance_certificate(tx: Tx, ports: Ports, acceptance: Acceptance) -> Cert
     }
     vendor["email"] = entity.email
     return CertificateDocument(
-        number=acceptance.id, accepted_at=acceptance.accepted_at, vendor=_party(vendor, (), "en"),
+        number=acceptance.id, accepted_at=acceptance.accepted_at, vendor=party(vendor, (), "en"),
         terms_id=acceptance.terms_id, terms_title=terms.title, terms_version=acceptance.terms_version,
         terms_sha256=acceptance.terms_sha256, order_number=order.id, order_sha256=acceptance.snapshot_sha256,
         person_name=acceptance.person_name, person_email=acceptance.person_email, company=acceptance.company,
         authority=acceptance.authority_statement, ip=acceptance.ip, user_agent=acceptance.user_agent,
         kid=acceptance.kid, signature=acceptance.signature, signed_text=agreements.statement(acceptance).decode(),
-        verify_url=ports.link("/verify"), keys_url=ports.link("/v1/licenses/keys"), legal_footer=_footer(vendor),
+        verify_url=ports.link("/verify"), keys_url=ports.link("/v1/licenses/keys"), legal_footer=footer(vendor),
         test_mode=order.test,
     )  # fmt: skip

@@ -9,9 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+from sqlmodel import col
+
+from app.accounts import domains
 from app.accounts import service as accounts
 from app.accounts.models import BuyerType, LegalEntity
 from app.accounts.service import BuyerDetails
+from app.agreements import contracts
 from app.catalog import coupons
 from app.catalog import service as catalog
 from app.catalog.models import Coupon, Interval, Plan, PlanKind
@@ -21,11 +25,13 @@ from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
 from app.flows.ports import Ports
+from app.invoices import service as invoices
 from app.orders import routing
 from app.orders import service as orders
 from app.orders.errors import ConsumersNotServed, SeatsOutOfRange
-from app.orders.models import OrderKind, Preview
+from app.orders.models import OfferSource, Order, OrderKind, Preview
 from app.orders.service import PricedLine
+from app.quotes.discounts import Discount
 from app.screening import destinations
 from app.subscriptions import service as subscriptions
 from app.tax import request as taxing
@@ -38,12 +44,15 @@ PREVIEW_HOURS: Final = policy.declare(
 # What is paid in advance, by interval: the first is meant where nothing is said (R-PRO-1).
 TERM_MONTHS: Final = {Interval.MONTH: (1,), Interval.YEAR: (12, 24, 36)}
 ROLLING: Final = timedelta(days=365)
+# Of an order: its invoice was void.
+_GIVEN_BACK: Final = invoices.is_void(col(Order.id))
 
 
 @dataclass(frozen=True, slots=True)
 class LineRequest:
     sku: str
     quantity: int
+    discount: Discount | None = None  # only sales gives one
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class TaxIdGiven:
 class PreviewRequest:
     """What somebody wants to know the price of. `account_id` and `subscription_id` for a renewal or a known buyer.
 
+    With `source` QUOTE it is an offer of sales: discounts count, and so many seats may be sold as nobody orders alone.
     `term_months` is the whole committed term, prepaid at once; left out, it is one interval.
     """
 
@@ -69,6 +79,7 @@ class PreviewRequest:
     account_id: str | None = None
     subscription_id: str | None = None
     po_number: str = ""
+    source: OfferSource = OfferSource.LIST
     term_months: int | None = None
     coupon: str = ""
 
@@ -97,11 +108,16 @@ def price(ports: Ports, wanted: PreviewRequest) -> Preview:
     (naming the field). What needs a person is not refused: the route says so.
     """
     now = ports.clock.now()
-    with ports.db.transaction() as tx:
-        tax_ids = [_known(tx, each, wanted.buyer.country, now) for each in wanted.tax_ids]
-    tax_ids = [_ask_registry(ports, each, wanted.buyer.country, now) for each in tax_ids]
+    tax_ids = confirmed(ports, wanted, now)
     with ports.db.transaction() as tx:
         return keep(tx, compute(tx, wanted, tax_ids, now), now)
+
+
+def confirmed(ports: Ports, wanted: PreviewRequest, now: datetime) -> list[TaxIdGiven]:
+    """The tax numbers of a request with what their registries say. Raises Invalid for a malformed one."""
+    with ports.db.transaction() as tx:
+        tax_ids = [_known(tx, each, wanted.buyer.country, now) for each in wanted.tax_ids]
+    return [_ask_registry(ports, each, wanted.buyer.country, now) for each in tax_ids]
 
 
 def confirm(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
@@ -175,15 +191,15 @@ def compute(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: 
     return Offer(wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route)
 
 
-def keep(tx: Tx, offer: Offer, now: datetime) -> Preview:
-    """Store an offer for as long as the policy says."""
+def keep(tx: Tx, offer: Offer, now: datetime, *, until: datetime | None = None) -> Preview:
+    """Store an offer, for as long as the policy says where `until` does not."""
+    lives = timedelta(hours=policy.get(tx, PREVIEW_HOURS, now)) if until is None else until - now
     determination = tax.store(tx, offer.answer, taxing.to_json(offer.question), now)
     return orders.store_preview(
         tx, kind=offer.wanted.kind, inputs=_inputs(offer.wanted, offer.tax_ids), lines=offer.lines,
         currency=offer.wanted.currency, tax=offer.answer.tax, legal_entity_id=offer.legal_entity_id,
-        determination_id=determination.id, routing=offer.routing,
-        lives=timedelta(hours=policy.get(tx, PREVIEW_HOURS, now)), now=now, account_id=offer.account_id,
-        subscription_id=offer.wanted.subscription_id, discount=offer.discount,
+        determination_id=determination.id, routing=offer.routing, lives=lives, now=now, account_id=offer.account_id,
+        subscription_id=offer.wanted.subscription_id, discount=offer.discount, source=offer.wanted.source,
     )  # fmt: skip
 
 
@@ -196,23 +212,28 @@ def _price_lines(tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], today: d
     for index, (asked, plan) in enumerate(zip(wanted.lines, plans, strict=True)):
         if index and (plan.kind is not PlanKind.ADD_ON or plans[0].sku not in plan.add_on_for):
             raise Invalid(f"{plan.name} cannot be added to {plans[0].name}.", param=f"lines.{index}.sku")
-        if not plan.min_seats <= asked.quantity <= plan.max_seats:
+        quoted = wanted.source is OfferSource.QUOTE
+        if asked.quantity < plan.min_seats or (asked.quantity > plan.max_seats and not quoted):
             raise SeatsOutOfRange(
                 f"{plan.name} is sold for {plan.min_seats} to {plan.max_seats} seats.",
                 param=f"lines.{index}.quantity", min=plan.min_seats, max=plan.max_seats,
             )  # fmt: skip
         row = catalog.price_on(tx, plan, wanted.currency, wanted.interval, today)
         model = row.pricing
+        full = model.amount(asked.quantity).times(wanted.intervals)
+        off = asked.discount.off(full) if asked.discount and quoted else Money.zero(row.currency)
         lines.append(PricedLine(
             plan_id=plan.id, price_id=row.id, sku=plan.sku, description=plan.name, quantity=asked.quantity,
-            unit=model.shown_unit(asked.quantity), net=model.amount(asked.quantity).times(wanted.intervals),
-            tax=Money.zero(row.currency), pricing=model.to_json(), intervals=wanted.intervals,
+            unit=model.shown_unit(asked.quantity), net=full - off, tax=Money.zero(row.currency),
+            pricing=model.to_json(), intervals=wanted.intervals, discount=off,
         ))  # fmt: skip
     return lines
 
 
 def _coupon(tx: Tx, wanted: PreviewRequest, today: date) -> Coupon | None:
     """The coupon asked for, or the one that goes on from an earlier term. Raises CouponRefused."""
+    if wanted.source is OfferSource.QUOTE:
+        return None  # what sales takes off stands on the lines
     if wanted.coupon:
         skus = [line.sku for line in wanted.lines]
         return coupons.usable(tx, wanted.coupon, currency=wanted.currency, skus=skus, day=today)
@@ -268,22 +289,29 @@ def _route(
     answer: Determination, rule: destinations.Rule | None, now: datetime,
 ) -> routing.Routing:  # fmt: skip
     net = Money(sum(line.net.minor for line in lines), wanted.currency)
-    spent = orders.spent_since(tx, account_id, now - ROLLING) if account_id else []
+    spent = _spent(tx, account_id, now) if account_id else []
+    special = contracts.in_force(tx, account_id, now) if account_id else None
     return routing.decide(
         routing.Facts(
             kind=wanted.kind, net=net, thresholds=policy.get(tx, routing.THRESHOLD, now), spent=spent,
             sales_only=next((plan.name for plan in plans if plan.sales_only), None),
             retired=next((plan.name for plan in plans if plan.retired_at is not None), None),
+            agreement=special.title if special else None, quoted=wanted.source is OfferSource.QUOTE,
             tax_unclear=answer.reason if answer.treatment is Treatment.NEEDS_REVIEW else None,
             export_hold=rule.source if rule is not None else None,
         )
     )  # fmt: skip
 
 
+def _spent(tx: Tx, account_id: str, now: datetime) -> list[Money]:
+    """What the account, and those that are one customer with it, bought within a year; void invoices took it back."""
+    return orders.spent_since(tx, domains.one_customer(tx, account_id, now), now - ROLLING, _GIVEN_BACK)
+
+
 def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, Any]:
     buyer = wanted.buyer
     return {
-        "lines": [{"sku": line.sku, "quantity": line.quantity} for line in wanted.lines],
+        "lines": [_line_input(line) for line in wanted.lines],
         "interval": str(wanted.interval),
         "term_months": wanted.months,
         "coupon": coupons.normal(wanted.coupon),
@@ -298,15 +326,23 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, 
     }  # fmt: skip
 
 
+def _line_input(line: LineRequest) -> dict[str, Any]:
+    plain: dict[str, Any] = {"sku": line.sku, "quantity": line.quantity}
+    return plain | {"discount": line.discount.to_json()} if line.discount else plain
+
+
 def request_of(preview: Preview) -> PreviewRequest:
     """The request a stored preview answered, with its tax numbers as they were confirmed."""
     inputs = preview.inputs
     buyer = dict(inputs["buyer"])
     return PreviewRequest(
-        lines=tuple(LineRequest(line["sku"], line["quantity"]) for line in inputs["lines"]),
+        lines=tuple(
+            LineRequest(line["sku"], line["quantity"], Discount.from_json(line.get("discount")))
+            for line in inputs["lines"]
+        ),
         interval=Interval(inputs["interval"]), currency=inputs["currency"], po_number=inputs["po_number"],
         buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
         tax_ids=tuple(TaxIdGiven(**each) for each in inputs["tax_ids"]),
         kind=preview.kind, account_id=preview.account_id, subscription_id=preview.subscription_id,
-        term_months=inputs.get("term_months"), coupon=inputs.get("coupon", ""),
+        term_months=inputs.get("term_months"), coupon=inputs.get("coupon", ""), source=preview.source,
     )  # fmt: skip

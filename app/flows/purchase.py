@@ -6,28 +6,27 @@ payment again, whatever an event claimed, and completes the order once, however 
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from structlog import get_logger
 
 from app.accounts import service as accounts
-from app.accounts.addresses import has_postcodes
 from app.accounts.models import Account
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
 from app.catalog import coupons
-from app.core import audit, events, jobs, keys, policy
+from app.core import audit, events, jobs, policy
 from app.core.clock import local_date, transport_now
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import completion, trade_credit
+from app.flows import completion, ordering, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview, Route
+from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -47,8 +46,6 @@ _ASK_AFTER: Final = timedelta(minutes=10)
 _KEYS_LAST: Final = timedelta(hours=23)
 ORDER_TOKEN: Final = orders.TOKEN
 _OVER: Final = frozenset({AttemptState.FAILED, AttemptState.EXPIRED})
-_REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
-                    ("city", "city"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +101,7 @@ def resume(ports: Ports, order_id: str) -> Started:
         order = orders.get(tx, order_id)
         attempt = payments.latest_attempt(tx, order_id)
         if order.state is OrderState.AWAITING_PAYMENT and (attempt is None or attempt.state in _OVER):
-            attempt = _intend(tx, ports, order)
+            attempt = ordering.intend(tx, ports, order)
     token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
     url = None
     if order.state is OrderState.AWAITING_PAYMENT and attempt is not None:
@@ -119,6 +116,8 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     known = orders.order_of_preview(tx, preview.id)
     if known is not None:
         return known
+    if preview.source is OfferSource.QUOTE:
+        raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
     _require_open(tx, placing, preview, now)
     request = previews.request_of(preview)
     offer = previews.compute(tx, request, request.tax_ids, now)
@@ -131,39 +130,24 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
-    accounts.keep_tax_ids(tx, account.id, ((each.type, each.value, each.status) for each in request.tax_ids), now)
     held = preview.route is Route.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
     later = placing.pay_by is PayBy.INVOICE
     if later:
         _require_credit(tx, placing, account, preview, now)
-    order = orders.place(
-        tx, preview, account_id=account.id, state=OrderState.HELD if held else OrderState.AWAITING_PAYMENT,
-        expires_at=None if held or later else now + timedelta(hours=hours), po_number=placing.po_number.strip(),
-        pay_by=placing.pay_by, test=ports.test_mode, term_starts_on=placing.term_starts_on, now=now,
+    return ordering.enter(
+        tx, ports, preview, ordering.Agreed(terms, buyer.name, buyer.email, buyer.company, placing.evidence),
+        account_id=account.id, po_number=placing.po_number.strip(), term_starts_on=placing.term_starts_on, held=held,
+        expires_at=None if held or later else now + timedelta(hours=hours), pay_by=placing.pay_by,
+        net_days=policy.get(tx, trade_credit.NET_DAYS, now), now=now,
     )  # fmt: skip
-    if order.discount is not None and order.kind is OrderKind.PURCHASE:
-        given = Money(sum(line["discount_minor"] for line in preview.lines), order.currency)
-        coupons.reserve(tx, order.discount["coupon_id"], order_id=order.id, account_id=account.id, given=given, now=now)
-    snapshot = _snapshot(order, preview)
-    agreements.accept(
-        tx, keys.evidence_signer(tx, ports.secrets, now), terms=terms, account_id=account.id, order_id=order.id,
-        snapshot=snapshot, person_name=buyer.name, person_email=buyer.email, company=buyer.company,
-        evidence=placing.evidence, now=now,
-    )  # fmt: skip
-    _announce(tx, order, held=held, now=now)
-    if not held and later:
-        fulfil_on_invoice(tx, ports, order, now)
-    elif not held:
-        _intend(tx, ports, order)
-    return order
 
 
 def _require_open(tx: Tx, placing: Placing, preview: Preview, now: datetime) -> None:
     """The offer can still be ordered at all."""
     if preview.expires_at <= now:
         raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
-    require_complete(preview)
+    ordering.require_complete(preview)
     if preview.subscription_id is not None and placing.term_starts_on is not None:
         # Two people with two previews of one term take turns here, and the second is told.
         subscriptions.lock(tx, preview.subscription_id)
@@ -180,51 +164,6 @@ def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview
         raise Invalid("Give the number of your purchase order; it goes on the invoice.", param="po_number")
     amount = Money(preview.total_minor, preview.currency)
     trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
-
-
-def fulfil_on_invoice(tx: Tx, ports: Ports, order: Order, now: datetime) -> None:
-    """Deliver an order whose invoice is paid later. The caller holds its lock and has checked the credit."""
-    completion.complete_on_invoice(
-        tx, ports, order, net_days=policy.get(tx, trade_credit.NET_DAYS, now),
-        bridge_days=policy.get(tx, trade_credit.BRIDGE_DAYS, now), now=now,
-    )  # fmt: skip
-
-
-def require_complete(preview: Preview) -> None:
-    """An estimate may be incomplete, an order may not."""
-    buyer = preview.inputs["buyer"]
-    for name, words in _REQUIRED:
-        if not buyer[name].strip():
-            raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
-    if not buyer["postcode"].strip() and has_postcodes(buyer["country"]):
-        raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
-
-
-def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
-    """What was agreed, frozen: the acceptance's hash is over exactly this."""
-    return {
-        "order": order.id, "lines": preview.lines, "interval": preview.inputs["interval"],
-        "buyer": preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"], "currency": order.currency,
-        "net": order.net_minor, "tax": order.tax_minor, "total": order.total_minor, "po_number": order.po_number,
-        "discount": order.discount,
-    }  # fmt: skip
-
-
-def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
-    events.append(tx, "order.held" if held else "order.placed", order.id, now=now, account_id=order.account_id,
-                  total={"amount": order.total_minor, "currency": order.currency}, route=str(order.route),
-                  reasons=[each["code"] for each in order.reasons])  # fmt: skip
-    details = {"total": order.total_minor, "currency": order.currency, "route": str(order.route)}
-    audit.record(tx, order.account_id, actor="buyer", action="order.placed", subject=order.id, now=now, details=details)
-    if held:
-        jobs.defer(tx, "notify.order_held", order_id=order.id)
-
-
-def _intend(tx: Tx, ports: Ports, order: Order) -> PaymentAttempt:
-    return payments.intend(
-        tx, order_id=order.id, account_id=order.account_id, amount=Money(order.total_minor, order.currency),
-        provider=ports.payments.name, now=transport_now(),
-    )  # fmt: skip
 
 
 def _open_checkout(ports: Ports, order: Order, attempt: PaymentAttempt, token: str) -> str:
@@ -321,7 +260,8 @@ def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
         return "failed"
     if report.outcome is Outcome.EXPIRED:
         attempt.state = AttemptState.EXPIRED
-        if not dunning.collects(tx, order.id):  # what is being collected outlives the page it could be paid on
+        # An accepted quote waits on, and what is being collected outlives the page it could be paid on.
+        if order.expires_at is not None and not dunning.collects(tx, order.id):
             expire(tx, order, now)
         return "expired"
     if report.outcome is not Outcome.SUCCEEDED:

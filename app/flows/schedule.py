@@ -9,6 +9,7 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     notify,
     provider_events,
     provisioning,
+    quote_papers,
     sign_in,
     survey,
     tick,

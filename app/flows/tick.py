@@ -9,11 +9,25 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from app.agreements import contracts
 from app.core import jobs
 from app.dunning import service as dunning_rows
-from app.flows import billing_run, dunning, openings, provisioning, purchase, reminders, renewal, standing, survey
+from app.flows import (
+    billing_run,
+    contract_reminders,
+    dunning,
+    openings,
+    provisioning,
+    purchase,
+    quoting,
+    reminders,
+    renewal,
+    standing,
+    survey,
+)
 from app.flows.ports import Ports
 from app.orders import service as orders
+from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
 from app.workspaces import service as workspaces
 
@@ -36,6 +50,8 @@ def tick(ports: Ports) -> int:
         + standing.announce_deletions(ports)
         + survey.enqueue_due(ports)
         + provisioning.delete_due(ports)
+        + quoting.expire_due(ports)
+        + contract_reminders.remind_due(ports)
     )
 
 
@@ -45,7 +61,8 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
         found = (
             orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after),
             survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
-            standing.next_due(tx, after), openings.next_due(tx, after),
+            standing.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
+            contracts.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

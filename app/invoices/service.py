@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -70,6 +70,15 @@ class InvoiceDraft:
     lines: Sequence[LineDraft]
     taxes: Sequence[TaxGroup]
     discount: dict[str, Any] | None = None  # the coupon and its worth
+
+
+def is_void(order_id: Any) -> ColumnElement[bool]:
+    """Of a column with ids of orders: that its invoice is void."""
+    return (
+        select(col(Invoice.id))
+        .where(col(Invoice.order_id) == order_id, col(Invoice.state) == InvoiceState.VOID)
+        .exists()
+    )
 
 
 def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:

@@ -40,6 +40,13 @@ class Route(StrEnum):
     REVIEW = "review"
 
 
+class OfferSource(StrEnum):
+    """Who set the price: the list, which is asked again when somebody orders, or a quote, which is honoured."""
+
+    LIST = "list"
+    QUOTE = "quote"
+
+
 class OrderState(StrEnum):
     AWAITING_PAYMENT = "awaiting_payment"
     HELD = "held"
@@ -83,6 +90,7 @@ class Preview(Table, table=True):
 
     id: str = Field(primary_key=True)
     kind: OrderKind = Field(sa_type=text_enum(OrderKind, name="kind"))
+    source: OfferSource = Field(default=OfferSource.LIST, sa_type=text_enum(OfferSource, name="offer_source"))
     account_id: str | None = Field(default=None, foreign_key="account.id", index=True)
     subscription_id: str | None = subscription_reference()
     legal_entity_id: str = Field(foreign_key="legal_entity.id")

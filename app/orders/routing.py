@@ -40,6 +40,8 @@ class Facts:
     spent: Sequence[Money] = ()
     sales_only: str | None = None  # the name of a plan that only sales sells
     retired: str | None = None
+    agreement: str | None = None  # the title of a custom agreement in force
+    quoted: bool = False  # the price is one that sales offered
     tax_unclear: str | None = None  # the engine's reason for refusing
     export_hold: str | None = None
 
@@ -69,6 +71,10 @@ def decide(facts: Facts) -> Routing:
 
 def _plan_reasons(facts: Facts) -> list[Reason]:
     reasons = []
+    if facts.quoted:
+        reasons.append(Reason("quoted", "Our team offered this price in a quote."))
+    if facts.agreement:
+        reasons.append(Reason("custom_agreement", f"The agreement “{facts.agreement}” applies to this account."))
     if facts.sales_only:
         reasons.append(Reason("sales_only_plan", f"{facts.sales_only} is sold by our team only."))
     if facts.retired:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
@@ -15,7 +15,7 @@ from app.core.ids import new_id
 from app.core.money import Money, total
 from app.core.states import require_move
 from app.invoices.models import Invoice, InvoiceState
-from app.orders.models import Order, OrderKind, OrderLine, OrderState, PayBy, Preview
+from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, PayBy, Preview
 from app.orders.routing import Routing
 
 TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key: whoever holds the link sees the order
@@ -54,11 +54,12 @@ def store_preview(
     tx: Tx, *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
     legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
     account_id: str | None = None, subscription_id: str | None = None, discount: dict[str, Any] | None = None,
+    source: OfferSource = OfferSource.LIST,
 ) -> Preview:  # fmt: skip
     """Keep an offer for `lives`; equal inputs have equal `inputs_hash`. `discount` tells of the coupon behind it."""
     net = total([line.net for line in lines], currency)
     preview = Preview(
-        id=new_id("prv"), kind=kind, account_id=account_id, subscription_id=subscription_id,
+        id=new_id("prv"), kind=kind, source=source, account_id=account_id, subscription_id=subscription_id,
         legal_entity_id=legal_entity_id, currency=currency, inputs=inputs,
         inputs_hash=sha256_hex(canonical_json(inputs)), lines=[line.to_json() for line in lines],
         net_minor=net.minor, tax_minor=tax.minor, total_minor=(net + tax).minor,
@@ -135,17 +136,23 @@ def move(order: Order, state: OrderState) -> None:
     order.state = state
 
 
-def spent_since(tx: Tx, account_id: str, since: datetime) -> list[Money]:
-    """Purchases of an account that were paid for, before tax; unpaid and dead orders do not count (R-THR-2)."""
+def spent_since(
+    tx: Tx, account_ids: Sequence[str], since: datetime, given_back: ColumnElement[bool] | None = None
+) -> list[Money]:  # fmt: skip
+    """Purchases and expansions of accounts that were paid for, before tax; renewals are measured alone (R-THR-2).
+
+    Unpaid and dead orders do not count, nor those of which `given_back` is true.
+    """
     paid = select(col(Invoice.id)).where(
         col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID
     )
     rows = tx.execute(
         select(col(Order.net_minor), col(Order.currency)).where(
-            col(Order.account_id) == account_id,
-            col(Order.kind) == OrderKind.PURCHASE,
+            col(Order.account_id).in_(account_ids),
+            col(Order.kind) != OrderKind.RENEWAL,
             col(Order.state) == OrderState.COMPLETED,
             col(Order.completed_at) > since,
+            *((~given_back,) if given_back is not None else ()),
             or_(col(Order.pay_by) == PayBy.CARD, paid.exists()),
         )
     )

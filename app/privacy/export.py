@@ -4,6 +4,7 @@ What is personal is said by the tables themselves (`core.db.personal`). Every ta
 with the way it belongs to an account, or left out with the reason; a test holds the list against the tables.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,8 +27,8 @@ class Reader:
 
 # Rows that carry the account's id themselves.
 BY_ACCOUNT: Final = frozenset({
-    "acceptance", "api_key", "credit_note", "credit_terms", "dunning_run", "event", "invoice", "license", "member",
-    "order", "preview", "quote", "refund", "subscription", "workspace", "account_tax_id",
+    "acceptance", "api_key", "credit_note", "credit_terms", "custom_agreement", "dunning_run", "event", "invoice",
+    "license", "member", "order", "paper", "preview", "quote", "refund", "subscription", "workspace", "account_tax_id",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {
@@ -37,6 +38,7 @@ BY_PERSON: Final[Mapping[str, str]] = {
 BY_PARENT: Final[Mapping[str, tuple[str, str]]] = {
     "survey_response": ("survey_invitation", "invitation_id"), "survey_fetch": ("survey_invitation", "invitation_id"),
     "provisioning_task": ("workspace", "workspace_id"),
+    "quote_approval": ("quote", "quote_id"),
 }  # fmt: skip
 # Rows that a row of the account points at, or shares a value with: (their column, its table, its column).
 BY_MENTION: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -119,4 +121,4 @@ def _plain(value: Any) -> Any:
         case list() | tuple():
             return [_plain(item) for item in value]
         case _:
-            return str(value)
+            return b64encode(value).decode() if isinstance(value, bytes) else str(value)

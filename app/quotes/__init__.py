@@ -1,1 +1,1 @@
-"""What sales answers: requests for a quote, with the reasons why a deal left the automatic route."""
+"""What sales offers: a request, then an offer with its revisions, until somebody accepts one of them (R-ORD-3)."""

@@ -1,5 +1,6 @@
 """Around every request: an id, a log line, a size limit, security headers, metrics. Plain ASGI, no buffering."""
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
@@ -21,6 +22,9 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 log = structlog.get_logger()
 
 MAX_BODY_BYTES: Final = 256 * 1024
+# Where papers are sent (agreements/papers.py): 10 MB and the form around it, over the API as base64.
+_PAPERS: Final = re.compile(r"/q/[^/]+/sign|/console/accounts/[^/]+/agreements|/v1/quotes/[^/]+/accept")
+MAX_PAPER_BYTES: Final = 15 * 1024 * 1024
 _REQUESTS = Counter("blp_http_requests_total", "Requests answered", ["method", "route", "status"])
 _SECONDS = Histogram("blp_http_request_seconds", "Time to answer", ["route"])
 
@@ -82,8 +86,9 @@ class Surround:
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > MAX_BODY_BYTES:
-            await _refuse_body(send)
+        most = MAX_PAPER_BYTES if _PAPERS.fullmatch(scope["path"]) else MAX_BODY_BYTES
+        if not declared.isdigit() or int(declared) > most:
+            await _refuse_body(send, most)
             return
         taken = 0
         started = False
@@ -92,7 +97,7 @@ class Surround:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MAX_BODY_BYTES:
+            if taken > most:
                 raise BodyTooLarge
             return message
 
@@ -105,13 +110,13 @@ class Surround:
             await self._app(scope, receive_limited, watch)
         except BodyTooLarge:
             if not started:
-                await _refuse_body(send)
+                await _refuse_body(send, most)
 
 
-async def _refuse_body(send: Send) -> None:
+async def _refuse_body(send: Send, most: int) -> None:
     body = (
         b'{"type":"/problems/body-too-large","title":"The body is too large","status":413,"code":"body_too_large",'
-        b'"detail":"Send at most 256 KiB."}'
+        b'"detail":"Send at most %d KiB."}' % (most // 1024)
     )
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 413, "headers": headers})

@@ -19,7 +19,11 @@ OPEN = {
 FIGURES = {"nps_surveys", "list_reports", "download_reports", "manifest_reports", "list_tasks"}
 # A body that would do, where a POST or PATCH needs one before it looks for the row.
 BODIES: dict[str, Any] = {
-    "withdraw_quote": {"reason": "x"}, "decline_quote": {"reason": "x"}, "revoke_license": {"reason": "x"},
+    "withdraw_quote": {"reason": "x"}, "decline_quote": {"reason": "x"}, "revise_quote": {"reason": "x"},
+    "write_quote": {"message": "x"}, "accept_quote": {
+        "terms": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "person_name": "x", "person_email": "x@example.com",
+        "authority": True,
+    }, "revoke_license": {"reason": "x"},
     "change_account": {"name": "x"}, "change_workspace": {"desired": "hibernated"}, "move_clock": {"advance_days": 1},
     "heartbeat_provisioning": {"lease": "x"}, "progress_provisioning": {"lease": "x", "percent": 1},
     "complete_provisioning": {"lease": "x"}, "fail_provisioning": {"lease": "x", "reason": "x"},
@@ -80,12 +84,15 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
     buyer.world.work()
     vendor.post(f"/sandbox/payments/{charge}", json={"action": "dispute"})
     buyer.world.work()
+    quote = buyer.client.post("/v1/quotes", json={"preview": big["id"]}).json()["id"]
+    assert vendor.patch(f"/v1/quotes/{quote}", json={"message": "Gladly."}).status_code == 200
+    assert vendor.post(f"/v1/quotes/{quote}/send").status_code == 200
     asked = next(each for each in vendor.get("/v1/surveys/invitations").json()["data"] if each["order_id"])
     return {
         "order_id": order["id"], "subscription_id": order["subscription_id"], "invoice_id": order["invoice_id"],
         "license_id": order["license_id"], "account_id": bought.account,
         "payment_id": vendor.get("/v1/payments").json()["data"][0]["id"],
-        "quote_id": buyer.client.post("/v1/quotes", json={"preview": big["id"]}).json()["id"],
+        "quote_id": quote,
         "workspace_id": workspace.json()["id"], "key_id": key.json()["id"],
         "task_id": tasks[0]["id"], "payment": "cs_test_1", "endpoint_id": endpoint.json()["id"],
         "credit_note_id": refund.json()["credit_note_id"], "refund_id": refund.json()["id"],

@@ -11,6 +11,9 @@ from sqlmodel import col
 
 from app.accounts import api_keys
 from app.accounts.models import StaffRole
+from app.agreements import contracts
+from app.agreements.contracts import Terms
+from app.agreements.papers import Upload
 from app.core import events
 from app.core.audit import AuditEntry
 from app.core.clock import transport_now
@@ -64,6 +67,7 @@ class Stocked:
     credit_note: str
     refund: str
     dispute: str
+    agreement: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -72,6 +76,7 @@ class Stocked:
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
+            "agreement_id": self.agreement,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
@@ -92,15 +97,22 @@ def stock(world: World) -> Stocked:
     world.work()
     world.browser().post(f"/sandbox/payments/{payment.provider_ref}", json={"action": "dispute"})
     world.work()
+    request = asked(world)
     with world.db.transaction() as tx:
         license_ = licenses.of_order(tx, order.id)
         workspace = tx.execute(text("SELECT id FROM workspace")).scalar_one()
         note, dispute = refunds.get(tx, refund_id).credit_note_id, refunds.disputes_of(tx, payment.id)[0].id
         assert license_
         assert note
+        now = world.ports.clock.now()
+        terms = Terms("Master agreement", "Net 60 days.", now.date(), None, "Grace Hopper")
+        special = contracts.record(
+            tx, request.account_id, terms, Upload(b"%PDF-1.7 %%EOF"), remind_days=60, time_zone="Europe/Berlin",
+            by="test", now=now,
+        )  # fmt: skip
     return Stocked(
-        order, held(world), asked(world).id, order.subscription_id or "", license_.id, invoice.id, workspace,
-        collected(world, order), colleague, key.id, note, refund_id, dispute,
+        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace,
+        collected(world, order), colleague, key.id, note, refund_id, dispute, special.id,
     )  # fmt: skip
 
 

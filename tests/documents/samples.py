@@ -13,6 +13,8 @@ from app.documents.shapes import (
     Party,
     PaymentMethod,
     PaymentView,
+    QuoteDocument,
+    QuoteLineView,
     ReverseCharge,
     Span,
     TaxGroupView,
@@ -110,3 +112,33 @@ def certificate(**changes: Any) -> CertificateDocument:
         "legal_footer": FOOTER,
     }
     return CertificateDocument(**(defaults | changes))
+
+
+def quote_line(quantity: int = 100, unit: str = "110.00", off: str = "1100.00", **changes: Any) -> QuoteLineView:
+    """A hundred seats for a year at ten percent off."""
+    price, discount = Money.from_major(unit, "EUR"), Money.from_major(off, "EUR")
+    defaults = QuoteLineView(
+        description="Enterprise, self-managed",
+        quantity=Decimal(quantity),
+        unit_price=price,
+        net=price.times(quantity) - discount,
+        discount=discount or None,
+        discount_percent=Decimal(10),
+        tax_rates=(Decimal(19),),
+    )
+    return replace(defaults, **changes)
+
+
+def quote(**changes: Any) -> QuoteDocument:
+    """An open quote to Germany with domestic tax; sums follow from `lines`."""
+    lines = changes.setdefault("lines", (quote_line(),))
+    net = total([each.net for each in lines], "EUR")
+    tax = Money(net.minor * 19 // 100, "EUR")
+    defaults: dict[str, Any] = {
+        "number": "Q-2026-00017-r2", "issued_on": date(2026, 11, 22), "valid_until": date(2026, 12, 22),
+        "seller": SELLER, "buyer": BUYER, "lines": lines, "subtotal": net, "tax_total": tax, "total": net + tax,
+        "tax_groups": (TaxGroupView("DE", "VAT", Decimal(19), net, tax),), "months": 12,
+        "accept_url": "https://billing.lindenhof.example/q/t0k3n", "needs_signature": False,
+        "terms_title": "Terms of sale", "terms_version": "3", "legal_footer": FOOTER,
+    }  # fmt: skip
+    return QuoteDocument(**(defaults | changes))

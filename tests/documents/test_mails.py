@@ -17,6 +17,7 @@ import app.documents
 from app.core.i18n import CATALOGS
 from app.core.money import Money
 from app.documents.mail_shapes import (
+    AgreementEnding,
     Bought,
     Mail,
     MailData,
@@ -29,8 +30,10 @@ from app.documents.mail_shapes import (
     PaymentFailed,
     PaymentGivenUp,
     PurchaseReceipt,
+    QuoteAccepted,
     QuoteRequestReceived,
     QuoteRequestStaff,
+    QuoteSent,
     Reason,
     RenewalReceipt,
     RenewalReminder,
@@ -130,6 +133,30 @@ MAILS: dict[MailName, MailData] = {
     ),
     MailName.ORDER_HELD: OrderHeld(
         **SHARED, order_number="ord_1", answer_by=date(2026, 11, 24), order_url=f"{SITE}/orders/ord_1"
+    ),
+    MailName.QUOTE_SENT: QuoteSent(
+        **SHARED,
+        number="Q-2026-00017-r2",
+        items=ITEMS,
+        total=Money(184450, "EUR"),
+        valid_until=date(2026, 12, 22),
+        quote_url=f"{SITE}/q/t0k3n",
+        revised=True,
+        message="Two sites, as discussed with Support.",
+    ),
+    MailName.QUOTE_ACCEPTED: QuoteAccepted(
+        **SHARED,
+        number="Q-2026-00017-r2",
+        accepted_by="Jonas Lindenhof",
+        total=Money(184450, "EUR"),
+        order_url=f"{SITE}/orders/ord_1",
+    ),
+    MailName.AGREEMENT_ENDING: AgreementEnding(
+        vendor=VENDOR,
+        company="Hafenwerk Logistik GmbH",
+        title="Master agreement 2026",
+        ends_on=date(2026, 12, 31),
+        console_url=f"{SITE}/console/accounts/acc_1",
     ),
     MailName.ORDER_RELEASED: OrderReleased(
         **SHARED,

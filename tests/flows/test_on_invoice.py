@@ -263,10 +263,10 @@ def test_an_unpaid_invoice_does_not_count_towards_the_threshold_and_a_paid_one_d
     order_on_invoice(world, account, seats=12)
     with world.db.transaction() as tx:
         since = world.ports.clock.now() - timedelta(days=365)
-        assert sum(each.minor for each in orders.spent_since(tx, account, since)) == 0
+        assert sum(each.minor for each in orders.spent_since(tx, [account], since)) == 0
     wire(world, account, 132_000)
     with world.db.transaction() as tx:
-        assert sum(each.minor for each in orders.spent_since(tx, account, since)) == 132_000
+        assert sum(each.minor for each in orders.spent_since(tx, [account], since)) == 132_000
 
 
 @pytest.mark.parametrize(

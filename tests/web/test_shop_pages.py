@@ -165,6 +165,11 @@ QUOTE = v.QuoteView(
     terms_version="3",
     authority="I am entitled to bind the company named above.",
     preview_id="prv_2",
+    sign_href="/q/t/sign",
+    seen_href="/q/t/seen",
+    terms_id="trm_1",
+    payment="Agreed: payable within 30 days of the invoice.",
+    agreement_note="“Master agreement 2026” applies to this quote; where it says otherwise it prevails.",
 )
 
 PAGES: dict[str, Page] = {

@@ -1,29 +1,61 @@
-"""Quotes: what sales answers when a deal does not run by itself."""
+"""Quotes: what sales answers when a deal does not run by itself, from the request to the order."""
 
-from datetime import datetime
-from typing import Annotated, Self
+import base64
+import binascii
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import or_, select
 from sqlmodel import col
+from starlette.responses import Response
 
 from app.accounts.models import ApiKey
+from app.agreements.models import PaperKind
+from app.agreements.papers import PaperRefused, Upload
+from app.agreements.service import TermsNotAccepted
+from app.catalog.errors import NoPrice, UnknownPlan
+from app.catalog.models import Interval
 from app.core import paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotAllowed, NotFound
+from app.core.keys import NoSigningKey
 from app.core.states import MoveRefused
-from app.flows import quoting
+from app.documents.render_pdf import render_pdf
+from app.documents.shapes import DocumentKind
+from app.flows import quote_acceptance, quote_papers, quoting
 from app.flows.ports import Ports
-from app.orders.errors import PreviewExpired
+from app.flows.preview import LineRequest
+from app.flows.quote_acceptance import Signing
+from app.flows.quoting import Basis, Draft
+from app.orders.errors import AlreadyRenewed, PreviewExpired, SeatsOutOfRange
 from app.orders.models import Preview
+from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service
-from app.quotes.models import Quote, QuoteState
+from app.quotes.discounts import Discount
+from app.quotes.errors import DiscountNeedsApproval, QuoteClosed, QuoteNotReady, SignatureNeeded
+from app.quotes.models import PaymentTerms, Quote, QuoteState
+from app.screening.destinations import DestinationRefused
 from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, vendor_with, visible
-from app.web.api.orders import PreviewId
+from app.web.api.orders import OrderOut, PreviewId, evidence, of_started
 from app.web.api.previews import named
-from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, Note, PageOut, ReasonOut, cursor
-from app.web.deps import Now, Tx, Wired
+from app.web.api.shapes import (
+    ID,
+    Email,
+    In,
+    JsonRoute,
+    Limit,
+    Line,
+    MoneyOut,
+    Note,
+    PageOut,
+    ReasonOut,
+    cursor,
+    percent,
+)
+from app.web.deps import Tx, Wired
 from app.web.problems import problems
 
 router = APIRouter(
@@ -33,6 +65,8 @@ router = APIRouter(
 Reader = Annotated[ApiKey, key_with("orders:read")]
 Writer = Annotated[ApiKey, key_with("orders:write")]
 Vendor = Annotated[ApiKey, vendor_with("orders:write")]
+_PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}, "description": "The quote."}}
+_PRICED = (Invalid, UnknownPlan, NoPrice, SeatsOutOfRange, DestinationRefused)
 
 
 class QuoteIn(In):
@@ -48,40 +82,176 @@ class ClosingIn(In):
     reason: Annotated[Note, Field(min_length=1)] = Field(examples=["The buyer chose another plan."])
 
 
+class QuoteLineIn(In):
+    """At most one of the discounts; the amount is in minor units of the quote's currency and comes off the line."""
+
+    sku: Annotated[Line, Field(min_length=1)]
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    discount_percent: Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,2})?$")] | None = Field(
+        default=None, examples=["12.5"]
+    )
+    discount_amount: Annotated[int, Field(ge=0, le=10**12)] | None = None
+
+    def wanted(self, index: int) -> LineRequest:
+        if self.discount_percent is not None and self.discount_amount is not None:
+            raise Invalid("Either a percentage or an amount.", param=f"lines.{index}.discount_amount")
+        found = Discount(minor=self.discount_amount) if self.discount_amount else None
+        if self.discount_percent is not None:
+            found = Discount.percent(self.discount_percent, param=f"lines.{index}.discount_percent")
+        return LineRequest(self.sku, self.quantity, found)
+
+
+class QuotePatchIn(In):
+    """What is left out stays as it is, or as the customer asked; a new quote holds as long as the policy says."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "lines": [{"sku": "enterprise", "quantity": 400, "discount_percent": "10"}], "valid_until": "2026-12-22",
+        "message": "As discussed.", "payment": "invoice", "net_days": 30,
+    }})  # fmt: skip
+
+    lines: Annotated[list[QuoteLineIn], Field(min_length=1, max_length=20)] | None = None
+    interval: Interval | None = None
+    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")] | None = None
+    valid_until: date | None = None
+    contact_name: Annotated[Line, Field(min_length=1)] | None = None
+    contact_email: Email | None = None
+    message: Note | None = None
+    internal_note: Note | None = None
+    payment: PaymentTerms | None = None
+    net_days: Annotated[int, Field(ge=1, le=180)] | None = None
+
+
+class PaperIn(In):
+    """A PDF, PNG or JPEG of at most 10 MB, as base64."""
+
+    kind: Literal["signed_quote", "purchase_order"] = "signed_quote"
+    name: Line = ""
+    content: Annotated[str, Field(min_length=1, max_length=14_000_000)]
+
+    def upload(self) -> Upload:
+        try:
+            return Upload(base64.b64decode(self.content, validate=True), self.name)
+        except (binascii.Error, ValueError) as exc:
+            raise Invalid("It is not base64.", param="paper.content") from exc
+
+
+class QuoteAcceptanceIn(In):
+    """The click that binds; from the e-signature threshold on with what was signed."""
+
+    terms: Annotated[str, StringConstraints(pattern=f"^trm_{ID}$")] = Field(description="`terms` of the quote.")
+    person_name: Annotated[Line, Field(min_length=1)]
+    person_email: Email
+    authority: Literal[True] = Field(description="I may bind the company, and I accept the quote on its behalf.")
+    po_number: Annotated[Line, Field(max_length=60)] = ""
+    paper: PaperIn | None = None
+
+
+class QuoteLineOut(BaseModel):
+    """`list` is what the line costs by the list; `net` is what is left after the discount."""
+
+    sku: str
+    description: str
+    quantity: int
+    unit: MoneyOut
+    list: MoneyOut
+    discount: MoneyOut
+    discount_percent: str | None
+    net: MoneyOut
+    tax: MoneyOut
+
+
 class QuoteOut(BaseModel):
-    """`url` opens the quote without signing in; pass it to whoever decides."""
+    """`url` opens the quote without signing in; pass it to whoever decides. `lines` is empty for a request.
+
+    `accept_by` says whether a click is enough; `terms` is the version that is accepted with it. `internal_note` is
+    shown to the vendor only.
+    """
 
     id: str
     state: QuoteState
+    number: str | None
+    revision: int
     preview: str
+    lines: list[QuoteLineOut]
     net: MoneyOut
     tax: MoneyOut
     total: MoneyOut
     reasons: list[ReasonOut]
     note: str
+    message: str
+    internal_note: str | None
+    valid_until: date | None
+    payment: PaymentTerms
+    net_days: int | None
+    accept_by: Literal["click", "signature"]
+    terms: str
     url: str
     created_at: datetime
+    sent_at: datetime | None
     closed_at: datetime | None
     closed_reason: str | None
+    order_id: str | None
     account_id: str | None
 
     @classmethod
-    def of(cls, tx: Unit, ports: Ports, quote: Quote, *, owner: bool = True) -> Self:
-        preview = tx.get_one(Preview, quote.preview_id)
-        token = ports.secrets.sign_token(service.TOKEN, quote.id)
+    def of(cls, tx: Unit, ports: Ports, quote: Quote, *, owner: bool = True, vendor: bool = False) -> Self:
+        asked_only = quote.state is QuoteState.DRAFT and not vendor
+        preview = tx.get_one(Preview, (quote.preview_id if asked_only else None) or quote.figures_id)
+        now, currency = ports.clock.now(), preview.currency
+        lines = [] if asked_only else service.lines(tx, quote.id)
         return cls(
-            id=quote.id, state=quote.state, preview=quote.preview_id,
-            net=MoneyOut.minor(preview.net_minor, preview.currency),
-            tax=MoneyOut.minor(preview.tax_minor, preview.currency),
-            total=MoneyOut.minor(preview.total_minor, preview.currency),
-            reasons=[ReasonOut(**each) for each in quote.reasons], note=quote.note, url=ports.link(f"/q/{token}"),
-            created_at=quote.created_at, closed_at=quote.closed_at, closed_reason=quote.closed_reason,
-            account_id=quote.account_id if owner else None,
+            id=quote.id, state=QuoteState.REQUESTED if asked_only else quote.state,
+            number=None if asked_only else quote.shown_number or None, revision=0 if asked_only else quote.revision,
+            preview=preview.id, lines=[_line(line, currency) for line in lines],
+            net=MoneyOut.minor(preview.net_minor, currency), tax=MoneyOut.minor(preview.tax_minor, currency),
+            total=MoneyOut.minor(preview.total_minor, currency),
+            reasons=[ReasonOut(**each) for each in quote.reasons], note=quote.note,
+            message="" if asked_only else quote.message, internal_note=quote.internal_note if vendor else None,
+            valid_until=None if asked_only else quote.valid_until,
+            payment=PaymentTerms.CARD if asked_only else quote.payment,
+            net_days=None if asked_only else quote.net_days,
+            accept_by="click" if quote_acceptance.by_click(tx, preview, now) else "signature",
+            terms=quote_acceptance.terms(tx, now).id,
+            url=ports.link(f"/q/{ports.secrets.sign_token(service.TOKEN, quote.id)}"), created_at=quote.created_at,
+            sent_at=quote.sent_at, closed_at=quote.closed_at, closed_reason=quote.closed_reason,
+            order_id=quote.order_id if owner else None, account_id=quote.account_id if owner else None,
         )  # fmt: skip
+
+
+def _line(line: Any, currency: str) -> QuoteLineOut:
+    points = line.discount_points
+    return QuoteLineOut(
+        sku=line.sku, description=line.description, quantity=line.quantity,
+        discount_percent=percent(Decimal(points) / 100) if points is not None else None,
+        **{name: MoneyOut.minor(getattr(line, f"{name}_minor"), currency)
+           for name in ("unit", "list", "discount", "net", "tax")},
+    )  # fmt: skip
 
 
 class QuoteList(PageOut[QuoteOut]):
     pass
+
+
+def _shown(tx: Unit, ports: Ports, quote: Quote, key: ApiKey) -> QuoteOut:
+    return QuoteOut.of(tx, ports, quote, vendor=key.account_id is None)
+
+
+def _again(ports: Ports, quote_id: str, key: ApiKey) -> QuoteOut:
+    with ports.db.transaction() as tx:
+        return _shown(tx, ports, service.get(tx, quote_id), key)
+
+
+def _find(tx: Unit, quote_id: str, key: ApiKey) -> Quote:
+    """A quote that the key may see: what staff still write is nobody else's to see. Raises NotFound."""
+    quote = find(tx, Quote, "quo", quote_id, key)
+    if key.account_id is not None and not _told(quote):
+        raise NotFound(f"There is no {quote_id} here.")
+    return quote
+
+
+def _told(quote: Quote) -> bool:
+    """Whether the customer knows of it: they asked for it, or it was sent."""
+    return quote.preview_id is not None or quote.sent_at is not None
 
 
 @router.post("", status_code=201, responses=problems(*KEYLESS, NotFound, Invalid, PreviewExpired))
@@ -105,29 +275,122 @@ def list_quotes(
 ) -> QuoteList:  # fmt: skip
     """Newest first."""
     query = visible(select(Quote), col(Quote.account_id), key)
+    if key.account_id is not None:
+        query = query.where(or_(col(Quote.preview_id).is_not(None), col(Quote.sent_at).is_not(None)))
     if state is not None:
-        query = query.where(col(Quote.state) == state)
+        query = query.where(col(Quote.state).in_(_meant(state, key)))
     found = paging.page(tx, query, col(Quote.id), limit=limit, starting_after=starting_after)
-    return QuoteList(data=[QuoteOut.of(tx, ports, each) for each in found.data], has_more=found.has_more)
+    return QuoteList(data=[_shown(tx, ports, each, key) for each in found.data], has_more=found.has_more)
+
+
+def _meant(state: QuoteState, key: ApiKey) -> list[QuoteState]:
+    """To the customer a request that staff are answering is still a request."""
+    if key.account_id is None:
+        return [state]
+    return {
+        QuoteState.REQUESTED: [QuoteState.REQUESTED, QuoteState.DRAFT], QuoteState.DRAFT: [],
+    }.get(state, [state])  # fmt: skip
 
 
 @router.get("/{quote_id}", responses=problems(*KEYED, NotFound))
 def get_quote(quote_id: str, tx: Tx, ports: Wired, key: Reader) -> QuoteOut:
     """One quote."""
-    return QuoteOut.of(tx, ports, find(tx, Quote, "quo", quote_id, key))
+    return _shown(tx, ports, _find(tx, quote_id, key), key)
+
+
+@router.patch("/{quote_id}", responses=problems(*KEYED, NotAllowed, NotFound, MoveRefused, *_PRICED))
+def write_quote(quote_id: str, body: QuotePatchIn, ports: Wired, key: Vendor) -> QuoteOut:
+    """Answer a request with a draft, or change a draft. Only with a key of the vendor.
+
+    Prices come from the list; a discount beyond what programs may give waits for a person's approval.
+    """
+    with ports.db.transaction() as tx:
+        draft = _patched(tx, ports, find(tx, Quote, "quo", quote_id, key), body)
+    quoting.save(ports, Basis(quote_id=quote_id), draft, by=key.id)
+    return _again(ports, quote_id, key)
+
+
+def _patched(tx: Unit, ports: Ports, quote: Quote, body: QuotePatchIn) -> Draft:
+    before = quoting.draft_of(tx, quote, ports.clock.now())
+    given = body.model_dump(exclude_unset=True, exclude={"lines"})
+    if body.lines is not None:
+        given["lines"] = tuple(line.wanted(index) for index, line in enumerate(body.lines))
+    if given.get("payment") is PaymentTerms.CARD:
+        given["net_days"] = None
+    return before.changed({name: value for name, value in given.items() if value is not None or name == "net_days"})
+
+
+@router.post("/{quote_id}/send", responses=problems(
+    *KEYED, NotAllowed, NotFound, MoveRefused, DiscountNeedsApproval, QuoteNotReady,
+))  # fmt: skip
+def send_quote(quote_id: str, ports: Wired, key: Vendor) -> QuoteOut:
+    """Fix a draft as it is and mail it to its contact. Only with a key of the vendor."""
+    with ports.db.transaction() as tx:
+        find(tx, Quote, "quo", quote_id, key)
+    quoting.send(ports, quote_id, by=key.id)
+    return _again(ports, quote_id, key)
+
+
+@router.post("/{quote_id}/revise", responses=problems(*KEYED, NotAllowed, NotFound, MoveRefused, *_PRICED))
+def revise_quote(quote_id: str, body: ClosingIn, ports: Wired, key: Vendor) -> QuoteOut:
+    """Begin the next revision as a copy; this one can no longer be accepted. Only with a key of the vendor."""
+    with ports.db.transaction() as tx:
+        find(tx, Quote, "quo", quote_id, key)
+    fresh = quoting.revise(ports, quote_id, by=key.id, reason=body.reason)
+    return _again(ports, fresh.id, key)
 
 
 @router.post("/{quote_id}/withdraw", responses=problems(*KEYED, NotFound, MoveRefused))
-def withdraw_quote(quote_id: str, body: ClosingIn, tx: Tx, ports: Wired, now: Now, key: Writer) -> QuoteOut:
-    """Take a request back that nobody answered yet."""
-    find(tx, Quote, "quo", quote_id, key)
-    closed = service.close(tx, quote_id, state=QuoteState.WITHDRAWN, reason=body.reason, by=key.id, now=now)
-    return QuoteOut.of(tx, ports, closed)
+def withdraw_quote(quote_id: str, body: ClosingIn, ports: Wired, key: Writer) -> QuoteOut:
+    """Take a request back that nobody answered yet; the vendor also takes back an offer."""
+    with ports.db.transaction() as tx:
+        quote = _find(tx, quote_id, key)
+        if key.account_id is not None and quote.state not in {QuoteState.REQUESTED, QuoteState.DRAFT}:
+            raise MoveRefused("It was answered; decline it instead.", state=str(quote.state))
+    quoting.close(ports, quote_id, state=QuoteState.WITHDRAWN, reason=body.reason, by=key.id)
+    return _again(ports, quote_id, key)
 
 
-@router.post("/{quote_id}/decline", responses=problems(*KEYED, NotAllowed, NotFound, MoveRefused))
-def decline_quote(quote_id: str, body: ClosingIn, tx: Tx, ports: Wired, now: Now, key: Vendor) -> QuoteOut:
-    """Say no to a request. Only with a key of the vendor."""
-    find(tx, Quote, "quo", quote_id, key)
-    closed = service.close(tx, quote_id, state=QuoteState.DECLINED, reason=body.reason, by=key.id, now=now)
-    return QuoteOut.of(tx, ports, closed)
+@router.post("/{quote_id}/decline", responses=problems(*KEYED, NotAllowed, NotFound, MoveRefused, QuoteClosed))
+def decline_quote(quote_id: str, body: ClosingIn, ports: Wired, key: Writer) -> QuoteOut:
+    """The customer says no to an offer; the vendor, with its own key, to a request."""
+    with ports.db.transaction() as tx:
+        requested = _find(tx, quote_id, key).state in {QuoteState.REQUESTED, QuoteState.DRAFT}
+    if requested and key.account_id is not None:
+        raise NotAllowed("This needs a key of the vendor; yours is bound to an account.")
+    if key.account_id is None:
+        quoting.close(ports, quote_id, state=QuoteState.DECLINED, reason=body.reason, by=key.id)
+    else:
+        quote_acceptance.decline(ports, quote_id, reason=body.reason, by=key.id)
+    return _again(ports, quote_id, key)
+
+
+@router.post("/{quote_id}/accept", status_code=201, responses=problems(
+    *KEYED, NotFound, QuoteClosed, SignatureNeeded, PaperRefused, TermsNotAccepted, Invalid, DestinationRefused,
+    AlreadyRenewed, PaymentUnavailable, PaymentRefused, NoSigningKey,
+))  # fmt: skip
+def accept_quote(quote_id: str, body: QuoteAcceptanceIn, request: Request, ports: Wired, key: Writer) -> OrderOut:
+    """Order what the quote offers, at its price; lead the buyer to `payment_url`.
+
+    Once: a second acceptance answers 409. From the e-signature threshold on `paper` is needed.
+    """
+    with ports.db.transaction() as tx:
+        _find(tx, quote_id, key)
+    signing = Signing(
+        name=body.person_name, email=body.person_email, terms_id=body.terms, evidence=evidence(request),
+        po_number=body.po_number, paper=body.paper.upload() if body.paper else None,
+        paper_kind=PaperKind(body.paper.kind) if body.paper else PaperKind.SIGNED_QUOTE,
+    )  # fmt: skip
+    with named(file="paper.content", full_name="person_name", email="person_email"):
+        started = quote_acceptance.accept(ports, quote_id, signing)
+    return of_started(ports, started, key)
+
+
+@router.get("/{quote_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound) | _PDF)
+def get_quote_pdf(quote_id: str, tx: Tx, ports: Wired, key: Reader) -> Response:
+    """The offer on paper, in the language of the account. A request has none yet."""
+    quote = _find(tx, quote_id, key)
+    document = quote_papers.quote_document(tx, ports, quote)
+    pdf = render_pdf(DocumentKind.QUOTE, document, quote_papers.locale_of(tx, quote))
+    headers = {"Content-Disposition": f'attachment; filename="{quote.shown_number}.pdf"'}
+    return Response(pdf, media_type="application/pdf", headers=headers)

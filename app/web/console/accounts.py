@@ -1,5 +1,6 @@
 """Customers: the list, and one with everything that belongs to it and everything that happened."""
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,7 +10,9 @@ from starlette.responses import Response
 
 from app.accounts import service
 from app.accounts.models import Account, AccountTaxId, Member
+from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
+from app.agreements import contracts
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.i18n import locale_of
@@ -18,7 +21,7 @@ from app.licenses.models import License, LicenseState
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
 from app.web.console import cells, lists, standing, subscriptions, timeline
-from app.web.console.render import Reader, page
+from app.web.console.render import Reader, can, page
 from app.web.console.views import AccountView, Cell, Figure, ListView, Related
 from app.web.deps import Tx, ports_of
 from app.web.views import Fact, Form, Pages
@@ -91,12 +94,23 @@ def show(
         facts=(*_facts(tx, account), *standing.facts(tx, ports, account)),
         actions=standing.actions(tx, account, who, form), form=form,
         figures=_figures(tx, account.id), related=_related(tx, account), timeline=happened.events,
+        agreement=_agreement(tx, account.id, ports.clock.now()), agreements_href=f"{here}/agreements",
+        quote_href=f"/console/quotes/new?account={account.id}" if can(who, May.QUOTES_WRITE) else "",
         pages=Pages(
             newer=f"{here}?events={events - 1}#timeline" if events else "",
             older=f"{here}?events={events + 1}#timeline" if happened.further else "",
         ),
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
+
+
+def _agreement(tx: Session, account_id: str, now: datetime) -> str:
+    """What applies apart from the terms of sale, until when."""
+    found = contracts.in_force(tx, account_id, now)
+    if found is None:
+        return ""
+    until = f" until {found.effective_to - timedelta(days=1)}" if found.effective_to else ""
+    return f"“{found.title}” applies{until}: orders of this account come to sales."
 
 
 def _state(tx: Session, account_id: str) -> str:

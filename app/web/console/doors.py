@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.console import (
     accounts,
+    agreements,
     api_keys,
     clock,
     coupons,
@@ -19,6 +20,7 @@ from app.web.console import (
     overview,
     policies,
     procedures,
+    quote_builder,
     quotes,
     refunds,
     renewals,
@@ -32,8 +34,8 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, credit, orders, quotes, subscriptions, renewals, licenses, workspaces, refunds,
-    invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs, policies, clock, procedures, staff,
-    api_keys,
+    overview, search, accounts, agreements, credit, orders, quote_builder, quotes, subscriptions, renewals, licenses,
+    workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs, policies, clock,
+    procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

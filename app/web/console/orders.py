@@ -156,6 +156,8 @@ def rows_of(
     if kept is not None:
         words = coupons.words(dict(kept), currency)
         rows.append(MoneyRow(label=f"Code {kept['code']}", note=words, amount=money(-given, currency), kind="discount"))
+    elif given:
+        rows.append(MoneyRow(label="Discount", note="As quoted", amount=money(-given, currency), kind="discount"))
     rows += [
         MoneyRow(label=f"{part.name} {part.jurisdiction}", note=f"{part.rate.normalize():f} % of {part.taxable}",
                  amount=str(part.amount), kind="tax")

@@ -236,6 +236,9 @@ class AccountView:
     related: tuple[Related, ...]
     timeline: tuple[TimelineEvent, ...]
     pages: Pages = field(default_factory=Pages)
+    agreement: str = ""
+    agreements_href: str = ""
+    quote_href: str = ""
     actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
 
@@ -264,7 +267,10 @@ class ConsoleOrderView:
 
 @dataclass(frozen=True, kw_only=True)
 class QuoteRequestView:
-    """A request for a quote, with the figures that were shown and why they did not run by themselves."""
+    """A request for a quote, or the offer it became, with its figures and why they did not run by themselves.
+
+    `number` is empty for a request. `warning` says what keeps a draft from being sent.
+    """
 
     template: ClassVar[str] = "console/quote.html"
     section: ClassVar[str] = "quotes"
@@ -282,6 +288,14 @@ class QuoteRequestView:
     history: tuple[Step, ...]
     actions: tuple[Action, ...] = ()
     form: Form = field(default_factory=Form)
+    number: str = ""
+    edit_href: str = ""
+    send_href: str = ""
+    documents: tuple[Link, ...] = ()
+    our_message: str = ""
+    internal_note: str = ""
+    warning: str = ""
+    revisions: Related | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

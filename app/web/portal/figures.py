@@ -82,10 +82,10 @@ def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
 
 
 def discount_row(lines: Iterable[Mapping[str, Any]], kept: Mapping[str, Any] | None, currency: str) -> list[MoneyRow]:
-    """What the coupon gives, as its own figure; nothing without one."""
-    if kept is None:
-        return []
+    """What the coupon gives, or a quote takes off the list, as its own figure; nothing without either."""
     given = Money(sum(line.get("discount_minor", 0) for line in lines), currency)
+    if kept is None:
+        return [MoneyRow(label="Discount", amount=str(-given), note="As quoted", kind="discount")] if given else []
     words = coupons.words(dict(kept), currency)
     return [MoneyRow(label=f"Code {kept['code']}", amount=str(-given), note=words, kind="discount")]
 

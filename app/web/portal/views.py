@@ -248,8 +248,9 @@ class QuoteRequestedView:
 class QuoteView:
     """`/q/{token}`. State is sent, viewed, accepted, declined, expired, superseded or withdrawn.
 
-    `accept_by_click` is False at or above the e-signature threshold: then `pdf_href` is signed on paper.
-    Inputs: full_name, email, po_number, accept (tick), preview_id; the declining form: reason.
+    `accept_by_click` is False at or above the e-signature threshold: then a signed paper is sent to `sign_href`.
+    Inputs: full_name, email, po_number, accept (tick), preview_id, terms_id; when signing also file and paper_kind
+    (signed_quote or purchase_order); the declining form: reason. `seen_href` is told that a person looks.
     """
 
     template: ClassVar[str] = "portal/quote.html"
@@ -276,3 +277,9 @@ class QuoteView:
     preview_id: str
     newer_href: str = ""
     order_href: str = ""
+    sign_href: str = ""
+    seen_href: str = ""
+    terms_id: str = ""
+    payment: str = ""
+    agreement_note: str = ""
+    on_invoice: bool = False

@@ -1,0 +1,118 @@
+"""An agreement becomes an order: its rows, its evidence, the first attempt to pay, in the caller's transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+from app.accounts import service as accounts
+from app.accounts.addresses import has_postcodes
+from app.agreements import service as agreements
+from app.agreements.models import TermsVersion
+from app.agreements.service import Evidence
+from app.catalog import coupons
+from app.core import audit, events, jobs, keys, policy
+from app.core.clock import transport_now
+from app.core.db import Tx
+from app.core.errors import Invalid
+from app.core.money import Money
+from app.flows import completion, trade_credit
+from app.flows import preview as previews
+from app.flows.ports import Ports
+from app.orders import service as orders
+from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview
+from app.payments import service as payments
+from app.payments.models import PaymentAttempt
+
+_REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
+                    ("city", "city"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Who agreed, to which text; `more` is what the snapshot keeps beside the order (a quote, its signed paper)."""
+
+    terms: TermsVersion
+    name: str
+    email: str
+    company: str
+    evidence: Evidence
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def enter(
+    tx: Tx, ports: Ports, preview: Preview, agreed: Agreed, *, account_id: str, po_number: str,
+    term_starts_on: date | None, held: bool, expires_at: datetime | None, now: datetime,
+    pay_by: PayBy = PayBy.CARD, net_days: int | None = None,
+) -> Order:  # fmt: skip
+    """Write down an order at the preview's figures, with its evidence and the first attempt to pay.
+
+    One on invoice is delivered at once, its invoice due in `net_days`. The caller has locked the preview and knows
+    that its figures may be charged, or owed.
+    """
+    tax_ids = previews.request_of(preview).tax_ids
+    accounts.keep_tax_ids(tx, account_id, ((each.type, each.value, each.status) for each in tax_ids), now)
+    order = orders.place(
+        tx, preview, account_id=account_id, state=OrderState.HELD if held else OrderState.AWAITING_PAYMENT,
+        expires_at=expires_at, po_number=po_number, pay_by=pay_by, test=ports.test_mode,
+        term_starts_on=term_starts_on, now=now,
+    )  # fmt: skip
+    if order.discount is not None and order.kind is OrderKind.PURCHASE:
+        given = Money(sum(line["discount_minor"] for line in preview.lines), order.currency)
+        coupons.reserve(tx, order.discount["coupon_id"], order_id=order.id, account_id=account_id, given=given, now=now)
+    agreements.accept(
+        tx, keys.evidence_signer(tx, ports.secrets, now), terms=agreed.terms, account_id=account_id, order_id=order.id,
+        snapshot=_snapshot(order, preview) | dict(agreed.more), person_name=agreed.name, person_email=agreed.email,
+        company=agreed.company, evidence=agreed.evidence, now=now,
+    )  # fmt: skip
+    _announce(tx, order, held=held, now=now)
+    if not held and pay_by is PayBy.INVOICE:
+        fulfil_on_invoice(tx, ports, order, now, net_days=net_days)
+    elif not held:
+        intend(tx, ports, order)
+    return order
+
+
+def fulfil_on_invoice(tx: Tx, ports: Ports, order: Order, now: datetime, *, net_days: int | None = None) -> None:
+    """Deliver an order whose invoice is paid later. The caller holds its lock and has checked the credit."""
+    completion.complete_on_invoice(
+        tx, ports, order, net_days=policy.get(tx, trade_credit.NET_DAYS, now) if net_days is None else net_days,
+        bridge_days=policy.get(tx, trade_credit.BRIDGE_DAYS, now), now=now,
+    )  # fmt: skip
+
+
+def require_complete(preview: Preview) -> None:
+    """An estimate may be incomplete, an order may not."""
+    buyer = preview.inputs["buyer"]
+    for name, words in _REQUIRED:
+        if not buyer[name].strip():
+            raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
+    if not buyer["postcode"].strip() and has_postcodes(buyer["country"]):
+        raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
+
+
+def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
+    """What was agreed, frozen: the acceptance's hash is over exactly this."""
+    return {
+        "order": order.id, "lines": preview.lines, "interval": preview.inputs["interval"],
+        "buyer": preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"], "currency": order.currency,
+        "net": order.net_minor, "tax": order.tax_minor, "total": order.total_minor, "po_number": order.po_number,
+        "discount": order.discount,
+    }  # fmt: skip
+
+
+def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
+    events.append(tx, "order.held" if held else "order.placed", order.id, now=now, account_id=order.account_id,
+                  total={"amount": order.total_minor, "currency": order.currency}, route=str(order.route),
+                  reasons=[each["code"] for each in order.reasons])  # fmt: skip
+    details = {"total": order.total_minor, "currency": order.currency, "route": str(order.route)}
+    audit.record(tx, order.account_id, actor="buyer", action="order.placed", subject=order.id, now=now, details=details)
+    if held:
+        jobs.defer(tx, "notify.order_held", order_id=order.id)
+
+
+def intend(tx: Tx, ports: Ports, order: Order) -> PaymentAttempt:
+    return payments.intend(
+        tx, order_id=order.id, account_id=order.account_id, amount=Money(order.total_minor, order.currency),
+        provider=ports.payments.name, now=transport_now(),
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""Quotes read back from their own bytes: what is offered, until when, and how to say yes."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from pypdf import PdfReader
+
+from app.core.money import Money
+from app.documents.render_pdf import render_pdf
+from app.documents.shapes import DocumentKind, InconsistentDocument, QuoteDocument
+from tests.documents.samples import quote, quote_line
+
+
+def text_of(document: QuoteDocument, locale: str = "en") -> str:
+    reader = PdfReader(io.BytesIO(render_pdf(DocumentKind.QUOTE, document, locale)))
+    return " ".join(" ".join(page.extract_text() for page in reader.pages).split())
+
+
+def test_a_quote_says_what_it_costs_until_when_and_what_was_taken_off() -> None:
+    shown = text_of(quote(net_days=30, message="As discussed."), "en-GB")
+    for wanted in (
+        "Quote", "Q-2026-00017-r2", "€11,781.00", "Valid until 22 Dec 2026", "1 year", "Invoice, 30 days net",
+        "Hafenwerk Logistik GmbH Attn. Accounts payable", "VAT ID DE 811907980", "less 10%: €1,100.00",
+        "100 110.00 19% 9,900.00", "List total €11,000.00", "Discount −€1,100.00", "VAT Germany 19% €1,881.00",
+        "Total (EUR) €11,781.00", "As discussed.", "Accept with one click", "The Terms of sale, version 3, apply.",
+    ):  # fmt: skip
+        assert wanted in shown, wanted
+    assert "Signature" not in shown
+
+
+def test_from_the_threshold_on_there_is_a_place_to_sign() -> None:
+    shown = text_of(quote(needs_signature=True), "en-GB")
+    for wanted in ("We accept quote Q-2026-00017-r2", "Function", "Place and date", "Signature", "PO number"):
+        assert wanted in shown
+    assert "one click" not in shown
+
+
+def test_a_draft_and_a_closed_quote_cannot_be_taken_for_an_open_one() -> None:
+    draft, closed = text_of(quote(draft=True)), text_of(quote(closed=True, needs_signature=True))
+    assert "DRAFT" in draft
+    assert "How to accept" not in draft
+    assert "Was valid until" in closed
+    assert "Place and date" not in closed
+
+
+def test_an_agreement_and_the_test_mode_are_named() -> None:
+    shown = text_of(quote(agreement="Master agreement 2026", test_mode=True), "de")
+    assert "Für dieses Angebot gilt „Master agreement 2026“; wo es anderes sagt, geht es vor." in shown
+    assert "Es ist kein Angebot." in shown
+    assert "Angebot" in shown
+    assert "Gültig bis 22.12.2026" in shown
+    assert "11.781,00" in shown
+
+
+def test_figures_that_contradict_each_other_are_never_printed() -> None:
+    with pytest.raises(InconsistentDocument, match="does not lead to its net"):
+        quote(lines=(replace(quote_line(), net=Money(1, "EUR")),))
+    with pytest.raises(InconsistentDocument, match="total is"):
+        quote(total=Money(1, "EUR"))
+
+
+def test_the_same_quote_is_the_same_bytes_and_many_lines_go_over_pages() -> None:
+    many = quote(lines=tuple(quote_line() for _ in range(60)), needs_signature=True)
+    drawn = render_pdf(DocumentKind.QUOTE, many, "de")
+    assert drawn == render_pdf(DocumentKind.QUOTE, many, "de")
+    assert len(PdfReader(io.BytesIO(drawn)).pages) > 2
