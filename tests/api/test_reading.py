@@ -29,6 +29,7 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
         "workspace_id": vendor.post("/v1/workspaces", json={"subscription_id": order["subscription_id"]}).json()["id"],
         "key_id": vendor.get("/v1/api_keys").json()["data"][0]["id"],
     }  # fmt: skip
+    assert vendor.patch(f"/v1/quotes/{ids['quote_id']}", json={}).status_code == 200  # so that there is a paper
     invited = vendor.post("/v1/surveys/invitations", json={"kind": "purchase", "external_ref": "1"}).json()
     endpoint = vendor.post("/v1/webhook_endpoints", json={"url": f"{world.url}/sandbox/hooks/x"}).json()
     ids |= {"invitation_id": invited["id"], "token": invited["token"], "endpoint_id": endpoint["id"],
