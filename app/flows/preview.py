@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlmodel import col
-
 from app.accounts import domains
 from app.accounts import service as accounts
 from app.accounts.models import BuyerType, LegalEntity
@@ -25,11 +23,10 @@ from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
 from app.flows.ports import Ports
-from app.invoices import service as invoices
 from app.orders import routing
 from app.orders import service as orders
 from app.orders.errors import ConsumersNotServed, SeatsOutOfRange
-from app.orders.models import OfferSource, Order, OrderKind, Preview
+from app.orders.models import OfferSource, OrderKind, Preview
 from app.orders.service import PricedLine
 from app.quotes.discounts import Discount
 from app.screening import destinations
@@ -44,8 +41,6 @@ PREVIEW_HOURS: Final = policy.declare(
 # What is paid in advance, by interval: the first is meant where nothing is said (R-PRO-1).
 TERM_MONTHS: Final = {Interval.MONTH: (1,), Interval.YEAR: (12, 24, 36)}
 ROLLING: Final = timedelta(days=365)
-# Of an order: its invoice was void.
-_GIVEN_BACK: Final = invoices.is_void(col(Order.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +299,8 @@ def _route(
 
 
 def _spent(tx: Tx, account_id: str, now: datetime) -> list[Money]:
-    """What the account, and those that are one customer with it, bought within a year; void invoices took it back."""
-    return orders.spent_since(tx, domains.one_customer(tx, account_id, now), now - ROLLING, _GIVEN_BACK)
+    """What the account, and those that are one customer with it, bought within a year."""
+    return orders.spent_since(tx, domains.one_customer(tx, account_id, now), now - ROLLING)
 
 
 def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -72,11 +72,13 @@ class InvoiceDraft:
     discount: dict[str, Any] | None = None  # the coupon and its worth
 
 
-def is_void(order_id: Any) -> ColumnElement[bool]:
-    """Of a column with ids of orders: that its invoice is void."""
+def came_to_nothing(order_id: Any) -> ColumnElement[bool]:
+    """Of a column with ids of orders: that its invoice is void, or credited in full."""
+    credited = select(func.sum(col(CreditNote.total_minor))).where(col(CreditNote.invoice_id) == col(Invoice.id))
+    given_back = credited.scalar_subquery() >= col(Invoice.total_minor)
     return (
         select(col(Invoice.id))
-        .where(col(Invoice.order_id) == order_id, col(Invoice.state) == InvoiceState.VOID)
+        .where(col(Invoice.order_id) == order_id, or_(col(Invoice.state) == InvoiceState.VOID, given_back))
         .exists()
     )
 

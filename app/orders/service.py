@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
@@ -14,6 +14,7 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.money import Money, total
 from app.core.states import require_move
+from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
 from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, PayBy, Preview
 from app.orders.routing import Routing
@@ -136,12 +137,10 @@ def move(order: Order, state: OrderState) -> None:
     order.state = state
 
 
-def spent_since(
-    tx: Tx, account_ids: Sequence[str], since: datetime, given_back: ColumnElement[bool] | None = None
-) -> list[Money]:  # fmt: skip
+def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime) -> list[Money]:
     """Purchases and expansions of accounts that were paid for, before tax; renewals are measured alone (R-THR-2).
 
-    Unpaid and dead orders do not count, nor those of which `given_back` is true.
+    Unpaid, void and fully refunded orders do not count.
     """
     paid = select(col(Invoice.id)).where(
         col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID
@@ -152,7 +151,7 @@ def spent_since(
             col(Order.kind) != OrderKind.RENEWAL,
             col(Order.state) == OrderState.COMPLETED,
             col(Order.completed_at) > since,
-            *((~given_back,) if given_back is not None else ()),
+            ~invoices.came_to_nothing(col(Order.id)),
             or_(col(Order.pay_by) == PayBy.CARD, paid.exists()),
         )
     )

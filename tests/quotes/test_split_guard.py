@@ -10,7 +10,9 @@ from app.accounts.sessions import begin
 from app.core import policy
 from app.core.clock import transport_now
 from app.core.errors import Invalid
-from app.flows import renewal
+from app.flows import refund, renewal
+from app.flows.refund import Asked
+from app.invoices import service as invoices
 from app.orders.models import Route
 from tests import shop
 from tests.signing_in import CALLER
@@ -64,6 +66,21 @@ def test_what_was_not_paid_or_was_taken_back_does_not_count(world: World) -> Non
             tx.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         tx.execute(text("UPDATE invoice SET state = 'void', paid_at = NULL WHERE order_id = :id"), {"id": order.id})
         tx.execute(text("ALTER TABLE invoice ENABLE TRIGGER USER"))
+    assert route(world, 25) is Route.AUTOMATIC
+
+
+def test_a_purchase_counts_until_all_of_it_is_refunded(world: World) -> None:
+    limit(world, 460_000)
+    order = shop.buy(world, seats=25)
+    with world.db.transaction() as tx:
+        invoice = invoices.of_order(tx, order.id)
+    assert invoice
+    refund.request(world.ports, Asked(invoice.id, total=100_000), by="stf_1")
+    world.work()
+    assert route(world, 25) is Route.SALES, "a part of it still stands"
+    rest = refund.request(world.ports, Asked(invoice.id), by="stf_1")
+    refund.approve(world.ports, rest.id, by="stf_2")
+    world.work()
     assert route(world, 25) is Route.AUTOMATIC
 
 
