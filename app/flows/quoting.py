@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from app.accounts import service as accounts
 from app.accounts.errors import TooManyTries
-from app.accounts.models import Account, AccountTaxId, Staff
+from app.accounts.models import Account, AccountTaxId
 from app.accounts.service import BuyerDetails
 from app.catalog.models import Interval
 from app.core import jobs, policy
@@ -24,17 +24,17 @@ from app.core.errors import Invalid
 from app.core.money import Money
 from app.core.security import allow
 from app.core.states import MoveRefused
-from app.flows import invoicing
+from app.flows import invoicing, quote_discounts
 from app.flows import preview as previews
 from app.flows.ordering import require_complete
 from app.flows.ports import Ports
 from app.flows.preview import LineRequest, Offer, PreviewRequest, TaxIdGiven
+from app.flows.quote_discounts import percent
 from app.orders import service as orders
 from app.orders.errors import PreviewExpired
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, Preview
 from app.quotes import service as quotes
-from app.quotes.discounts import WHOLE
-from app.quotes.errors import ApprovalRefused, DiscountNeedsApproval, QuoteNotReady
+from app.quotes.errors import DiscountNeedsApproval, QuoteNotReady
 from app.quotes.models import OPEN, PaymentTerms, Quote, QuoteState
 from app.quotes.service import LineOffered, Wording
 from app.tax import service as tax
@@ -44,25 +44,6 @@ VALID_DAYS: Final = policy.declare(
     policy.Policy("quote_valid_days", 30, policy.whole_number(minimum=1), "Days for which a new quote holds.")
 )
 LONGEST_VALID_DAYS: Final = 366
-# Whoever sends over the API has no role among staff; it has a limit of its own.
-PROGRAM: Final = "api"
-
-
-def _percent_by_role(value: Any) -> Mapping[str, int]:
-    known = {"sales", "support", "finance", "admin", PROGRAM}
-    if not isinstance(value, dict) or not all(
-        role in known and type(percent) is int and 0 <= percent <= 100 for role, percent in value.items()
-    ):
-        raise ValueError(f'must map roles ({", ".join(sorted(known))}) to whole percentages, such as {{"sales": 15}}')
-    return value
-
-
-DISCOUNT_PERCENT: Final = policy.declare(
-    policy.Policy(
-        "quote_discount_percent", {"sales": 15, "finance": 30, "admin": 100, PROGRAM: 0}, _percent_by_role,
-        "The steepest discount on a line of a quote that a role may give, or approve for somebody else, in percent.",
-    )
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,63 +206,6 @@ def _tax_ids_of(tx: Tx, account_id: str) -> tuple[TaxIdGiven, ...]:
     return tuple(TaxIdGiven(each.type, each.value, str(each.status)) for each in rows)
 
 
-# --- Discounts ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Steepness:
-    """The largest discount of a draft and what its author may give, both in hundredths of a percent."""
-
-    points: int
-    limit: int
-    approved: bool
-
-    @property
-    def needs_approval(self) -> bool:
-        return self.points > self.limit and not self.approved
-
-
-def steepness(tx: Tx, quote: Quote, now: datetime) -> Steepness:
-    offer = tx.get_one(Preview, quote.figures_id)
-    points = quotes.steepest(quotes.lines(tx, quote.id), offer.currency)
-    return Steepness(
-        points, limit_of(tx, quote.prepared_by or "", now), approved=quotes.approval_of(tx, quote) is not None
-    )
-
-
-def limit_of(tx: Tx, actor: str, now: datetime) -> int:
-    """How steep a discount somebody may give, in hundredths of a percent: by their role as it is now."""
-    person = tx.get(Staff, actor) if actor.startswith("stf_") else None
-    if actor.startswith("stf_") and (person is None or person.removed_at is not None):
-        return 0
-    role = str(person.role) if person is not None else PROGRAM
-    return policy.get(tx, DISCOUNT_PERCENT, now).get(role, 0) * WHOLE // 100
-
-
-def approve(ports: Ports, quote_id: str, *, by: str, why: str) -> Quote:
-    """Agree to a discount that its author may not give alone. Raises NotFound, MoveRefused, ApprovalRefused."""
-    now = ports.clock.now()
-    with ports.db.transaction() as tx:
-        quote = quotes.lock(tx, quote_id)
-        if quote.state is not QuoteState.DRAFT:
-            raise MoveRefused("Only the discount of a draft is approved.", state=str(quote.state))
-        steep = steepness(tx, quote, now)
-        if not steep.needs_approval:
-            raise ApprovalRefused("This discount needs no approval.")
-        if by == quote.prepared_by:
-            raise ApprovalRefused("You wrote this draft; somebody else approves its discount.")
-        limit = limit_of(tx, by, now)
-        if steep.points > limit:
-            raise ApprovalRefused(f"Your role may approve {percent(limit)}, and this is {percent(steep.points)}.")
-        quotes.approve(tx, quote, points=steep.points, by=by, why=why, now=now)
-    return quote
-
-
-def percent(points: int) -> str:
-    """`1250` is `12.5 %`."""
-    return f"{points / 100:g} %"
-
-
 # --- Sending, revising, withdrawing, ending ------------------------------------------------------------------------
 
 
@@ -298,7 +222,7 @@ def send(ports: Ports, quote_id: str, *, by: str) -> Quote:
             raise MoveRefused(f"A quote that is {quote.state} is not sent.", state=str(quote.state))
         offer = tx.get_one(Preview, quote.figures_id)
         _require_ready(tx, quote, offer, now)
-        steep = steepness(tx, quote, now)
+        steep = quote_discounts.steepness(tx, quote, now)
         if steep.needs_approval:
             raise DiscountNeedsApproval(
                 f"A line is {percent(steep.points)} below the list, and its author may give {percent(steep.limit)}: "

@@ -13,7 +13,7 @@ from app.accounts.models import StaffRole
 from app.core.errors import Invalid
 from app.core.money import Money
 from app.core.states import MoveRefused
-from app.flows import quoting
+from app.flows import quote_discounts, quoting
 from app.flows.preview import LineRequest
 from app.flows.quoting import Basis
 from app.orders.errors import NeedsQuote
@@ -121,10 +121,10 @@ def test_a_discount_beyond_the_authors_role_waits_for_somebody_elses_approval(wo
     with pytest.raises(DiscountNeedsApproval):
         quoting.send(world.ports, quote.id, by=boss)
     with pytest.raises(ApprovalRefused, match="You wrote this draft"):
-        quoting.approve(world.ports, quote.id, by=sales, why="I like it.")
+        quote_discounts.approve(world.ports, quote.id, by=sales, why="I like it.")
     with pytest.raises(ApprovalRefused, match="Your role may approve 15 %"):
-        quoting.approve(world.ports, quote.id, by=staff(world), why="Me too.")
-    quoting.approve(world.ports, quote.id, by=boss, why="A reference customer.")
+        quote_discounts.approve(world.ports, quote.id, by=staff(world), why="Me too.")
+    quote_discounts.approve(world.ports, quote.id, by=boss, why="A reference customer.")
     assert quoting.send(world.ports, quote.id, by=sales).state is QuoteState.SENT
     with world.db.transaction() as tx:
         kept = quotes.approval_of(tx, quote)
@@ -137,7 +137,7 @@ def test_a_discount_beyond_the_authors_role_waits_for_somebody_elses_approval(wo
 def test_an_approval_is_for_exactly_the_figures_that_were_seen(world: World) -> None:
     sales, boss = staff(world), staff(world, StaffRole.ADMIN)
     quote = drafted(world, by=sales, lines=STEEP)
-    quoting.approve(world.ports, quote.id, by=boss, why="Fine.")
+    quote_discounts.approve(world.ports, quote.id, by=boss, why="Fine.")
     steeper = (LineRequest("professional", 100, Discount(points=2001)),)
     quoting.save(world.ports, Basis(quote_id=quote.id), draft_for(world, lines=steeper), by=sales)
     with pytest.raises(DiscountNeedsApproval):

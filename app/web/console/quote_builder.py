@@ -18,9 +18,10 @@ from app.core.clock import local_date
 from app.core.db import Tx as Session
 from app.core.errors import DomainError, Invalid
 from app.core.money import Money, exponent
-from app.flows import quote_acceptance, quoting
+from app.flows import quote_acceptance, quote_discounts, quoting
 from app.flows.ports import Ports
 from app.flows.preview import LineRequest, Offer
+from app.flows.quote_discounts import percent
 from app.flows.quoting import Basis, Draft
 from app.orders.models import Preview
 from app.quotes import service as quotes
@@ -275,7 +276,7 @@ def _figures(
             offer = quoting.figures(tx, basis, read(form), now)
         except DomainError as refused:
             return QuoteFiguresView(missing=refused.detail), refused
-        limit = quoting.limit_of(tx, who.staff_id, now)
+        limit = quote_discounts.limit_of(tx, who.staff_id, now)
         by_click = quote_acceptance.enough(tx, _net(offer), now)
     total = _net(offer) + offer.answer.tax
     unclear = offer.answer.treatment is Treatment.NEEDS_REVIEW
@@ -287,7 +288,7 @@ def _figures(
         rows=rows_of.offer_rows(offer.lines, offer.answer, str(offer.wanted.interval)), total=str(total),
         treatment=f"{offer.answer.reason} {offer.answer.note or ''}".strip(),
         missing=f"{QuoteNotReady.title}: the tax is not known." if unclear else "",
-        steep=f"{quoting.percent(steep)} off a line is more than your role gives ({quoting.percent(limit)}): somebody"
+        steep=f"{percent(steep)} off a line is more than your role gives ({percent(limit)}): somebody"
         " else approves it before it is sent." if steep > limit else "",
         signature="" if by_click else "From the e-signature threshold on: it is accepted with a signed paper.",
     )  # fmt: skip

@@ -17,7 +17,8 @@ from app.core.db import Tx as Session
 from app.core.errors import DomainError, NotFound
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import quote_acceptance, quote_papers, quoting
+from app.flows import quote_acceptance, quote_discounts, quote_papers, quoting
+from app.flows.quote_discounts import percent
 from app.orders.models import Order, OrderState, Preview
 from app.quotes import service
 from app.quotes.models import OPEN, Quote, QuoteState
@@ -116,7 +117,7 @@ def approve(request: Request, ports: Wired, who: Approver, quote_id: str, note: 
     """Agree to a discount that its author may not give alone."""
     ids.require_form("quo", quote_id)
     try:
-        quoting.approve(ports, quote_id, by=who.staff_id, why=reason(note))
+        quote_discounts.approve(ports, quote_id, by=who.staff_id, why=reason(note))
     except DomainError as exc:
         return _again(request, who, quote_id, refused("approve", {"note": note}, exc.detail, exc.param), exc)
     return back(f"/console/quotes/{quote_id}", "quote-approved")
@@ -207,12 +208,12 @@ def _documents(quote: Quote) -> tuple[Link, ...]:
 def _warning(tx: Session, request: Request, quote: Quote) -> str:
     if quote.state is not QuoteState.DRAFT:
         return ""
-    steep = quoting.steepness(tx, quote, request.app.state.ports.clock.now())
+    steep = quote_discounts.steepness(tx, quote, request.app.state.ports.clock.now())
     if not steep.needs_approval:
         return ""
     return (
-        f"A line is {quoting.percent(steep.points)} below the list, and its author may give"
-        f" {quoting.percent(steep.limit)}: somebody else approves it before it is sent."
+        f"A line is {percent(steep.points)} below the list, and its author may give"
+        f" {percent(steep.limit)}: somebody else approves it before it is sent."
     )
 
 
@@ -264,9 +265,9 @@ def _actions(
         ))  # fmt: skip
 
     if quote.state is QuoteState.DRAFT and can(who, May.QUOTES_APPROVE) and quote.prepared_by != who.staff_id:
-        steep = quoting.steepness(tx, quote, now)
-        if steep.needs_approval and quoting.limit_of(tx, who.staff_id, now) >= steep.points:
-            hint = f"{quoting.percent(steep.points)} off a line. Why it is worth it; an edit needs a new approval."
+        steep = quote_discounts.steepness(tx, quote, now)
+        if steep.needs_approval and quote_discounts.limit_of(tx, who.staff_id, now) >= steep.points:
+            hint = f"{percent(steep.points)} off a line. Why it is worth it; an edit needs a new approval."
             offer("approve", "Approve the discount", "Approve it", "approve-discount", hint)
     if writes and _may_be_revised(tx, quote):
         hint = "What changes. A copy is made to be changed and sent; this revision can no longer be accepted."
