@@ -44,7 +44,7 @@ def test_an_order_on_invoice_is_delivered_and_its_invoice_open(
 
 
 def test_the_vendor_records_wires_in_parts_and_what_is_over_is_credit(
-    on_invoice: tuple[httpx.Client, str, dict[str, Any]], vendor: httpx.Client
+    on_invoice: tuple[httpx.Client, str, dict[str, Any]], vendor: httpx.Client, world: World
 ) -> None:
     client, account, order = on_invoice
     total = order["total"]["amount"]
@@ -58,6 +58,7 @@ def test_the_vendor_records_wires_in_parts_and_what_is_over_is_credit(
     assert last.json()["invoices"][0]["amount"]["amount"] == 1_000
     invoice = client.get(f"/v1/invoices/{order['invoice_id']}").json()
     assert (invoice["state"], invoice["amount_due"]["amount"]) == ("paid", 0)
+    world.work()
     whole = client.get(f"/v1/orders/{order['id']}").json()["license_id"]
     assert whole != order["license_id"]
     assert [each["method"] for each in client.get("/v1/payments").json()["data"]] == ["wire", "wire"]
