@@ -55,7 +55,7 @@ class World:
         """Run every job that is due, and what those defer."""
         # In a thread of its own, because a browser test already runs an event loop in this one.
         with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(lambda: jobs.drain(jobs.build_app(self.db, self.ports))).result()
+            thread.submit(lambda: jobs.drain(jobs.build_app(self.db, self.ports, repeating=False))).result()
 
     def close(self) -> None:
         for client in self._clients:

@@ -130,12 +130,15 @@ def defer(
         log.debug("job.already_waiting", job=name, key=once)
 
 
-def build_app(database: Database, ports: object) -> App:
-    """The queue as a worker runs it: every registered job bound to this process's ports."""
+def build_app(database: Database, ports: object, *, repeating: bool = True) -> App:
+    """The queue as a worker runs it: every registered job bound to this process's ports.
+
+    `repeating=False` leaves out the schedule: jobs that repeat run only where somebody defers them.
+    """
     app = App(connector=PsycopgConnector(conninfo=database.conninfo, min_size=1, max_size=8))
     for each in _registry.jobs.values():
         task = app.task(name=each.name, retry=_Strategy(each.retry), pass_context=True)(_bind(each, ports, database))
-        if each.every:
+        if each.every and repeating:
             app.periodic(cron=each.every)(task)
     return app
 
