@@ -11,7 +11,7 @@ from app.bench.__main__ import main
 from app.bench.harness import CannotMeasure, Round, Unit, alternate, cpu_seconds, quantile
 from app.bench.load import fire, post
 from app.bench.run import INSIDE, NAMES, SERVED, UnknownName, run
-from tests.world import World
+from tests.world import FULL, World
 
 _KEYS = {"name", "unit", "ours", "floor", "ratio", "floor_is", "n", "runs", "p50_ms", "p99_ms"}
 
@@ -25,10 +25,11 @@ def _children() -> set[str]:
 def test_every_figure_is_written_in_the_agreed_shape_and_every_process_ends(tmp_path: Path) -> None:
     said: list[str] = []
     before = _children()
-    figures = run([], folder=tmp_path, say=said.append, share=0.02)
-    assert [each.name for each in figures] == list(NAMES)
-    assert len(said) == len(NAMES) + 1
-    for name in NAMES:
+    names = NAMES if FULL else ("validate_cached", "purchase", "license_issue")
+    figures = run([] if FULL else names, folder=tmp_path, say=said.append, share=0.02)
+    assert [each.name for each in figures] == list(names)
+    assert len(said) == len(names) + 1
+    for name in names:
         row = json.loads((tmp_path / f"{name}.json").read_text())
         assert set(row) == _KEYS
         assert row["name"] == name
