@@ -72,7 +72,13 @@ def database(cluster: Cluster) -> Database:
 @pytest.fixture
 def world(cluster: Cluster, database: Database, stage: Stage) -> Iterator[World]:
     embedded_postgres.create_database(cluster, "blp", template=_TEMPLATE)
-    settings = Settings(env="test", base_url=stage.url, port=stage.port, pool_size=24, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(
+        env="test",
+        base_url=stage.url,
+        port=stage.port,
+        pool_size=24,
+        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its plugin does not say so
+    )
     wired = wire(settings, database)
     with stage.showing(create_app(settings, wired)):
         running = World(settings, wired, settings.base_url)
