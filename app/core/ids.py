@@ -1,6 +1,7 @@
 """Identifiers and randomness: the only place that makes either."""
 
 import secrets
+from datetime import datetime
 from typing import Final
 
 from ulid import ULID
@@ -10,7 +11,7 @@ from app.core.errors import NotFound
 # What each prefix stands for (INTERFACES). The random part is a ULID: sortable by creation, 80 random bits.
 PREFIXES: Final = frozenset(
     "acc mem stf pln prc prv quo ord sub sln inv ili cn pay pat ref dis lic act wsp tsk srv evt whe whd key rep "
-    "acn trm tid dun dst pmt led txd ent ses sil leg rem exp img cer cpn cpr crd agr pap".split()
+    "acn trm tid dun dst pmt led txd ent ses sil leg rem exp img cer cpn cpr crd agr pap cst".split()
 )
 _LOWER_ALPHANUMERIC: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _CROCKFORD: Final = frozenset("0123456789abcdefghjkmnpqrstvwxyz")
@@ -27,6 +28,11 @@ def has_form(prefix: str, value: str) -> bool:
     """Whether `value` could be an id of this kind at all."""
     head, _, tail = value.partition("_")
     return head == prefix and len(tail) == 26 and _CROCKFORD.issuperset(tail)
+
+
+def made_at(value: str) -> datetime:
+    """When an id was made, to the millisecond: its random part begins with the time. Raises ValueError for another."""
+    return ULID.from_str(value.partition("_")[2].upper()).datetime
 
 
 def require_form(prefix: str, value: str) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy import text
 
 from app.core import job_watch
 from app.core.db import Database, Tx, driver_connection
+from app.core.errors import DomainError
 
 log = structlog.get_logger()
 
@@ -54,6 +55,9 @@ class _Strategy(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: QueuedJob) -> RetryDecision | None:
         # The queue counts finished attempts from 0.
         wait = self._retry.wait_after(job.attempts + 1)
+        asked = exception.extra.get("retry_after") if isinstance(exception, DomainError) else None
+        if wait is not None and isinstance(asked, int):
+            wait = max(wait, asked)  # whoever refused us knows best when it will take us
         log.warning(
             "job.failed", job=job.task_name, attempt=job.attempts + 1, error=type(exception).__name__, wait=wait
         )

@@ -30,7 +30,7 @@ from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Ro
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
-from app.payments.provider import CheckoutRequest, Outcome, PaymentReport, SavedMethod
+from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
 from app.subscriptions import service as subscriptions
 
 log = get_logger()
@@ -43,7 +43,6 @@ PAYMENT_HOURS: Final = policy.declare(
 # A provider's page lives in real time and may not outlive the order by much.
 _CHECKOUT_LIVES: Final = timedelta(hours=23)
 _ASK_AFTER: Final = timedelta(minutes=10)
-_KEYS_LAST: Final = timedelta(hours=23)
 ORDER_TOKEN: Final = orders.TOKEN
 _OVER: Final = frozenset({AttemptState.FAILED, AttemptState.EXPIRED})
 
@@ -200,7 +199,7 @@ def settle(ports: Ports, attempt_id: str) -> str:
         report = ports.payments.report(attempt.provider_ref)
     elif card is not None:
         # Nobody wants a closed order any more: what was taken for it is looked up, nothing is asked for.
-        found = ports.payments.find_charge(attempt.id) if closed else _charge_or_find(ports, attempt, card)
+        found = _find(ports, attempt, card) if closed else _charge_or_find(ports, attempt, card)
         if found is None:
             return _give_up(ports, attempt.id, "never_charged")
         report = found
@@ -213,9 +212,13 @@ def settle(ports: Ports, attempt_id: str) -> str:
 
 def _charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
     """Providers forget idempotency keys after a day: from then on a charge is looked up, never asked for again."""
-    if transport_now() - attempt.created_at < _KEYS_LAST:
+    if transport_now() - attempt.created_at < KEYS_LAST:
         return charge(ports, attempt, card)
-    return ports.payments.find_charge(attempt.id)
+    return _find(ports, attempt, card)
+
+
+def _find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
+    return ports.payments.find_charge(attempt.id, card.customer_ref)
 
 
 def _give_up(ports: Ports, attempt_id: str, code: str) -> str:

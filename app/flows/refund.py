@@ -35,7 +35,7 @@ from app.ledger.service import Code, Leg
 from app.payments import credit, refunds
 from app.payments.errors import PaymentRefused
 from app.payments.models import CreditKind, Payment, Refund, RefundState
-from app.payments.provider import Outcome, RefundReport
+from app.payments.provider import KEYS_LAST, Outcome, RefundReport
 
 log = get_logger()
 
@@ -46,7 +46,6 @@ SECOND_PERSON: Final = policy.declare(
     )
 )  # fmt: skip
 _ASK_AFTER: Final = timedelta(minutes=10)
-_KEYS_LAST: Final = timedelta(hours=23)
 PROVIDER: Final = "provider"
 
 
@@ -197,7 +196,7 @@ def _ask(ports: Ports, refund: Refund, payment: Payment) -> RefundReport:
     """Providers forget idempotency keys after a day: from then on a refund is looked up before it is asked for."""
     if refund.provider_ref is not None:
         return ports.payments.report_refund(refund.provider_ref)
-    if transport_now() - refund.updated_at >= _KEYS_LAST:
+    if transport_now() - refund.updated_at >= KEYS_LAST:
         found = ports.payments.find_refund(payment.provider_ref, refund.id)
         if found is not None:
             return found

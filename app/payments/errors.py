@@ -4,7 +4,7 @@ from app.core.errors import DomainError
 
 
 class PaymentUnavailable(DomainError):
-    """The provider did not answer, or its answer leaves the outcome open."""
+    """The provider did not answer, or its answer leaves the outcome open. `retry_after`: seconds until it is asked."""
 
     status, slug, title = HTTPStatus.SERVICE_UNAVAILABLE, "payment-unavailable", "The payment provider is not answering"
 
@@ -39,3 +39,7 @@ class CreditOverdrawn(DomainError):
     """More customer credit than there is; `left` is the balance in minor units."""
 
     slug, title = "credit-overdrawn", "There is not so much customer credit"
+
+
+class SetupOver(DomainError):
+    slug, title = "setup-over", "This card was entered already, or its page has expired"

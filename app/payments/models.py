@@ -2,7 +2,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -79,7 +79,14 @@ class PaymentMethod(Table, table=True):
     """A card the provider keeps; we hold references and a label, never a number."""
 
     __tablename__ = "payment_method"
-    __table_args__ = (UniqueConstraint("provider", "method_ref"),)
+    __table_args__ = (
+        UniqueConstraint("provider", "method_ref"),
+        CheckConstraint("(exp_year IS NULL) = (exp_month IS NULL) AND exp_month BETWEEN 1 AND 12", name="expiry_whole"),
+        Index(
+            "uq_payment_method_one_default", "account_id", "provider", unique=True,
+            postgresql_where=text("is_default AND removed_at IS NULL"),
+        ),
+    )  # fmt: skip
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
@@ -87,8 +94,41 @@ class PaymentMethod(Table, table=True):
     customer_ref: str
     method_ref: str
     label: str
+    exp_year: int | None = None  # it is good until the end of this month
+    exp_month: int | None = None
+    is_default: bool = False  # what is charged without its owner; the youngest where none is
     created_at: datetime = Field(sa_type=INSTANT)
     removed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class SetupState(StrEnum):
+    UNKNOWN = "unknown"  # intended; the provider's page is not known yet
+    PENDING = "pending"  # the owner is at the provider's page
+    SUCCEEDED = "succeeded"
+    EXPIRED = "expired"
+
+
+class CardSetup(Table, table=True):
+    """A card that somebody wants to be kept without a charge, written down before the provider is asked."""
+
+    __tablename__ = "card_setup"
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_ref"),
+        CheckConstraint("(state = 'succeeded') = (method_id IS NOT NULL)", name="success_has_method"),
+    )
+
+    id: str = Field(primary_key=True)  # also the idempotency key sent to the provider
+    account_id: str = Field(foreign_key="account.id", index=True)
+    run_id: str | None = Field(default=None, foreign_key="dunning_run.id")  # whose mail led here
+    provider: str
+    provider_ref: str | None = None
+    redirect_url: str | None = None
+    method_id: str | None = Field(default=None, foreign_key="payment_method.id")
+    state: SetupState = Field(sa_type=text_enum(SetupState, name="setup_state"), index=True)
+    failure_code: str | None = None  # of the last card that was refused
+    requested_by: str
+    created_at: datetime = Field(sa_type=INSTANT)
+    updated_at: datetime = Field(sa_type=INSTANT)
 
 
 class CreditKind(StrEnum):

@@ -1,11 +1,14 @@
 """What we ask of a payment provider, in our words. Every adapter passes the same contract suite."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from app.core.money import Money
+
+# Providers promise to remember an idempotency key for a day; an hour is kept back for clocks and long calls.
+KEYS_LAST: Final = timedelta(hours=23)
 
 
 class Outcome(StrEnum):
@@ -26,6 +29,20 @@ class CheckoutRequest:
     success_url: str
     cancel_url: str
     expires_at: datetime  # real time
+    consent: str = ""  # what the buyer agrees to by paying: that the card is kept, and what for
+
+
+@dataclass(frozen=True, slots=True)
+class CardRequest:
+    """A card that its owner enters on the provider's own page to be kept; nothing is charged."""
+
+    setup_id: str  # also the idempotency key
+    customer_ref: str | None  # whom the provider knows already
+    customer_email: str
+    consent: str
+    success_url: str
+    cancel_url: str
+    expires_at: datetime  # real time
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +53,13 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class SavedMethod:
-    """A card the provider keeps for later charges; `label` such as "Visa •••• 4242"."""
+    """A card the provider keeps for later charges; `label` such as "Visa •••• 4242", good until the month's end."""
 
     customer_ref: str
     method_ref: str
     label: str
+    exp_year: int | None = None
+    exp_month: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,17 @@ class PaymentReport:
     charge_ref: str | None = None  # present once succeeded; unique per charge
     method: SavedMethod | None = None
     failure_code: str | None = None  # card_declined, insufficient_funds, …
+
+
+@dataclass(frozen=True, slots=True)
+class SetupReport:
+    """The provider's present word on a card that was to be kept; `method` is there once it SUCCEEDED."""
+
+    ref: str
+    setup_id: str
+    outcome: Outcome
+    method: SavedMethod | None = None
+    failure_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +125,7 @@ class DisputeReport:
 class ProviderEvent:
     """A verified event: only its identity and what to fetch; its body is kept as evidence, not believed.
 
-    A refund's or dispute's event names that; `payment_ref` is then the payment it is about.
+    What concerns a payment names that too, as `payment_ref`. An event of a kind that we do not act on names nothing.
     """
 
     id: str
@@ -104,6 +134,15 @@ class ProviderEvent:
     payload: dict[str, object]
     refund_ref: str | None = None
     dispute_ref: str | None = None
+    charge_ref: str | None = None
+    setup_ref: str | None = None
+    method_ref: str | None = None
+    customer_ref: str | None = None
+
+    def names(self) -> dict[str, str]:
+        """What it is about, by the names of the fields above."""
+        fields = "payment_ref refund_ref dispute_ref charge_ref setup_ref method_ref customer_ref".split()
+        return {name: ref for name in fields if (ref := getattr(self, name)) is not None}
 
 
 class PaymentProvider(Protocol):
@@ -115,8 +154,9 @@ class PaymentProvider(Protocol):
         ...
 
     def charge_saved(self, method: SavedMethod, amount: Money, *, attempt_id: str, description: str) -> PaymentReport:
-        """Charge without the buyer present, idempotent by `attempt_id`; a decline is a report with FAILED.
+        """Charge without the buyer present, once per `attempt_id`; a decline is a report with FAILED.
 
+        An attempt older than KEYS_LAST is looked up before it is asked for, and so is one whose answer was a failure.
         Raises PaymentUnavailable when the outcome is not known: ask again with the same `attempt_id`.
         """
         ...
@@ -125,10 +165,12 @@ class PaymentProvider(Protocol):
         """Fetch a checkout or charge again. Raises PaymentUnavailable, or NotFound for a foreign ref."""
         ...
 
-    def find_charge(self, attempt_id: str) -> PaymentReport | None:
+    def find_charge(self, attempt_id: str, customer_ref: str | None = None) -> PaymentReport | None:
         """What became of a charge by `attempt_id`, looked up by metadata, without asking for one.
 
-        For attempts so old that the provider may have forgotten their idempotency key. Raises PaymentUnavailable.
+        For attempts so old that the provider may have forgotten their idempotency key. With `customer_ref`, the owner
+        of the card that was charged, None means that there is no charge; without it a charge of the last minutes may
+        be missing. Raises PaymentUnavailable.
         """
         ...
 
@@ -146,6 +188,26 @@ class PaymentProvider(Protocol):
 
     def report_refund(self, ref: str) -> RefundReport:
         """Fetch a refund again. Raises PaymentUnavailable, or NotFound for a foreign ref."""
+        ...
+
+    def refunds_of(self, charge_ref: str) -> list[RefundReport]:
+        """Every refund of a charge, ours or not. Raises PaymentUnavailable, or NotFound for a foreign charge."""
+        ...
+
+    def start_card_setup(self, request: CardRequest) -> Checkout:
+        """Open the page on which a card is entered to be kept. Idempotent by `setup_id`. Raises PaymentUnavailable."""
+        ...
+
+    def report_setup(self, ref: str) -> SetupReport:
+        """Fetch the keeping of a card again. Raises PaymentUnavailable, or NotFound for a foreign ref."""
+        ...
+
+    def report_method(self, method_ref: str) -> SavedMethod | None:
+        """A kept card as the provider knows it now; None once it is forgotten there. Raises PaymentUnavailable."""
+        ...
+
+    def forget_method(self, method_ref: str) -> None:
+        """Make the provider forget a card; one it has forgotten is what we wanted. Raises PaymentUnavailable."""
         ...
 
     def report_dispute(self, ref: str) -> DisputeReport:

@@ -56,7 +56,7 @@ def problem(request: Request, *, status: int, slug: str, title: str, detail: str
         "type": f"/problems/{slug}", "title": title, "status": int(status), "code": slug.replace("-", "_"),
         "detail": detail, "instance": request.url.path, "request_id": get_contextvars().get("request_id"), **extra,
     }  # fmt: skip
-    wait = "5" if status == HTTPStatus.SERVICE_UNAVAILABLE else extra.get("retry_after")
+    wait = extra.get("retry_after") or ("5" if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
     headers = {"Retry-After": str(wait)} if wait is not None else None
     return JSONResponse(body, int(status), media_type=MEDIA_TYPE, headers=headers)
 

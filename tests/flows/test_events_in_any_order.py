@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from app.adapters.sandbox import switches
 from app.adapters.sandbox.models import SandboxEvent
-from app.adapters.stripe import words
+from app.adapters.stripe.events import event_of
 from app.core import inbox
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.clock import transport_now
@@ -95,11 +95,10 @@ class Story:
         """As the door stores them, and a worker that handles each at once."""
         events = self.events
         for index in order:
-            event = words.event_of(events[index])
-            named = {"payment_ref": event.payment_ref, "refund_ref": event.refund_ref, "dispute_ref": event.dispute_ref}
+            event = event_of(events[index])
             with self.world.db.transaction() as tx:
                 again = f"{event.id}/{next(_emails)}"  # a provider repeats itself under other ids too
-                stored = inbox.store(tx, "sandbox", again, event.type, named, transport_now())
+                stored = inbox.store(tx, "sandbox", again, event.type, dict(event.names()), transport_now())
             assert stored is not None
             for _ in range(2):
                 provider_events.handle_event.run(self.world.ports, event_id=stored)

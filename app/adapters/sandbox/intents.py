@@ -1,13 +1,15 @@
 """Payment intents: charging a card."""
 
-from sqlalchemy import or_, select
+from datetime import UTC, datetime
+
+from sqlalchemy import ScalarSelect, or_, select
 from sqlmodel import col
 
 from app.adapters.sandbox import shapes
 from app.adapters.sandbox.answers import Answer, Json, error_body, invalid, missing
 from app.adapters.sandbox.cards import decline_from_file
 from app.adapters.sandbox.models import IntentStatus, SandboxCustomer, SandboxIntent, SandboxMethod
-from app.adapters.sandbox.params import CustomerParams, IntentParams
+from app.adapters.sandbox.params import CustomerParams, IntentListParams, IntentParams
 from app.adapters.sandbox.provider_core import Provider, emit, new_ref, once, require_up
 from app.core.db import Tx
 
@@ -104,6 +106,26 @@ def search(provider: Provider, wanted: tuple[str, str], expand: list[str]) -> li
         return [shapes.expand(tx, shapes.intent_json(row), list(expand)) for row in rows]
 
 
+def of_customer(provider: Provider, params: IntentListParams) -> tuple[list[Json], bool]:
+    """A customer's intents, youngest first, and whether there are more."""
+    require_up(provider)
+    query = select(SandboxIntent).where(col(SandboxIntent.customer_id) == params.customer)
+    if params.created is not None:
+        query = query.where(col(SandboxIntent.created_at) >= datetime.fromtimestamp(params.created.gte, UTC))
+    if params.starting_after is not None:
+        query = query.where(col(SandboxIntent.created_at) < _place(params.starting_after))
+    parts = [path.removeprefix("data.") for path in params.expand]
+    with provider.database.transaction() as tx:
+        customer(tx, params.customer)
+        newest = query.order_by(col(SandboxIntent.created_at).desc()).limit(params.limit + 1)
+        found = [shapes.expand(tx, shapes.intent_json(row), list(parts)) for row in tx.execute(newest).scalars()]
+    return found[: params.limit], len(found) > params.limit
+
+
+def _place(ref: str) -> ScalarSelect[datetime]:
+    return select(col(SandboxIntent.created_at)).where(col(SandboxIntent.id) == ref).scalar_subquery()
+
+
 def state(provider: Provider, ref: str) -> Json:
     """An intent with what happened to it afterwards."""
     with provider.database.transaction() as tx:
@@ -135,19 +157,75 @@ def add_customer(provider: Provider, tx: Tx, email: str, metadata: dict[str, str
 
 
 def retrieve_customer(provider: Provider, ref: str) -> Json:
+    """A deleted one is answered as that, as at Stripe."""
     with provider.database.transaction() as tx:
-        customer = tx.get(SandboxCustomer, ref)
-        if customer is None:
+        row = tx.get(SandboxCustomer, ref)
+        if row is None:
             raise missing("customer", ref)
-        return shapes.customer_json(customer)
+        return shapes.customer_json(row) if row.deleted_at is None else shapes.deleted_customer_json(row)
+
+
+def customer(tx: Tx, ref: str) -> SandboxCustomer:
+    """One that is not deleted. Raises Refused (400)."""
+    row = tx.get(SandboxCustomer, ref)
+    if row is None or row.deleted_at is not None:
+        raise missing("customer", ref, param="customer")
+    return row
+
+
+def delete_customer(provider: Provider, ref: str) -> Json:
+    """Forget a customer and every card kept for them. Raises Refused."""
+    require_up(provider)
+    with provider.database.transaction() as tx:
+        row = customer(tx, ref)
+        row.deleted_at = provider.now()
+        methods = select(SandboxMethod).where(col(SandboxMethod.customer_id) == ref).with_for_update()
+        for method in tx.execute(methods).scalars():
+            _detach(provider, tx, method)
+        tx.flush()
+        emit(provider, tx, "customer.deleted", shapes.customer_json(row))
+        return shapes.deleted_customer_json(row)
 
 
 def retrieve_method(provider: Provider, ref: str, expand: list[str]) -> Json:
+    require_up(provider)
     with provider.database.transaction() as tx:
         method = tx.get(SandboxMethod, ref)
         if method is None:
             raise missing("PaymentMethod", ref)
         return shapes.expand(tx, shapes.method_json(method), expand)
+
+
+def detach_method(provider: Provider, ref: str, expand: list[str]) -> Json:
+    """Stop keeping a card. Raises Refused (400) for one that is not kept, as Stripe does."""
+    require_up(provider)
+    with provider.database.transaction() as tx:
+        method = tx.get(SandboxMethod, ref, with_for_update=True)
+        if method is None:
+            raise missing("PaymentMethod", ref)
+        if method.customer_id is None:
+            raise invalid("The payment method you provided is not attached to a customer so detachment is impossible.")
+        _detach(provider, tx, method)
+        return shapes.expand(tx, shapes.method_json(method), expand)
+
+
+def _detach(provider: Provider, tx: Tx, method: SandboxMethod) -> None:
+    method.customer_id = None
+    tx.flush()
+    emit(provider, tx, "payment_method.detached", shapes.method_json(method))
+
+
+def change_method(provider: Provider, ref: str, *, last4: str, exp_year: int, exp_month: int) -> Json:
+    """The network tells of a new number or expiry of a kept card. Raises Refused."""
+    with provider.database.transaction() as tx:
+        method = tx.get(SandboxMethod, ref, with_for_update=True)
+        if method is None:
+            raise missing("PaymentMethod", ref)
+        method.last4, method.exp_year, method.exp_month = last4, exp_year, exp_month
+        tx.flush()
+        body = shapes.method_json(method)
+        emit(provider, tx, "payment_method.automatically_updated", body)
+        return body
 
 
 def paid(tx: Tx, ref: str, *, param: str | None = None) -> SandboxIntent:

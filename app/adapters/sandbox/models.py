@@ -66,6 +66,7 @@ class SandboxCustomer(Table, table=True):
     email: str = Field(sa_column_kwargs=personal("contact"))
     extra: dict[str, Any] = Field(sa_type=JSONB)  # Stripe's `metadata`
     created_at: datetime = Field(sa_type=INSTANT)
+    deleted_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class SandboxMethod(Table, table=True):
@@ -133,7 +134,38 @@ class SandboxCheckout(Table, table=True):
     # As at Stripe, the intent is made when the buyer first submits a card.
     intent_id: str | None = Field(default=None, foreign_key="sandbox_intent.id", unique=True)
     intent_template: dict[str, Any] = Field(sa_type=JSONB)  # description, metadata and card keeping of that intent
+    consent: str = ""  # beside the button
     extra: dict[str, Any] = Field(sa_type=JSONB)
+    created_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime = Field(sa_type=INSTANT)
+
+
+class SandboxSetup(Table, table=True):
+    """A checkout session in setup mode and its setup intent: a card is entered to be kept, nothing is charged."""
+
+    __tablename__ = "sandbox_setup"
+    __table_args__ = (
+        CheckConstraint(
+            "(intent_status = 'succeeded') = (status = 'complete')"
+            " AND (status <> 'complete' OR method_id IS NOT NULL AND customer_id IS NOT NULL)",
+            name="complete_has_card",
+        ),
+    )
+
+    id: str = Field(primary_key=True)  # cs_test_…
+    intent_id: str = Field(unique=True)  # seti_…
+    client_reference_id: str | None = Field(default=None, index=True)
+    customer_id: str | None = Field(default=None, foreign_key="sandbox_customer.id")
+    customer_email: str = Field(sa_column_kwargs=personal("contact"))
+    success_url: str
+    cancel_url: str
+    consent: str
+    status: SessionStatus = Field(sa_type=text_enum(SessionStatus, name="status"))
+    intent_status: IntentStatus = Field(sa_type=text_enum(IntentStatus, name="intent_status"))
+    method_id: str | None = Field(default=None, foreign_key="sandbox_method.id")  # the card of the last try
+    failure_code: str | None = None
+    extra: dict[str, Any] = Field(sa_type=JSONB)
+    intent_extra: dict[str, Any] = Field(sa_type=JSONB)  # the intent's own `metadata`
     created_at: datetime = Field(sa_type=INSTANT)
     expires_at: datetime = Field(sa_type=INSTANT)
 

@@ -65,10 +65,44 @@ class IntentData(_Part):
     setup_future_usage: Literal["off_session"] | None = None
 
 
-class SessionParams(Params):
-    mode: Literal["payment"]
+class CustomSentence(_Part):
+    message: Annotated[str, Field(min_length=1, max_length=1200)]
+
+
+class CustomText(_Part):
+    submit: CustomSentence
+
+
+class _AnySessionParams(Params):
+    """What both kinds of checkout take."""
+
     success_url: Url
     cancel_url: Url
+    custom_text: CustomText | None = None
+
+    @property
+    def consent(self) -> str:
+        return self.custom_text.submit.message if self.custom_text else ""
+
+
+class SetupData(_Part):
+    metadata: Metadata = {}
+
+
+class SetupSessionParams(_AnySessionParams):
+    mode: Literal["setup"]
+    client_reference_id: Annotated[str, Field(max_length=200)] | None = None
+    customer: str | None = None
+    customer_creation: Literal["always"] | None = None
+    customer_email: Annotated[str, Field(max_length=800)] = ""
+    payment_method_types: list[Literal["card"]] = ["card"]
+    setup_intent_data: SetupData = SetupData()
+    metadata: Metadata = {}
+    expires_at: int | None = None
+
+
+class SessionParams(_AnySessionParams):
+    mode: Literal["payment"]
     line_items: Annotated[list[LineItem], Field(min_length=1, max_length=100)]
     client_reference_id: Annotated[str, Field(max_length=200)] | None = None
     customer_creation: Literal["always", "if_required"] = "if_required"
@@ -91,6 +125,17 @@ class IntentParams(Params):
     payment_method_types: list[Literal["card"]] = ["card"]
     description: Annotated[str, Field(max_length=1000)] = ""
     metadata: Metadata = {}
+
+
+class Range(_Part):
+    gte: int
+
+
+class IntentListParams(Params):
+    customer: str
+    created: Range | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    starting_after: str | None = None
 
 
 class CustomerParams(Params):

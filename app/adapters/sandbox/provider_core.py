@@ -18,7 +18,7 @@ from sqlmodel import col
 from app.adapters.sandbox import delivery, switches
 from app.adapters.sandbox.answers import Answer, Json, Refused, error_body
 from app.adapters.sandbox.models import Fault, SandboxEvent, SandboxIdempotency
-from app.adapters.sandbox.shapes import API_VERSION
+from app.adapters.stripe.version import API_VERSION
 from app.core import jobs
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.clock import Clock, RealClock
@@ -48,6 +48,9 @@ class Provider:
 
     def pay_url(self, session_id: str) -> str:
         return f"{self.base_url}/sandbox/pay/{session_id}"
+
+    def setup_url(self, session_id: str) -> str:
+        return f"{self.base_url}/sandbox/setup/{session_id}"
 
 
 def once(provider: Provider, call: str, key: str | None, params: Any, perform: Callable[[Tx], Answer]) -> Answer:

@@ -53,6 +53,7 @@ class View:
     description: str
     email: str
     card: str  # the card of the last try, such as "visa 4242"
+    consent: str
     success_url: str
     cancel_url: str
 
@@ -79,9 +80,6 @@ def _row(provider: Provider, params: SessionParams) -> SandboxCheckout:
     amount = sum(price.unit_amount * quantity for price, quantity in prices)
     intents.require_minimum(amount, currency)
     now = provider.now()
-    expires_at = datetime.fromtimestamp(params.expires_at, UTC) if params.expires_at else now + _LONGEST
-    if not now + _SHORTEST - _GRACE <= expires_at <= now + _LONGEST + _GRACE:
-        raise invalid("expires_at must be between 30 minutes and 24 hours from now.", param="expires_at")
     return SandboxCheckout(
         id=new_ref("cs_test"),
         client_reference_id=params.client_reference_id,
@@ -95,8 +93,17 @@ def _row(provider: Provider, params: SessionParams) -> SandboxCheckout:
         intent_template=params.payment_intent_data.model_dump(),
         extra=dict(params.metadata),
         created_at=now,
-        expires_at=expires_at,
+        consent=params.consent,
+        expires_at=end_of(params.expires_at, now),
     )
+
+
+def end_of(wanted: int | None, now: datetime) -> datetime:
+    """When a session expires. Raises Refused for a life too short or long."""
+    expires_at = datetime.fromtimestamp(wanted, UTC) if wanted else now + _LONGEST
+    if not now + _SHORTEST - _GRACE <= expires_at <= now + _LONGEST + _GRACE:
+        raise invalid("expires_at must be between 30 minutes and 24 hours from now.", param="expires_at")
+    return expires_at
 
 
 def retrieve(provider: Provider, ref: str, expand: list[str]) -> Json:
@@ -140,6 +147,7 @@ def view(provider: Provider, ref: str) -> View:
             description=session.description,
             email=session.customer_email,
             card=f"{method.brand.title()} •••• {method.last4}" if method else "",
+            consent=session.consent,
             success_url=session.success_url.replace("{CHECKOUT_SESSION_ID}", session.id),
             cancel_url=session.cancel_url,
         )

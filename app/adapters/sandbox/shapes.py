@@ -15,11 +15,10 @@ from app.adapters.sandbox.models import (
     SandboxIntent,
     SandboxMethod,
     SandboxRefund,
+    SandboxSetup,
     SessionStatus,
 )
 from app.core.db import Tx
-
-API_VERSION = "2026-10-28.endive"  # the version whose shapes these are
 
 
 def _stamp(at: datetime) -> int:
@@ -42,6 +41,31 @@ def session_json(row: SandboxCheckout, intent: SandboxIntent | None, url: str) -
     }  # fmt: skip
 
 
+def setup_session_json(row: SandboxSetup, url: str) -> Json:
+    """A checkout session in setup mode; `url` is its page."""
+    return {
+        "id": row.id, "object": "checkout.session", "livemode": False, "mode": "setup", "ui_mode": "hosted_page",
+        "amount_subtotal": None, "amount_total": None, "currency": None,
+        "client_reference_id": row.client_reference_id, "metadata": row.extra, "customer": row.customer_id,
+        "customer_email": row.customer_email or None, "customer_details": {"email": row.customer_email or None},
+        "payment_intent": None, "setup_intent": row.intent_id, "payment_method_types": ["card"],
+        "payment_status": "no_payment_required", "status": row.status.value, "success_url": row.success_url,
+        "cancel_url": row.cancel_url, "url": url if row.status is SessionStatus.OPEN else None,
+        "created": _stamp(row.created_at), "expires_at": _stamp(row.expires_at),
+    }  # fmt: skip
+
+
+def setup_json(row: SandboxSetup) -> Json:
+    """The setup intent behind such a session."""
+    holds_card = row.intent_status in {IntentStatus.SUCCEEDED, IntentStatus.REQUIRES_ACTION}
+    return {
+        "id": row.intent_id, "object": "setup_intent", "livemode": False, "customer": row.customer_id,
+        "last_setup_error": _error(row.failure_code), "metadata": row.intent_extra,
+        "payment_method": row.method_id if holds_card else None, "payment_method_types": ["card"],
+        "status": row.intent_status.value, "usage": "off_session", "created": _stamp(row.created_at),
+    }  # fmt: skip
+
+
 def intent_json(row: SandboxIntent) -> Json:
     paid = row.status is IntentStatus.SUCCEEDED
     holds_card = row.status in {IntentStatus.SUCCEEDED, IntentStatus.REQUIRES_ACTION}
@@ -57,9 +81,13 @@ def intent_json(row: SandboxIntent) -> Json:
 
 
 def last_error(row: SandboxIntent) -> Json | None:
-    if row.failure_code is None:
+    return _error(row.failure_code)
+
+
+def _error(failure_code: str | None) -> Json | None:
+    if failure_code is None:
         return None
-    decline = DECLINES[row.failure_code]
+    decline = DECLINES[failure_code]
     body: Json = {"type": "card_error", "code": decline.code, "message": decline.message}
     return body | ({"decline_code": decline.decline_code} if decline.decline_code else {})
 
@@ -111,6 +139,10 @@ def customer_json(row: SandboxCustomer) -> Json:
     }  # fmt: skip
 
 
+def deleted_customer_json(row: SandboxCustomer) -> Json:
+    return {"id": row.id, "object": "customer", "deleted": True}
+
+
 def list_json(url: str, data: list[Json], *, has_more: bool) -> Json:
     return {"object": "list", "url": url, "data": data, "has_more": has_more}
 
@@ -136,6 +168,10 @@ def _named(tx: Tx, ref: str) -> Json | None:
         case "pi":
             intent = tx.get(SandboxIntent, ref)
             return intent_json(intent) if intent else None
+        case "seti":
+            named = select(SandboxSetup).where(col(SandboxSetup.intent_id) == ref)
+            setup = tx.execute(named).scalar_one_or_none()
+            return setup_json(setup) if setup else None
         case "pm":
             method = tx.get(SandboxMethod, ref)
             return method_json(method) if method else None

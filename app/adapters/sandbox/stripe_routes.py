@@ -8,11 +8,12 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Header, Request
 from starlette.responses import JSONResponse, Response
 
-from app.adapters.sandbox import disputes, intents, refunds, sessions
+from app.adapters.sandbox import disputes, intents, refunds, sessions, setups
 from app.adapters.sandbox.answers import Answer, Json, Refused, missing
 from app.adapters.sandbox.deps import Desk, Ref
 from app.adapters.sandbox.params import (
     CustomerParams,
+    IntentListParams,
     IntentParams,
     ListParams,
     Params,
@@ -20,11 +21,13 @@ from app.adapters.sandbox.params import (
     RefundParams,
     SearchParams,
     SessionParams,
+    SetupSessionParams,
     decode,
     read,
 )
 from app.adapters.sandbox.provider_core import events, new_ref
-from app.adapters.sandbox.shapes import API_VERSION, list_json
+from app.adapters.sandbox.shapes import list_json
+from app.adapters.stripe.version import API_VERSION
 
 
 def _key(authorization: Annotated[str, Header()] = "") -> str:
@@ -92,22 +95,32 @@ doors = APIRouter(prefix="/stripe/v1", dependencies=[Depends(_key)])
 
 @doors.post("/checkout/sessions")
 def create_session(request: Request, provider: Desk, form: Form, key: Key = None) -> Response:
+    if form.get("mode") == "setup":
+        return _reply(request, setups.create(provider, read(SetupSessionParams, form), key))
     return _reply(request, sessions.create(provider, read(SessionParams, form), key))
 
 
 @doors.get("/checkout/sessions/{ref}")
 def session(request: Request, provider: Desk, ref: Ref, query: Query) -> Response:
-    return _sent(request, sessions.retrieve(provider, ref, _expand(query)))
+    room = setups if setups.known(provider, ref) else sessions
+    return _sent(request, room.retrieve(provider, ref, _expand(query)))
 
 
 @doors.post("/checkout/sessions/{ref}/expire")
 def expire_session(request: Request, provider: Desk, ref: Ref, form: Form) -> Response:
-    return _sent(request, sessions.expire(provider, ref, _expand(form)))
+    room = setups if setups.known(provider, ref) else sessions
+    return _sent(request, room.expire(provider, ref, _expand(form)))
 
 
 @doors.post("/payment_intents")
 def create_intent(request: Request, provider: Desk, form: Form, key: Key = None) -> Response:
     return _reply(request, intents.create(provider, read(IntentParams, form), key))
+
+
+@doors.get("/payment_intents")
+def list_intents(request: Request, provider: Desk, query: Query) -> Response:
+    found, more = intents.of_customer(provider, read(IntentListParams, query))
+    return _sent(request, list_json("/v1/payment_intents", found, has_more=more))
 
 
 @doors.get("/payment_intents/search")
@@ -135,6 +148,21 @@ def create_customer(request: Request, provider: Desk, form: Form, key: Key = Non
 @doors.get("/customers/{ref}")
 def customer(request: Request, provider: Desk, ref: Ref) -> Response:
     return _sent(request, intents.retrieve_customer(provider, ref))
+
+
+@doors.delete("/customers/{ref}")
+def delete_customer(request: Request, provider: Desk, ref: Ref) -> Response:
+    return _sent(request, intents.delete_customer(provider, ref))
+
+
+@doors.get("/setup_intents/{ref}")
+def setup_intent(request: Request, provider: Desk, ref: Ref, query: Query) -> Response:
+    return _sent(request, setups.retrieve_intent(provider, ref, _expand(query)))
+
+
+@doors.post("/payment_methods/{ref}/detach")
+def detach(request: Request, provider: Desk, ref: Ref, form: Form) -> Response:
+    return _sent(request, intents.detach_method(provider, ref, _expand(form)))
 
 
 @doors.get("/payment_methods/{ref}")

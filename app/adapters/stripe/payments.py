@@ -1,20 +1,24 @@
 """Stripe, through its own SDK: full redirect Checkout, so that card data never touches us (ADR 0009)."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
-from app.adapters.stripe import words
+from app.adapters.stripe import events, words
+from app.adapters.stripe.answers import Declined, Failed, translated
+from app.adapters.stripe.pace import NoPace, Pace
+from app.adapters.stripe.version import API_VERSION
+from app.core import ids
 from app.core.clock import transport_now
 from app.core.db import require_no_transaction
 from app.core.errors import NotFound
 from app.core.money import Money
 from app.payments.errors import ForgedEvent, PaymentRefused, PaymentUnavailable
 from app.payments.provider import (
+    KEYS_LAST,
+    CardRequest,
     Checkout,
     CheckoutRequest,
     DisputeReport,
@@ -22,16 +26,19 @@ from app.payments.provider import (
     ProviderEvent,
     RefundReport,
     SavedMethod,
+    SetupReport,
 )
 
 if TYPE_CHECKING:
     import stripe
     from stripe.params import (
         PaymentIntentCreateParams,
+        PaymentIntentListParams,
         PaymentIntentRetrieveParams,
         PaymentIntentSearchParams,
         RefundCreateParams,
         RefundListParams,
+        SetupIntentRetrieveParams,
     )
     from stripe.params.checkout import SessionCreateParams, SessionRetrieveParams
 
@@ -44,92 +51,157 @@ _CALL_SECONDS: Final = 20
 class StripePayments:
     """`webhook_secret` may hold several secrets, comma separated, while one is being rolled.
 
-    `api_base` is another address than Stripe's, such as the sandbox's `/sandbox/stripe`.
+    `api_base` is another address than Stripe's, such as the sandbox's `/sandbox/stripe`. `pace` keeps its rate limits.
     """
 
     name = "stripe"
 
-    def __init__(self, *, api_key: str, webhook_secret: str, api_base: str | None) -> None:
-        self._api_key, self._api_base = api_key, api_base
+    def __init__(self, *, api_key: str, webhook_secret: str, api_base: str | None, pace: Pace | None = None) -> None:
+        self._api_key, self._api_base, self._pace = api_key, api_base, pace or NoPace()
         self._webhook_secrets = tuple(each.strip() for each in webhook_secret.split(",") if each.strip())
         self._live = api_key.startswith(("sk_live_", "rk_live_"))
 
     def start_checkout(self, request: CheckoutRequest) -> Checkout:
         params = cast("SessionCreateParams", words.checkout_params(request))
-        with _translated():
-            session = self._client.v1.checkout.sessions.create(params, {"idempotency_key": request.attempt_id})
+        with translated():
+            session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": request.attempt_id})
+        return self._opened(session)
+
+    def _opened(self, session: "stripe.checkout.Session") -> Checkout:
         self._require_mode(livemode=session.livemode)
         if session.url is None:
             raise PaymentUnavailable("The provider opened a checkout without an address.")
         return Checkout(session.id, session.url)
 
     def charge_saved(self, method: SavedMethod, amount: Money, *, attempt_id: str, description: str) -> PaymentReport:
+        """One charge per attempt, whatever got lost on the way:
+
+        - no answer: the same request again with the same key, which Stripe answers with the charge it made;
+        - a failure (5xx), which Stripe may remember and repeat for the key: the charge is looked up. If there is none,
+          the outcome stays open until the key is forgotten, and PaymentUnavailable is raised;
+        - an attempt so old that its key may be forgotten: looked up first; if there is none, there was none, and the
+          same request makes the one charge.
+        """
+        if transport_now() - ids.made_at(attempt_id) >= KEYS_LAST:
+            known = self.find_charge(attempt_id, method.customer_ref)
+            if known is not None:
+                return known
         params = words.charge_params(method, amount, attempt_id=attempt_id, description=description)
         try:
-            with _translated():
-                intent = self._client.v1.payment_intents.create(
+            with translated():
+                intent = self.client.v1.payment_intents.create(
                     cast("PaymentIntentCreateParams", params), {"idempotency_key": attempt_id}
                 ).to_dict()
-        except _Declined as declined:
+        except Declined as declined:
             intent = declined.intent
+        except Failed:
+            known = self.find_charge(attempt_id, method.customer_ref)
+            if known is None:
+                raise
+            return known
         self._require_mode(livemode=intent["livemode"])
         return words.report_of_intent(intent)
 
     def report(self, ref: str) -> PaymentReport:
         if ref.startswith("cs_"):
-            return words.report_of_session(self._session(ref))
+            return words.report_of_session(self._session(ref, words.SESSION_PARTS))
         if not ref.startswith("pi_"):
             raise NotFound("This is not the reference of a checkout or a charge.")
         params: PaymentIntentRetrieveParams = {"expand": words.INTENT_PARTS}
-        with _translated():
-            intent = self._client.v1.payment_intents.retrieve(ref, params).to_dict()
+        with translated():
+            intent = self.client.v1.payment_intents.retrieve(ref, params).to_dict()
         self._require_mode(livemode=intent["livemode"])
         return words.report_of_intent(intent)
 
     def expire_checkout(self, ref: str) -> None:
         try:
-            with _translated():
-                self._client.v1.checkout.sessions.expire(ref)
+            with translated():
+                self.client.v1.checkout.sessions.expire(ref)
         except PaymentRefused:
             # Stripe expires open sessions only; one that closed by itself is what we wanted.
-            if self._session(ref)["status"] == "open":
+            if self._session(ref, [])["status"] == "open":
                 raise
 
-    def find_charge(self, attempt_id: str) -> PaymentReport | None:
-        """What was charged for an attempt, looked up without its key; None if nothing was ever tried.
+    def find_charge(self, attempt_id: str, customer_ref: str | None = None) -> PaymentReport | None:
+        """A customer's intents are listed as they are now; Stripe's search over all may lag a minute behind."""
+        if customer_ref is None:
+            return self._search_charge(attempt_id)
+        params = cast("PaymentIntentListParams", words.intents_of_params(customer_ref, ids.made_at(attempt_id)))
+        with translated():
+            listed = self.client.v1.payment_intents.list(params).auto_paging_iter()
+            found = [intent.to_dict() for intent in listed]
+        for intent in found:
+            self._require_mode(livemode=intent["livemode"])
+        return words.of_attempt(found, attempt_id)
 
-        For an attempt without an answer that is older than 23 h: the key may be forgotten by then, and asking again
-        could charge again. Stripe's search may lag a minute behind. Raises PaymentUnavailable.
-        """
+    def _search_charge(self, attempt_id: str) -> PaymentReport | None:
         params: PaymentIntentSearchParams = {
             "query": words.search_query(attempt_id),
             "expand": [f"data.{part}" for part in words.INTENT_PARTS],
         }
-        with _translated():
-            found = self._client.v1.payment_intents.search(params).to_dict()["data"]
+        with translated():
+            found = self.client.v1.payment_intents.search(params).to_dict()["data"]
         for intent in found:
             self._require_mode(livemode=intent["livemode"])
         return words.most_telling([words.report_of_intent(intent) for intent in found])
 
     def refund(self, charge_ref: str, amount: Money, *, refund_id: str) -> RefundReport:
         params = cast("RefundCreateParams", words.refund_params(charge_ref, amount, refund_id))
-        with _translated():
-            made = self._client.v1.refunds.create(params, {"idempotency_key": refund_id})
+        with translated():
+            made = self.client.v1.refunds.create(params, {"idempotency_key": refund_id})
         return words.report_of_refund(made.to_dict())
 
     def find_refund(self, charge_ref: str, refund_id: str) -> RefundReport | None:
+        return words.the_refund(self.refunds_of(charge_ref), refund_id)
+
+    def refunds_of(self, charge_ref: str) -> list[RefundReport]:
         params: RefundListParams = {"charge": charge_ref, "limit": 100}
-        with _translated():
-            found = self._client.v1.refunds.list(params).to_dict()["data"]
-        return words.the_refund([words.report_of_refund(each) for each in found], refund_id)
+        with translated():
+            found = self.client.v1.refunds.list(params).to_dict()["data"]
+        return [words.report_of_refund(each) for each in found]
+
+    def start_card_setup(self, request: CardRequest) -> Checkout:
+        params = cast("SessionCreateParams", words.setup_params(request))
+        with translated():
+            session = self.client.v1.checkout.sessions.create(params, {"idempotency_key": request.setup_id})
+        return self._opened(session)
+
+    def report_setup(self, ref: str) -> SetupReport:
+        if ref.startswith("cs_"):
+            return words.report_of_setup_session(self._session(ref, words.SETUP_SESSION_PARTS))
+        if not ref.startswith("seti_"):
+            raise NotFound("This is not the reference of a checkout or a setup.")
+        params: SetupIntentRetrieveParams = {"expand": words.SETUP_PARTS}
+        with translated():
+            intent = self.client.v1.setup_intents.retrieve(ref, params).to_dict()
+        self._require_mode(livemode=intent["livemode"])
+        return words.report_of_setup_intent(intent)
+
+    def report_method(self, method_ref: str) -> SavedMethod | None:
+        try:
+            with translated():
+                method = self.client.v1.payment_methods.retrieve(method_ref).to_dict()
+        except NotFound:
+            return None
+        self._require_mode(livemode=method["livemode"])
+        return words.saved_method(method)
+
+    def forget_method(self, method_ref: str) -> None:
+        try:
+            with translated():
+                self.client.v1.payment_methods.detach(method_ref)
+        except (NotFound, PaymentRefused):
+            # Stripe detaches what is attached only; a card that is not there any more is what we wanted.
+            if self.report_method(method_ref) is not None:
+                raise
 
     def report_refund(self, ref: str) -> RefundReport:
-        with _translated():
-            return words.report_of_refund(self._client.v1.refunds.retrieve(ref).to_dict())
+        with translated():
+            return words.report_of_refund(self.client.v1.refunds.retrieve(ref).to_dict())
 
     def report_dispute(self, ref: str) -> DisputeReport:
-        with _translated():
-            dispute = self._client.v1.disputes.retrieve(ref).to_dict()
+        with translated():
+            dispute = self.client.v1.disputes.retrieve(ref).to_dict()
         self._require_mode(livemode=dispute["livemode"])
         return words.report_of_dispute(dispute)
 
@@ -150,21 +222,25 @@ class StripePayments:
         raise ForgedEvent("The signature does not fit the body, or is too old.")
 
     @cached_property
-    def _client(self) -> "stripe.StripeClient":
+    def client(self) -> "stripe.StripeClient":
+        """The SDK's client, pinned to one version of the API."""
         require_no_transaction()
         import stripe  # 0.8 s: only a process that pays for something waits for it
 
+        from app.adapters.stripe.transport import PacedClient
+
         return stripe.StripeClient(
             self._api_key,
+            stripe_version=API_VERSION,
             base_addresses={"api": self._api_base.rstrip("/")} if self._api_base else {},
-            http_client=stripe.RequestsClient(timeout=_CALL_SECONDS),
-            max_network_retries=2,  # with the same idempotency key
+            http_client=PacedClient(self._pace, timeout=_CALL_SECONDS),
+            max_network_retries=0,  # the client tries again by itself, at our pace
         )
 
-    def _session(self, ref: str) -> dict[str, Any]:
-        params: SessionRetrieveParams = {"expand": words.SESSION_PARTS}
-        with _translated():
-            session = self._client.v1.checkout.sessions.retrieve(ref, params).to_dict()
+    def _session(self, ref: str, parts: list[str]) -> dict[str, Any]:
+        params: SessionRetrieveParams = {"expand": parts}
+        with translated():
+            session = self.client.v1.checkout.sessions.retrieve(ref, params).to_dict()
         self._require_mode(livemode=session["livemode"])
         return session
 
@@ -182,54 +258,12 @@ class StripePayments:
     def _event(self, raw: bytes) -> ProviderEvent:
         try:
             payload = json.loads(raw)
-            event, livemode = words.event_of(payload), payload["livemode"]
+            event, livemode = events.event_of(payload), payload["livemode"]
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ForgedEvent("The body is signed but is not an event.") from exc
         if livemode is not self._live:
             raise ForgedEvent("The event is of the other mode, test or live, than the secret key.")
+        if payload.get("api_version") != API_VERSION:
+            # Only what it is about is read from it, and that has the same name in every version.
+            log.info("stripe.event_of_another_version", event_version=payload.get("api_version"), kind=event.type)
         return event
-
-
-class _Declined(Exception):
-    """The bank said no; `intent` is the payment intent that holds the refusal."""
-
-    def __init__(self, intent: dict[str, Any]) -> None:
-        super().__init__(intent.get("id"))
-        self.intent = intent
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The one place where Stripe's errors become ours.
-
-    Unknown outcome (no connection, 5xx, 429, a key in use, our own credentials): PaymentUnavailable, ask again with
-    the same attempt. Nothing happened and never will: NotFound or PaymentRefused. The bank declined: _Declined.
-    """
-    require_no_transaction()
-    import stripe
-
-    try:
-        yield
-    except stripe.CardError as exc:
-        intent = _error_body(exc).get("payment_intent")
-        if not isinstance(intent, dict):
-            raise PaymentRefused("The card was declined.", reason=words.failure_code(_error_body(exc))) from exc
-        raise _Declined(intent) from exc
-    except stripe.InvalidRequestError as exc:
-        if exc.http_status == 404:
-            raise NotFound("The payment provider knows no such object.") from exc
-        reason = exc.code or "invalid_request"
-        raise PaymentRefused(f"The payment provider refuses: {exc.user_message}", reason=reason) from exc
-    except stripe.IdempotencyError as exc:
-        raise PaymentRefused(
-            "This attempt was asked before with other figures; begin a new one.", reason="idempotency_error"
-        ) from exc
-    except stripe.StripeError as exc:
-        log.warning("stripe.unavailable", error=type(exc).__name__, status=exc.http_status, request=exc.request_id)
-        raise PaymentUnavailable("The payment provider did not give an answer. Try again shortly.") from exc
-
-
-def _error_body(exc: "stripe.CardError") -> Mapping[str, Any]:
-    body = exc.json_body
-    error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, dict) else {"type": "card_error", "code": exc.code}

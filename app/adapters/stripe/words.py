@@ -3,20 +3,22 @@
 Both the Stripe adapter and the sandbox, which is Stripe-shaped, translate here; they differ in how they carry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from app.adapters.stripe.amounts import from_stripe, to_stripe
 from app.core.errors import NotFound
 from app.core.money import Money
 from app.payments.provider import (
+    CardRequest,
     CheckoutRequest,
     DisputeReport,
     Outcome,
     PaymentReport,
-    ProviderEvent,
     RefundReport,
     SavedMethod,
+    SetupReport,
     Standing,
 )
 
@@ -29,6 +31,14 @@ _BRANDS: Final = {
 }  # fmt: skip
 SESSION_PARTS: Final = ["payment_intent", "payment_intent.payment_method"]
 INTENT_PARTS: Final = ["payment_method"]
+SETUP_SESSION_PARTS: Final = ["setup_intent", "setup_intent.payment_method"]
+SETUP_PARTS: Final = ["payment_method"]
+# Wide enough for a clock that is wrong and a checkout that was paid on its last minute.
+_LOOKED_BACK: Final = timedelta(hours=1)
+
+
+class NotOurs(NotFound):
+    """The provider has it, but it was not begun here: other software uses the same account there."""
 
 
 def checkout_params(request: CheckoutRequest) -> dict[str, Any]:
@@ -55,6 +65,43 @@ def checkout_params(request: CheckoutRequest) -> dict[str, Any]:
         "success_url": request.success_url,
         "cancel_url": request.cancel_url,
         "expires_at": int(request.expires_at.timestamp()),
+        **_consent(request.consent),
+    }
+
+
+def setup_params(request: CardRequest) -> dict[str, Any]:
+    """Checkout that keeps a card and charges nothing."""
+    whose: dict[str, Any] = (
+        {"customer": request.customer_ref}
+        if request.customer_ref
+        else {"customer_creation": "always", "customer_email": request.customer_email}
+    )
+    return {
+        "mode": "setup",
+        "client_reference_id": request.setup_id,
+        "metadata": {"setup_id": request.setup_id},
+        "setup_intent_data": {"metadata": {"setup_id": request.setup_id}},
+        **whose,
+        "payment_method_types": ["card"],
+        "success_url": request.success_url,
+        "cancel_url": request.cancel_url,
+        "expires_at": int(request.expires_at.timestamp()),
+        **_consent(request.consent),
+    }
+
+
+def _consent(text: str) -> dict[str, Any]:
+    """Our sentence beside the button that binds, on top of what Stripe says there by itself."""
+    return {"custom_text": {"submit": {"message": text[:1200]}}} if text else {}
+
+
+def intents_of_params(customer_ref: str, made_at: datetime) -> dict[str, Any]:
+    """A customer's payment intents since an attempt began. Lists are up to date at once, unlike Stripe's search."""
+    return {
+        "customer": customer_ref,
+        "created": {"gte": int((made_at - _LOOKED_BACK).timestamp())},
+        "limit": 100,
+        "expand": [f"data.{part}" for part in INTENT_PARTS],
     }
 
 
@@ -78,7 +125,7 @@ def report_of_session(session: Mapping[str, Any]) -> PaymentReport:
     """A checkout session with SESSION_PARTS expanded. Raises NotFound if it is not one of ours."""
     attempt_id = session.get("client_reference_id")
     if not attempt_id:
-        raise NotFound("This checkout was not started here.")
+        raise NotOurs("This checkout was not started here.")
     intent: Mapping[str, Any] = session.get("payment_intent") or {}
     asked = from_stripe(session["amount_total"], session["currency"])
     if session.get("payment_status") == "paid":
@@ -98,7 +145,7 @@ def report_of_intent(intent: Mapping[str, Any]) -> PaymentReport:
     """A payment intent, with INTENT_PARTS expanded once it is paid. Raises NotFound if it is not one of ours."""
     attempt_id = intent["metadata"].get("attempt_id")
     if not attempt_id:
-        raise NotFound("This payment was not started here.")
+        raise NotOurs("This payment was not started here.")
     outcome = _outcome(intent)
     asked = from_stripe(intent["amount"], intent["currency"])
     if outcome is Outcome.SUCCEEDED:
@@ -134,9 +181,47 @@ def _received(intent: Mapping[str, Any], asked: Money) -> Money:
 
 def _kept_method(intent: Mapping[str, Any]) -> SavedMethod | None:
     method = intent.get("payment_method")
-    if not isinstance(method, Mapping) or not method.get("customer"):
+    return saved_method(method) if isinstance(method, Mapping) else None
+
+
+def saved_method(method: Mapping[str, Any]) -> SavedMethod | None:
+    """A card that the provider keeps for a customer; None for one it does not keep, or another kind of method."""
+    card = method.get("card")
+    if not card or not method.get("customer"):
         return None
-    return SavedMethod(method["customer"], method["id"], label(method))
+    customer = method["customer"]
+    customer_ref = customer["id"] if isinstance(customer, Mapping) else customer
+    return SavedMethod(customer_ref, method["id"], label(method), card["exp_year"], card["exp_month"])
+
+
+def report_of_setup_session(session: Mapping[str, Any]) -> SetupReport:
+    """A checkout in setup mode with SETUP_SESSION_PARTS expanded. Raises NotOurs if it was not begun here."""
+    intent: Mapping[str, Any] = session.get("setup_intent") or {}
+    setup_id = session.get("client_reference_id")
+    if not setup_id or session.get("mode") != "setup":
+        raise NotOurs("This card was not asked for here.")
+    if session["status"] == "expired":
+        return SetupReport(session["id"], setup_id, Outcome.EXPIRED)
+    return _setup_report(session["id"], setup_id, intent)
+
+
+def report_of_setup_intent(intent: Mapping[str, Any]) -> SetupReport:
+    """A setup intent with SETUP_PARTS expanded. Raises NotOurs if it was not begun here."""
+    setup_id = (intent.get("metadata") or {}).get("setup_id")
+    if not setup_id:
+        raise NotOurs("This card was not asked for here.")
+    return _setup_report(intent["id"], setup_id, intent)
+
+
+def _setup_report(ref: str, setup_id: str, intent: Mapping[str, Any]) -> SetupReport:
+    """A refusal leaves the page open for another card, so it is pending still."""
+    error = intent.get("last_setup_error")
+    code = failure_code(error) if error else None
+    method = intent.get("payment_method")
+    if intent.get("status") == "succeeded" and isinstance(method, Mapping):
+        return SetupReport(ref, setup_id, Outcome.SUCCEEDED, saved_method(method))
+    canceled = intent.get("status") == "canceled"
+    return SetupReport(ref, setup_id, Outcome.EXPIRED if canceled else Outcome.PENDING, failure_code=code)
 
 
 def label(method: Mapping[str, Any]) -> str:
@@ -159,6 +244,12 @@ def failure_code(error: Mapping[str, Any]) -> str:
 def search_query(attempt_id: str) -> str:
     """How Stripe's search finds what was charged for an attempt after it forgot the key (24 h)."""
     return f"metadata['attempt_id']:'{attempt_id}'"
+
+
+def of_attempt(intents: Iterable[Mapping[str, Any]], attempt_id: str) -> PaymentReport | None:
+    """The most telling charge for an attempt among a customer's intents, which come youngest first."""
+    ours = [each for each in intents if each["metadata"].get("attempt_id") == attempt_id]
+    return most_telling([report_of_intent(each) for each in ours])
 
 
 def most_telling(reports: list[PaymentReport]) -> PaymentReport | None:
@@ -207,15 +298,3 @@ def report_of_dispute(dispute: Mapping[str, Any]) -> DisputeReport:
 def the_refund(found: list[RefundReport], refund_id: str) -> RefundReport | None:
     """The one we asked for among a charge's refunds."""
     return next((each for each in found if each.refund_id == refund_id), None)
-
-
-def event_of(payload: dict[str, Any]) -> ProviderEvent:
-    """A verified event. Raises KeyError or TypeError where it is not shaped like one."""
-    subject = payload["data"]["object"]
-    kind = subject["object"]
-    ref = subject["id"] if kind in {"checkout.session", "payment_intent"} else subject.get("payment_intent")
-    if not all(isinstance(value, str) for value in (payload["id"], payload["type"], kind)):
-        raise TypeError("an event's id and type are text")
-    about = {"refund": "refund_ref", "dispute": "dispute_ref"}.get(kind)
-    named = {about: str(subject["id"])} if about else {}
-    return ProviderEvent(payload["id"], payload["type"], ref if isinstance(ref, str) else None, payload, **named)
