@@ -18,7 +18,7 @@ SCOPES: Final = frozenset(
     {
         "orders:read", "orders:write", "subscriptions:read", "subscriptions:write", "sandbox:write",
         "accounts:read", "accounts:write", "invoices:read", "invoices:write", "payments:write", "refunds:write",
-        "licenses:read",
+        "licenses:read", "payment_methods:write",
         "licenses:write", "workspaces:read", "workspaces:write", "provisioning:work", "surveys:read", "surveys:write",
         "reports:read", "events:read", "webhooks:write", "keys:write",
     }

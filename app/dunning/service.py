@@ -166,9 +166,24 @@ def paid(tx: Tx, order_id: str, *, method_ref: str | None, now: datetime) -> Non
     if not items(tx, run.id, Owed.OWED):
         close(tx, run, RunState.RECOVERED, now)
     elif method_ref is not None and method_ref != run.declined_method_ref:
-        _add_steps(tx, run.id, (Rung(1, mail=False),), (now,))
-        extra = steps(tx, run.id)[-1]
-        extra.last = False
+        _add_try(tx, run.id, now)
+
+
+def try_at_once(tx: Tx, account_id: str, method_ref: str, now: datetime) -> list[str]:
+    """A new card is there: one more try now in every open run of the account. The ids of the new steps."""
+    query = select(DunningRun).where(col(DunningRun.account_id) == account_id, col(DunningRun.state) == RunState.OPEN)
+    in_turn = query.order_by(col(DunningRun.id)).with_for_update().execution_options(populate_existing=True)
+    runs = [run for run in tx.execute(in_turn).scalars() if run.declined_method_ref != method_ref]
+    return [_add_try(tx, run.id, now) for run in runs]
+
+
+def _add_try(tx: Tx, run_id: str, now: datetime) -> str:
+    """A step that is due now, writes no mail and ends nothing."""
+    _add_steps(tx, run_id, (Rung(1, mail=False),), (now,))
+    extra = steps(tx, run_id)[-1]
+    extra.last = False
+    tx.flush()
+    return extra.id
 
 
 def close(tx: Tx, run: DunningRun, state: RunState, now: datetime) -> None:

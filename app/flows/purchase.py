@@ -21,7 +21,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import completion, ordering, trade_credit
+from app.flows import cards, completion, ordering, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
@@ -101,10 +101,11 @@ def resume(ports: Ports, order_id: str) -> Started:
         attempt = payments.latest_attempt(tx, order_id)
         if order.state is OrderState.AWAITING_PAYMENT and (attempt is None or attempt.state in _OVER):
             attempt = ordering.intend(tx, ports, order)
+        locale = str(tx.get_one(Preview, order.preview_id).inputs["buyer"]["locale"])
     token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
     url = None
     if order.state is OrderState.AWAITING_PAYMENT and attempt is not None:
-        url = attempt.redirect_url or _open_checkout(ports, order, attempt, token)
+        url = attempt.redirect_url or _open_checkout(ports, order, attempt, token, cards.consent(ports, locale))
     return Started(order_id, token, order.state, url)
 
 
@@ -165,14 +166,14 @@ def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview
     trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
 
 
-def _open_checkout(ports: Ports, order: Order, attempt: PaymentAttempt, token: str) -> str:
+def _open_checkout(ports: Ports, order: Order, attempt: PaymentAttempt, token: str, consent: str) -> str:
     """Ask the provider for a page; asking again with the same attempt gets the same page."""
     page = ports.link(f"/orders/{token}")
     checkout = ports.payments.start_checkout(
         CheckoutRequest(
             attempt_id=attempt.id, amount=Money(attempt.amount_minor, attempt.currency),
             description=f"Order {order.id}", customer_email=order.buyer_email, success_url=page, cancel_url=page,
-            expires_at=attempt.created_at + _CHECKOUT_LIVES,
+            expires_at=attempt.created_at + _CHECKOUT_LIVES, consent=consent,
         )
     )  # fmt: skip
     with ports.db.transaction() as tx:

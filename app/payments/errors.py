@@ -39,7 +39,3 @@ class CreditOverdrawn(DomainError):
     """More customer credit than there is; `left` is the balance in minor units."""
 
     slug, title = "credit-overdrawn", "There is not so much customer credit"
-
-
-class SetupOver(DomainError):
-    slug, title = "setup-over", "This card was entered already, or its page has expired"

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from app.core.db import Tx
 from app.core.ids import new_id
 from app.core.money import Money
+from app.payments import methods
 from app.payments.errors import AlreadyRecorded
 from app.payments.models import AttemptState, Method, Payment, PaymentAttempt, PaymentMethod
 from app.payments.provider import PaymentReport, SavedMethod
@@ -53,7 +53,7 @@ def saved_method_of(tx: Tx, attempt: PaymentAttempt) -> SavedMethod | None:
         col(PaymentMethod.provider) == attempt.provider, col(PaymentMethod.method_ref) == attempt.saved_method_ref
     )
     row = tx.execute(query).scalar_one()
-    return SavedMethod(row.customer_ref, row.method_ref, row.label)
+    return methods.as_saved(row)
 
 
 def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> Payment:
@@ -92,29 +92,13 @@ def record_transfer(
 
 def keep_method(tx: Tx, account_id: str, provider: str, method: SavedMethod, now: datetime) -> None:
     """Remember a card the provider keeps, for renewals with one button."""
-    tx.execute(
-        insert(PaymentMethod)
-        .values(
-            id=new_id("pmt"), account_id=account_id, provider=provider, customer_ref=method.customer_ref,
-            method_ref=method.method_ref, label=method.label, created_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["provider", "method_ref"])
-    )  # fmt: skip
+    methods.keep(tx, account_id, provider, method, now)
 
 
 def saved_method(tx: Tx, account_id: str, provider: str) -> SavedMethod | None:
-    """The newest card of an account at this provider."""
-    row = tx.execute(
-        select(PaymentMethod)
-        .where(
-            col(PaymentMethod.account_id) == account_id,
-            col(PaymentMethod.provider) == provider,
-            col(PaymentMethod.removed_at).is_(None),
-        )
-        .order_by(col(PaymentMethod.id).desc())
-        .limit(1)
-    ).scalar_one_or_none()
-    return SavedMethod(row.customer_ref, row.method_ref, row.label) if row else None
+    """The card of an account that is charged: the chosen one, or the youngest where none is."""
+    row = methods.charged_first(tx, account_id, provider)
+    return methods.as_saved(row) if row else None
 
 
 def of_order(tx: Tx, order_id: str) -> Payment | None:

@@ -13,6 +13,7 @@ from app.web.api import (
     invoices,
     licenses,
     orders,
+    payment_methods,
     payments,
     plans,
     previews,
@@ -38,9 +39,10 @@ def include(app: FastAPI) -> None:
     app.include_router(stripe.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
-    for room in (credit_notes, refunds, disputes):
+    for room in (credit_notes, refunds, disputes, payment_methods):
         app.include_router(room.router)
     app.include_router(refunds.previews)
+    app.include_router(payment_methods.setups)
     app.include_router(licenses.checks)
     app.include_router(workspaces.router)
     app.include_router(provisioning.router)

@@ -84,6 +84,9 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
     buyer.world.work()
     vendor.post(f"/sandbox/payments/{charge}", json={"action": "dispute"})
     buyer.world.work()
+    card = vendor.get("/v1/payment_methods").json()["data"][0]["id"]
+    setup = vendor.post("/v1/card_setups", json={"account_id": bought.account})
+    assert setup.status_code == 201, setup.text
     quote = buyer.client.post("/v1/quotes", json={"preview": big["id"]}).json()["id"]
     assert vendor.patch(f"/v1/quotes/{quote}", json={"message": "Gladly."}).status_code == 200
     assert vendor.post(f"/v1/quotes/{quote}/send").status_code == 200
@@ -96,6 +99,7 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
         "workspace_id": workspace.json()["id"], "key_id": key.json()["id"],
         "task_id": tasks[0]["id"], "payment": "cs_test_1", "endpoint_id": endpoint.json()["id"],
         "credit_note_id": refund.json()["credit_note_id"], "refund_id": refund.json()["id"],
+        "payment_method_id": card, "card_setup_id": setup.json()["id"],
         "dispute_id": vendor.get("/v1/disputes").json()["data"][0]["id"],
         "invitation_id": asked["id"], "name": "invoice_register", "ending": "csv",
     }  # fmt: skip

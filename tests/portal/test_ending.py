@@ -110,6 +110,7 @@ def test_the_page_of_a_declined_card_shows_what_is_owed_and_leads_to_paying(worl
     assert fingerprint(world) == before, "looking changes nothing"
     assert "We try Visa •••• 0341 again on" in page.text
     assert page.form(link).to_type() == []
+    assert page.form(f"{link}/replace").to_type() == []
     boss.send(link, "with another card")
     assert "/pay/" in boss.page.url
     pay(boss)

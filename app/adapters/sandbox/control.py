@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.adapters.sandbox import disputes, intents, refunds, sessions, switches
+from app.adapters.sandbox import disputes, intents, refunds, sessions, setups, switches
 from app.adapters.sandbox.answers import Json, invalid, missing
 from app.adapters.sandbox.cards import EnteredCard
 from app.adapters.sandbox.deps import Desk, Ref
@@ -13,6 +13,7 @@ from app.adapters.sandbox.models import CardKind, Fault, SandboxMethod, SandboxS
 from app.adapters.sandbox.params import RefundParams, Url
 from app.adapters.sandbox.provider_core import Provider, redeliver, undelivered
 
+CardAction = Literal["update", "forget", "forget_customer"]
 Action = Literal[
     "succeed", "decline", "expire", "refund", "fail_refund", "dispute", "review_dispute", "win_dispute", "lose_dispute"
 ]
@@ -31,7 +32,18 @@ class ActionIn(_In):
 
 
 class CardIn(_In):
-    kind: CardKind
+    """`kind`: what the card does from now on. `action`: its number and expiry change, or the provider forgets it."""
+
+    kind: CardKind | None = None
+    action: CardAction | None = None
+    last4: Annotated[str, Field(pattern="^[0-9]{4}$")] = "1111"
+    exp_year: Annotated[int, Field(ge=2000, le=2100)] = 2040
+    exp_month: Annotated[int, Field(ge=1, le=12)] = 1
+
+
+class SetupActionIn(_In):
+    action: Literal["succeed", "decline", "expire"]
+    card: CardKind | None = None
 
 
 class SwitchesIn(_In):
@@ -71,13 +83,44 @@ def act(provider: Desk, ref: Ref, body: ActionIn) -> Json:
 
 @doors.post("/methods/{ref}")
 def change_card(provider: Desk, ref: Ref, body: CardIn) -> Json:
-    """Make a kept card behave differently from now on: a customer's bank changed its mind."""
+    """A customer's bank changes its mind about a kept card, sends a new one, or takes it back."""
     with provider.database.transaction() as tx:
         method = tx.get(SandboxMethod, ref, with_for_update=True)
         if method is None:
             raise missing("PaymentMethod", ref)
-        method.kind = body.kind
-    return {"id": ref, "kind": body.kind}
+        method.kind = body.kind or method.kind
+        kind, customer_ref = method.kind, method.customer_id
+    match body.action:
+        case "update":
+            intents.change_method(provider, ref, last4=body.last4, exp_year=body.exp_year, exp_month=body.exp_month)
+        case "forget":
+            intents.detach_method(provider, ref, [])
+        case "forget_customer" if customer_ref is not None:
+            intents.delete_customer(provider, customer_ref)
+    return {"id": ref, "kind": kind}
+
+
+@doors.get("/setups/{ref}")
+def look_at_setup(provider: Desk, ref: Ref) -> Json:
+    """The keeping of a card, by its checkout or setup intent, or by our own id."""
+    return _setup_state(provider, ref)
+
+
+@doors.post("/setups/{ref}")
+def act_on_setup(provider: Desk, ref: Ref, body: SetupActionIn) -> Json:
+    """Do what a card's owner would do on the page where it is entered."""
+    session_id = setups.find(provider, ref)
+    if session_id is None:
+        raise missing("checkout", ref)
+    if body.action == "expire":
+        setups.expire(provider, session_id, [])
+        return _setup_state(provider, ref)
+    kind = body.card or (CardKind.PAYS if body.action == "succeed" else CardKind.DECLINES)
+    card = EnteredCard("visa", "4242" if body.action == "succeed" else "0002", kind, provider.now().year + 5, 12)
+    step = setups.submit(provider, session_id, card)
+    if step is sessions.Step.ASKS:
+        setups.confirm(provider, session_id, approve=body.action == "succeed")
+    return _setup_state(provider, ref)
 
 
 @doors.get("/switches")
@@ -138,6 +181,13 @@ def _afterwards(provider: Provider, intent_id: str, body: ActionIn) -> None:
         "dispute": "opened", "review_dispute": "under_review", "win_dispute": "won", "lose_dispute": "lost",
     }  # fmt: skip
     disputes.move(provider, intent_id, step[body.action])
+
+
+def _setup_state(provider: Provider, ref: str) -> Json:
+    session_id = setups.find(provider, ref)
+    if session_id is None:
+        raise missing("checkout", ref)
+    return {"checkout": setups.retrieve(provider, session_id, ["setup_intent"])}
 
 
 def _state(provider: Provider, ref: str) -> Json:

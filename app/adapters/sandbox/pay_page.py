@@ -13,6 +13,7 @@ from app.adapters.sandbox.cards import DECLINES, TEST_CARDS, BadCard, read_card
 from app.adapters.sandbox.models import SessionStatus
 from app.adapters.sandbox.provider_core import Provider
 from app.adapters.sandbox.sessions import Step, View
+from app.adapters.sandbox.setups import SetupView
 from app.adapters.sandbox.views import ClosedView, ConfirmView, MagicCard, PayView
 from app.adapters.stripe.amounts import from_stripe
 from app.core.clock import transport_now
@@ -24,8 +25,8 @@ _CSP: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; base-uri 'none'; "
     "frame-ancestors 'none'; form-action 'self'"
 )
-_Text = Annotated[str, Form(max_length=200)]
-_CARDS: Final = tuple(MagicCard(number=card.spaced, effect=card.effect) for card in TEST_CARDS)
+Text = Annotated[str, Form(max_length=200)]
+CARDS: Final = tuple(MagicCard(number=card.spaced, effect=card.effect) for card in TEST_CARDS)
 
 
 class PayPage:
@@ -41,7 +42,7 @@ class PayPage:
             return self._closed(view)
         if view.asks:
             return RedirectResponse(f"{self._path(view)}/confirm", 303)
-        return self.form(view, 200, error=_sentence(view.failure))
+        return self.form(view, 200, error=sentence(view.failure))
 
     def form(self, view: View, status: int, *, error: str = "", errors: dict[str, str] | None = None) -> Response:
         """The card form. What was typed is never shown again: it may have been a real card."""
@@ -52,12 +53,13 @@ class PayPage:
             action=self._path(view),
             csrf_token=self.token(view.id),
             cancel_href=view.cancel_url,
-            cards=_CARDS,
+            cards=CARDS,
             card="" if errors else "4242 4242 4242 4242",
             error=error,
             errors=errors or {},
+            consent=view.consent,
         )
-        return self._answer(page, status, view)
+        return self.answer(page, status, view)
 
     def question(self, view: View) -> Response:
         """The bank's question, where there is one."""
@@ -70,7 +72,7 @@ class PayPage:
             action=f"{self._path(view)}/confirm",
             csrf_token=self.token(view.id),
         )
-        return self._answer(page, 200, view)
+        return self.answer(page, 200, view)
 
     def after(self, session_id: str, step: Step) -> Response:
         """Where the buyer goes after a form was sent."""
@@ -81,7 +83,7 @@ class PayPage:
             case Step.ASKS:
                 return RedirectResponse(f"{self._path(view)}/confirm", 303)
             case Step.DECLINED:
-                return self.form(view, 402, error=_sentence(view.failure))
+                return self.form(view, 402, error=sentence(view.failure))
             case Step.EXPIRED:
                 return self._closed(view)
 
@@ -92,7 +94,7 @@ class PayPage:
             reason="The address is incomplete, or the test data was cleared.",
             back_href=self._home,
         )
-        return self._answer(page, 404, None)
+        return self.answer(page, 404, None)
 
     def token(self, session_id: str) -> str:
         return self._secrets.fingerprint("sandbox-pay-form", session_id)
@@ -109,7 +111,7 @@ class PayPage:
             reason="Once is enough: nothing more is charged." if paid else "Its time is over, or it was called back.",
             back_href=view.success_url if paid else view.cancel_url,
         )
-        return self._answer(page, 200 if paid else 410, view)
+        return self.answer(page, 200 if paid else 410, view)
 
     def _back(self, view: View) -> Response:
         return RedirectResponse(self._path(view), 303)
@@ -117,8 +119,8 @@ class PayPage:
     def _path(self, view: View) -> str:
         return f"/sandbox/pay/{view.id}"
 
-    def _answer(self, page: object, status: int, view: View | None) -> Response:
-        # Browsers apply form-action to the redirect after the form as well.
+    def answer(self, page: object, status: int, view: View | SetupView | None) -> Response:
+        """A page with its policy. Browsers apply form-action to the redirect after the form as well."""
         targets = {_origin(view.success_url), _origin(view.cancel_url)} if view else set()
         policy = " ".join([_CSP, *sorted(targets)])
         return HTMLResponse(self.render(page), status, {"content-security-policy": policy})
@@ -145,11 +147,11 @@ def look(pages: Pages, session_id: str) -> Response:
 def pay(
     pages: Pages,
     session_id: str,
-    card: _Text = "",
-    expires: _Text = "",
-    cvc: _Text = "",
-    save: _Text = "",
-    csrf_token: _Text = "",
+    card: Text = "",
+    expires: Text = "",
+    cvc: Text = "",
+    save: Text = "",
+    csrf_token: Text = "",
 ) -> Response:
     try:
         view = sessions.view(pages.provider, session_id)
@@ -173,7 +175,7 @@ def ask(pages: Pages, session_id: str) -> Response:
 
 
 @doors.post("/{session_id}/confirm")
-def answer(pages: Pages, session_id: str, answer: _Text = "", csrf_token: _Text = "") -> Response:
+def answer(pages: Pages, session_id: str, answer: Text = "", csrf_token: Text = "") -> Response:
     try:
         view = sessions.view(pages.provider, session_id)
     except Refused:
@@ -183,7 +185,7 @@ def answer(pages: Pages, session_id: str, answer: _Text = "", csrf_token: _Text 
     return pages.after(session_id, sessions.confirm(pages.provider, session_id, approve=answer == "approve"))
 
 
-def _sentence(failure: str | None) -> str:
+def sentence(failure: str | None) -> str:
     return DECLINES[failure].message if failure else ""
 
 

@@ -36,15 +36,35 @@ class PayView:
     card: str = "4242 4242 4242 4242"
     error: str = ""
     errors: Mapping[str, str] = field(default_factory=dict)
+    consent: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupPageView:
+    """`/sandbox/setup/{session}`: a card is entered to be kept. Inputs: card, expires, cvc. Nothing is charged.
+
+    `error` is the bank's answer to the last try; `errors` has a sentence for each input that has to change.
+    """
+
+    template: ClassVar[str] = "sandbox/setup.html"
+    merchant: str
+    action: str
+    csrf_token: str
+    cancel_href: str
+    cards: tuple[MagicCard, ...]
+    consent: str
+    card: str = "4242 4242 4242 4242"
+    error: str = ""
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmView:
-    """The bank's extra step (3-D Secure): posts answer=approve or answer=refuse."""
+    """The bank's extra step (3-D Secure): posts answer=approve or answer=refuse. Without `total` a card is kept."""
 
     template: ClassVar[str] = "sandbox/confirm.html"
     merchant: str
-    total: str
+    total: str = ""
     card: str
     action: str
     csrf_token: str
@@ -56,7 +76,7 @@ class ClosedView:
 
     template: ClassVar[str] = "sandbox/closed.html"
     merchant: str
-    state: Literal["paid", "expired", "unknown"]
+    state: Literal["paid", "kept", "expired", "unknown"]
     reason: str
     back_href: str
     total: str = ""  # not known of an unknown page

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
-from app.adapters.sandbox import SandboxInProduction, control, hooks, mailbox, pay_page, stripe_routes
+from app.adapters.sandbox import SandboxInProduction, control, hooks, mailbox, pay_page, setup_page, stripe_routes
 from app.adapters.sandbox.answers import Refused
 from app.adapters.sandbox.pay_page import PayPage, Render
 from app.adapters.sandbox.provider_core import Provider
@@ -21,7 +21,7 @@ def build(ports: Ports, render: Render) -> FastAPI:
     app = FastAPI(title="BLP sandbox", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.provider, app.state.pages = provider, pages
     app.add_exception_handler(Refused, _refusal)
-    for room in (pay_page, stripe_routes, mailbox, hooks, control):
+    for room in (pay_page, setup_page, stripe_routes, mailbox, hooks, control):
         app.include_router(room.doors)
     return app
 

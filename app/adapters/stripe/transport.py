@@ -54,6 +54,7 @@ class PacedClient(stripe.HTTPClient):
             sleep(pause)
         raise AssertionError("the last try returns or raises")
 
+
 def worth_another_try(status: int, headers: Mapping[str, str]) -> bool:
     """Whether the same request with the same key may get another answer."""
     said = headers.get("stripe-should-retry", "")

@@ -35,6 +35,4 @@ def _take(ports: Ports, raw: bytes, signature: str) -> None:
 
 
 def _kept(event: ProviderEvent) -> dict[str, object]:
-    named = {"refund_ref": event.refund_ref, "dispute_ref": event.dispute_ref}
-    given = {name: ref for name, ref in named.items() if ref is not None}
-    return {"payment_ref": event.payment_ref, **given, "event": event.payload}
+    return {**event.names(), "event": event.payload}

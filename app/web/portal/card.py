@@ -1,4 +1,4 @@
-"""`/card/{token}`: the link of a mail about a payment that failed. It shows what is owed; its button leads to paying.
+"""`/card/{token}`: the link of a mail about a payment that failed. It shows what is owed; its buttons lead to paying.
 
 Whoever holds the link may pay, signed in or not, so its post needs no form token; nobody learns more by it than what is
 owed, and looking changes nothing.
@@ -53,7 +53,7 @@ def _view(tx: Unit, ports: Ports, token: str) -> CardView:
     saved = payments.saved_method(tx, run.account_id, ports.payments.name)
     next_try = found.next_try_at if not run.needs_card else None
     return CardView(
-        state="owed", company=account.name, action=f"/card/{token}",
+        state="owed", company=account.name, action=f"/card/{token}", replace_action=f"/card/{token}/replace",
         rows=tuple(
             MoneyRow(label=each.plan, amount=str(each.amount), note=f"from {each.old_end_on:%d %B %Y}, with tax")
             for each in found.owing
@@ -61,6 +61,6 @@ def _view(tx: Unit, ports: Ports, token: str) -> CardView:
         total=str(found.total), card=saved.label if saved else "", needs_card=run.needs_card,
         next_try_on=local_date(next_try, account.time_zone) if next_try else None,
         last_try_on=local_date(found.last_try_at, account.time_zone) if found.last_try_at else None,
-        button=f"Pay {found.owing[0].amount} with another card" if found.owing else "",
+        button=f"Only pay {found.owing[0].amount} with another card" if found.owing else "",
         several=len(found.owing) > 1,
     )  # fmt: skip

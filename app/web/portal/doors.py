@@ -12,6 +12,7 @@ from app.web.portal import (
     invoices,
     licenses,
     orders,
+    payment_methods,
     people,
     pricing,
     privacy,
@@ -31,7 +32,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         static, pricing, checkout, orders, quotes, terms, renew, card, survey, verify, sign_in, dashboard, licenses,
-        subscriptions, invoices, workspaces, people, tax_ids, privacy,
+        subscriptions, invoices, workspaces, people, tax_ids, payment_methods, privacy,
     )
 )  # fmt: skip
 

@@ -95,7 +95,8 @@ class RenewView:
 
 @dataclass(frozen=True, kw_only=True)
 class CardView:
-    """`/card/{token}`. State: owed, paid, over (ended unpaid). One button posts to `action`, without inputs.
+    """`/card/{token}`. State: owed, paid, over (ended unpaid). Two buttons without inputs: `replace_action` leads to
+    the page where another card is kept and then charged, `action` to paying with another card.
 
     `next_try_on` is None where only another card helps (`needs_card`). With `several` owed the new card is tried for
     the others by itself.
@@ -113,7 +114,30 @@ class CardView:
     next_try_on: date | None = None
     last_try_on: date | None = None
     button: str = ""
+    replace_action: str = ""
     several: bool = False
+
+
+CardKeptState = Literal["waiting", "refused", "kept", "over"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardKeptView:
+    """`/cards/{token}`: what became of a card that was entered at the provider. `action` asks the provider again.
+
+    `collected` is what the card is being charged now; `run_href` is where whoever came by the mailed link goes on.
+    """
+
+    template: ClassVar[str] = "portal/card_kept.html"
+    section: ClassVar[str] = ""
+    state: CardKeptState
+    company: str
+    action: str
+    card: str = ""
+    failure: str = ""
+    page_href: str = ""
+    collected: str = ""
+    run_href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -296,6 +296,11 @@ def _answered(tx: Tx, ports: Ports, told: Told) -> bool:
 
 def _failure(told: Told) -> str:
     code = told.attempt.failure_code if told.attempt else None
+    return decline_in_words(code)
+
+
+def decline_in_words(code: str | None) -> str:
+    """Why a card was refused, for its owner."""
     return _FAILURES.get(code or "", "Your card was declined.")
 
 

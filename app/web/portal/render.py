@@ -105,4 +105,7 @@ SAID: Final[Mapping[str, str]] = {
     "auto_renew_off": "It is renewed by hand from now on; we remind you in time.",
     "deletion_taken_back": "The deletion was taken back.",
     "retried": "It is being tried again.",
+    "card_chosen": "Renewals charge this card from now on.",
+    "card_removed": "The card is not charged any more, and the provider forgets it.",
+    "provider_away": "The payment provider does not answer just now. Please try again in a moment.",
 }

@@ -1,9 +1,8 @@
-"""`/account/tax-ids` and `/account/payment-methods`: the numbers and cards that orders start from."""
+"""`/account/tax-ids`: the numbers that orders start from."""
 
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
-from sqlmodel import col
 from starlette.responses import Response
 
 from app.accounts import service as accounts
@@ -13,14 +12,13 @@ from app.accounts.sessions import SignedInCustomer
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid
 from app.flows import tax_ids as story
-from app.payments.models import PaymentMethod
 from app.tax import identifiers
 from app.tax.names import country_name
-from app.web import csrf, pages
+from app.web import csrf
 from app.web.auth import customer
 from app.web.deps import Tx, Wired
 from app.web.portal import owned
-from app.web.portal.account_views import PaymentMethodRow, PaymentMethodsView, TaxIdRow, TaxIdsView
+from app.web.portal.account_views import TaxIdRow, TaxIdsView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.views import Form as FormView
 from app.web.views import Option
@@ -28,7 +26,6 @@ from app.web.views import Option
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.ACCOUNT_READ))]
 Writer = Annotated[SignedInCustomer, Depends(customer(Permission.TAX_IDS_WRITE))]
 router = APIRouter(include_in_schema=False, prefix="/account", dependencies=[Depends(csrf.protect)])
-_ENGLISH: Final = pages.English()
 _NOTES: Final = {
     "valid": "Confirmed by its registry",
     "invalid": "Its registry does not know it; tax is charged",
@@ -70,20 +67,6 @@ def remove(ports: Wired, tx: Tx, who: Writer, form: Form) -> Response:
     """Forget a number."""
     story.remove(tx, ports, who.account_id, form.text("tax_id"), by=who.member_id)
     return see_other("/account/tax-ids?said=tax_id_removed")
-
-
-@router.get("/payment-methods")
-def payment_methods(request: Request, tx: Tx, who: Reader) -> Response:
-    """The cards the provider keeps; the newest is charged for renewals."""
-    kept = owned.all_of(tx, who, PaymentMethod, col(PaymentMethod.removed_at).is_(None))
-    rows = tuple(
-        PaymentMethodRow(
-            method_id=each.id, label=each.label, detail=f"Kept since {_ENGLISH.day(each.created_at.date())}",
-            state="active", default=index == 0,
-        )
-        for index, each in enumerate(kept)
-    )  # fmt: skip
-    return account_page(request, tx, PaymentMethodsView(methods=rows), who)
 
 
 def _view(tx: Unit, who: SignedInCustomer, form: FormView) -> TaxIdsView:
