@@ -1,9 +1,12 @@
 """What a process needs to start; everything a business decides is a policy row instead (ADR 0016)."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LIVE_KEYS: Final = ("sk_live_", "rk_live_")
+_TEST_KEYS: Final = ("sk_test_", "rk_test_")
 
 
 class Settings(BaseSettings):
@@ -47,6 +50,14 @@ class Settings(BaseSettings):
         """Whether any part of the outside world is the built-in sandbox."""
         return "sandbox" in {self.payments, self.mail, self.tax_ids}
 
+    @property
+    def takes_money(self) -> bool:
+        """Whether what is paid here is real money: documents say TEST where it is not."""
+        return not self.sandbox and self._stripe_key().startswith(_LIVE_KEYS)
+
+    def _stripe_key(self) -> str:
+        return self.stripe_secret_key.get_secret_value() if self.stripe_secret_key else ""
+
     @model_validator(mode="after")
     def refuse_half_configured(self) -> Self:
         missing = []
@@ -59,6 +70,7 @@ class Settings(BaseSettings):
                 )
                 if value is None or not value.get_secret_value()
             ]
+            missing += self._wrong_about_stripe()
         if self.mail == "smtp" and not self.smtp_host:
             missing.append("BLP_MAIL=smtp needs BLP_SMTP_HOST")
         if self.secret_key is not None and len(self.secret_key.get_secret_value()) < 32:
@@ -68,6 +80,24 @@ class Settings(BaseSettings):
         if missing:
             raise ValueError("; ".join(missing))
         return self
+
+    def _wrong_about_stripe(self) -> list[str]:
+        """A key of the other mode than this installation's would take real money for nothing, or none for something."""
+        key, wrong = self._stripe_key(), []
+        if key and not key.startswith(_LIVE_KEYS + _TEST_KEYS):
+            wrong.append("BLP_STRIPE_SECRET_KEY must be a secret or restricted key (sk_…, rk_…), not a publishable one")
+        if self.env == "prod" and key.startswith(_TEST_KEYS):
+            wrong.append(
+                "BLP_ENV=prod refuses a Stripe test key, with which nobody pays: take a live key or BLP_ENV=dev"
+            )
+        if self.env != "prod" and key.startswith(_LIVE_KEYS):
+            wrong.append("a live Stripe key takes real money and needs BLP_ENV=prod: set that, or a test key")
+        if self.env == "prod" and self.stripe_api_base is not None:
+            wrong.append("BLP_ENV=prod refuses BLP_STRIPE_API_BASE, which is for tests only")
+        secrets = self.stripe_webhook_secret.get_secret_value() if self.stripe_webhook_secret else ""
+        if any(not each.strip().startswith("whsec_") for each in secrets.split(",") if each.strip()):
+            wrong.append("BLP_STRIPE_WEBHOOK_SECRET must be the endpoint's signing secret (whsec_…); several by commas")
+        return wrong
 
     def _missing_in_production(self) -> list[str]:
         missing = []

@@ -21,6 +21,7 @@ from app.adapters.sandbox.provisioner import SandboxProvisioners
 from app.adapters.sandbox.signature import webhook_secret
 from app.adapters.sandbox.tax_registry import SandboxTaxRegistry
 from app.adapters.smtp import SmtpMailer
+from app.adapters.stripe.pace import NoPace, SharedPace
 from app.adapters.stripe.payments import StripePayments
 from app.config import Settings
 from app.core.clock import RealClock
@@ -63,7 +64,7 @@ def wire(settings: Settings, database: Database) -> Wired:
         provisioners=_provisioners(settings, database, secrets),
         base_url=settings.base_url.rstrip("/"),
         vendor_name=settings.vendor_name,
-        test_mode=settings.sandbox,
+        test_mode=not settings.takes_money,
     )
     mounts = (("/sandbox", sandbox_web.build(ports, _sandbox_pages())),) if settings.sandbox else ()
     walk = partial(clock_walk.advance, ports) if settings.sandbox else None
@@ -85,6 +86,7 @@ def _payments(settings: Settings, database: Database, secrets: Secrets) -> Payme
             api_key=settings.stripe_secret_key.get_secret_value(),
             webhook_secret=believed,
             api_base=settings.stripe_api_base,
+            pace=NoPace() if settings.stripe_api_base else SharedPace(database, live=settings.takes_money),
         )
     return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
 

@@ -108,8 +108,24 @@ def doctor() -> None:
             if purpose not in purposes:
                 faults += _fault(f"There is no {purpose} key: run `blp keys create {purpose}`.")
         typer.echo(f"EU tax rates as of {EU_RATES_AS_OF}")
+        faults += _ask_stripe(wired)
         _look_at_the_front_door(wired.ports.base_url)
         raise typer.Exit(1 if faults else 0)
+
+
+def _ask_stripe(wired: Wired) -> int:
+    """Whether the key may do what BLP does, and whether events will arrive; nothing where the sandbox is paid."""
+    from app.adapters.stripe import doctor as stripe_doctor
+    from app.adapters.stripe.payments import StripePayments
+
+    payments, faults = wired.ports.payments, 0
+    if isinstance(payments, StripePayments):
+        for each in stripe_doctor.examine(payments, base_url=wired.ports.base_url):
+            if each.fault:
+                faults += _fault(each.text)
+            else:
+                typer.echo(each.text)
+    return faults
 
 
 def _look_at_the_front_door(base_url: str) -> None:

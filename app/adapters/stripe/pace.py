@@ -16,7 +16,7 @@ from app.payments.errors import PaymentUnavailable
 from app.payments.pace import Lane, LineTooLong
 
 PATIENCE_SECONDS: Final = 10
-_OF_ALL: Final = 3.0  # 75 of the 100: endpoints that wait for each other may catch up on one another for a moment
+_OF_ALL: Final = 3.0  # three quarters of the 100: endpoints that wait for each other may catch up for a moment
 _SEARCH: Final = 0.8  # searching is limited to 20 a second
 _ID: Final = re.compile(r"^(?:cs|pi|seti|pm|cus|re|pyr|dp|du|ch|py|txn|we|evt)_\w+$")
 

@@ -59,7 +59,7 @@ class StripePayments:
     def __init__(self, *, api_key: str, webhook_secret: str, api_base: str | None, pace: Pace | None = None) -> None:
         self._api_key, self._api_base, self._pace = api_key, api_base, pace or NoPace()
         self._webhook_secrets = tuple(each.strip() for each in webhook_secret.split(",") if each.strip())
-        self._live = api_key.startswith(("sk_live_", "rk_live_"))
+        self.live = api_key.startswith(("sk_live_", "rk_live_"))
 
     def start_checkout(self, request: CheckoutRequest) -> Checkout:
         params = cast("SessionCreateParams", words.checkout_params(request))
@@ -246,7 +246,7 @@ class StripePayments:
 
     def _require_mode(self, *, livemode: bool) -> None:
         """A test key must only ever see test objects, and a live key live ones."""
-        if livemode is not self._live:
+        if livemode is not self.live:
             raise PaymentUnavailable("The provider mixed test and live mode; check BLP_STRIPE_SECRET_KEY.")
 
     def _refuse_future(self, signature: str) -> None:
@@ -261,7 +261,7 @@ class StripePayments:
             event, livemode = events.event_of(payload), payload["livemode"]
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ForgedEvent("The body is signed but is not an event.") from exc
-        if livemode is not self._live:
+        if livemode is not self.live:
             raise ForgedEvent("The event is of the other mode, test or live, than the secret key.")
         if payload.get("api_version") != API_VERSION:
             # Only what it is about is read from it, and that has the same name in every version.
