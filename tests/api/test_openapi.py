@@ -23,7 +23,7 @@ from tests.serving import served
 from tests.world import World, full
 
 OURS = ("plans", "previews", "orders", "quotes", "subscriptions", "invoices", "payments", "licenses", "accounts",
-        "sandbox", "credit_notes", "refunds", "disputes")  # fmt: skip
+        "sandbox", "credit_notes", "refunds", "disputes", "payment_methods")  # fmt: skip
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 

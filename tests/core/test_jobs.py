@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.core import jobs
+from app.core.errors import Unavailable
 from app.flows import schedule
 from app.flows.ports import Ports
 from tests.world import World
@@ -18,6 +19,15 @@ def noted(_ports: Ports, *, word: str) -> None:
     _SEEN.append(word)
     if word == "wrong":
         raise ValueError(word)
+
+
+class Away(Unavailable):
+    """A provider that says when to come back."""
+
+
+@jobs.job("tests.told_to_wait", retry=jobs.Retry(attempts=2, first=1))
+def told_to_wait(_ports: Ports) -> None:
+    raise Away("later", retry_after=900)
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +94,14 @@ def test_jobs_that_ended_well_are_forgotten_after_a_week_and_others_are_not(worl
         tx.execute(text(aged))
     run_now(world, schedule.forget_old)
     assert states(world) == ["todo", "succeeded"]
+
+
+def test_whoever_refuses_a_job_says_when_it_is_tried_again(world: World) -> None:
+    with world.db.transaction() as tx:
+        jobs.defer(tx, told_to_wait)
+    world.work()
+    query = text(
+        "SELECT extract(epoch FROM scheduled_at - now()) FROM procrastinate_jobs WHERE task_name = 'tests.told_to_wait'"
+    )
+    with world.db.reading() as connection:
+        assert 800 < connection.execute(query).scalar_one() <= 900

@@ -95,7 +95,7 @@ class SetupSessionParams(_AnySessionParams):
     customer: str | None = None
     customer_creation: Literal["always"] | None = None
     customer_email: Annotated[str, Field(max_length=800)] = ""
-    payment_method_types: list[Literal["card"]] = ["card"]
+    allowed_payment_method_types: list[Literal["card"]] = ["card"]
     setup_intent_data: SetupData = SetupData()
     metadata: Metadata = {}
     expires_at: int | None = None
@@ -107,7 +107,7 @@ class SessionParams(_AnySessionParams):
     client_reference_id: Annotated[str, Field(max_length=200)] | None = None
     customer_creation: Literal["always", "if_required"] = "if_required"
     customer_email: Annotated[str, Field(max_length=800)] = ""
-    payment_method_types: list[Literal["card"]] = ["card"]
+    allowed_payment_method_types: list[Literal["card"]] = ["card"]
     payment_intent_data: IntentData = IntentData()
     metadata: Metadata = {}
     expires_at: int | None = None
@@ -122,7 +122,7 @@ class IntentParams(Params):
     payment_method: str
     confirm: Always
     off_session: Always
-    payment_method_types: list[Literal["card"]] = ["card"]
+    allowed_payment_method_types: list[Literal["card"]] = ["card"]
     description: Annotated[str, Field(max_length=1000)] = ""
     metadata: Metadata = {}
 

@@ -33,7 +33,7 @@ def session_json(row: SandboxCheckout, intent: SandboxIntent | None, url: str) -
         "client_reference_id": row.client_reference_id, "metadata": row.extra,
         "customer": intent.customer_id if intent else None,
         "customer_email": row.customer_email or None, "customer_details": {"email": row.customer_email or None},
-        "payment_intent": intent.id if intent else None, "payment_method_types": ["card"],
+        "payment_intent": intent.id if intent else None, "setup_intent": None, "payment_method_types": ["card"],
         "payment_status": "paid" if row.status is SessionStatus.COMPLETE else "unpaid", "status": row.status.value,
         "success_url": row.success_url, "cancel_url": row.cancel_url,
         "url": url if row.status is SessionStatus.OPEN else None,
