@@ -18,7 +18,7 @@ Blp = Callable[..., Done]
 
 @pytest.fixture
 def surroundings(world: World) -> dict[str, str]:
-    """This world's database and no other setting: none of the environment's reaches the command."""
+    """The database of the world and no other setting: none of the environment's reaches the command."""
     url = world.db.engine.url.render_as_string(hide_password=False)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BLP_")}
     return {**kept, "BLP_DATABASE_URL": url, "BLP_ENV": "test"}

@@ -138,7 +138,7 @@ def test_any_order_of_events_leads_to_one_state(silent: World, name: str, capsys
     told = Story(silent, *STORIES[name], live=True)
     wanted = told.state()
     events = len(told.events)
-    tried = orders_of(events, 50_000 if FULL else 8)
+    tried = orders_of(events, 50_000 if FULL else 5)
     seen = {hash_of(wanted)}
     for order in tried:
         story = Story(silent, *STORIES[name])
