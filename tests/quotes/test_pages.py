@@ -181,8 +181,12 @@ def test_staff_answer_a_request_send_it_and_the_customer_accepts(world: World) -
     here = f"/console/quotes/{asked.id}"
     assert f"{here}/edit" in browser.get(here).text
     values = form_of(browser, f"{here}/edit", "/edit")
-    assert (values["sku_1"], values["quantity_1"]) == (["professional"], ["100"])
-    values |= {"off_1": ["12.5"], "by_1": ["percent"], "message": ["Gladly."], "intent": ["place"]}
+    assert (values["sku_1"], values["quantity_1"], values["term"]) == (["professional"], ["100"], ["year"])
+    values |= {"off_1": ["12.5"], "by_1": ["percent"], "message": ["Gladly."], "intent": ["place"], "term": ["2years"]}
+    browser.post(f"{here}/edit", data=values)
+    values = form_of(browser, f"{here}/edit", "/edit") | {"intent": ["place"]}
+    assert (values["term"], offer_of(world, asked).net_minor) == (["2years"], 1_925_000)
+    values |= {"term": ["year"]}
     saved = browser.post(f"{here}/edit", data=values)
     assert saved.headers["location"] == f"{here}?done=quote-drafted"
     page = Page(browser.get(here).text, str(browser.base_url) + here)
