@@ -293,7 +293,7 @@ def _route(
             retired=next((plan.name for plan in plans if plan.retired_at is not None), None),
             agreement=special.title if special else None, quoted=wanted.source is OfferSource.QUOTE,
             tax_unclear=answer.reason if answer.treatment is Treatment.NEEDS_REVIEW else None,
-            export_hold=rule.source if rule is not None else None,
+            export_hold=rule.source if rule is not None else None, stranger=wanted.account_id is None,
         )
     )  # fmt: skip
 

@@ -44,6 +44,8 @@ class Facts:
     quoted: bool = False  # the price is one that sales offered
     tax_unclear: str | None = None  # the engine's reason for refusing
     export_hold: str | None = None
+    # Whoever asks has not proven to be of the account: what it bought, and under which agreement, is not told.
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def _plan_reasons(facts: Facts) -> list[Reason]:
     if facts.quoted:
         reasons.append(Reason("quoted", "Our team offered this price in a quote."))
     if facts.agreement:
-        reasons.append(Reason("custom_agreement", f"The agreement “{facts.agreement}” applies to this account."))
+        named = "A custom agreement" if facts.stranger else f"The agreement “{facts.agreement}”"
+        reasons.append(Reason("custom_agreement", f"{named} applies to this account."))
     if facts.sales_only:
         reasons.append(Reason("sales_only_plan", f"{facts.sales_only} is sold by our team only."))
     if facts.retired:
@@ -99,8 +102,7 @@ def _amount_reasons(facts: Facts) -> list[Reason]:
         (Fraction(amount.minor, facts.thresholds[amount.currency]) for amount in (*facts.spent, facts.net)), Fraction(0)
     )
     if share >= 1:
-        sentence = (
-            f"Together with the orders of the last 365 days this reaches {int(share * 100)} % of the limit of {limit}."
-        )
+        reached = "the limit" if facts.stranger else f"{int(share * 100)} % of the limit"
+        sentence = f"Together with the orders of the last 365 days this reaches {reached} of {limit}."
         return [Reason("rolling_total", sentence, limit)]
     return []
