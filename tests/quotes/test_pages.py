@@ -247,12 +247,14 @@ def test_a_steep_discount_is_approved_by_a_colleague_on_its_page(world: World) -
     here = f"/console/quotes/{quote.id}"
     sales, _ = staff_browser(world, StaffRole.SALES)
     assert "Approve the discount" not in sales.get(here).text
+    assert "25 % off, drafted by" in sales.get("/console").text
     blocked = sales.post(f"{here}/send", data=form_of(sales, here, "/send"))
     assert (blocked.status_code, "somebody else approves it first" in blocked.text) == (409, True)
     finance, boss = staff_browser(world, StaffRole.FINANCE)
     values = form_of(finance, here, "/approve") | {"note": ["A reference."]}
     assert finance.post(f"{here}/approve", data=values).headers["location"] == f"{here}?done=quote-approved"
     assert f"By {boss.email}: A reference." in finance.get(here).text
+    assert "waits for approval" not in sales.get("/console").text
     done = sales.post(f"{here}/send", data=form_of(sales, here, "/send"))
     assert done.headers["location"] == f"{here}?done=quote-sent"
 
