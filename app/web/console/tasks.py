@@ -1,9 +1,9 @@
 """What waits for a person, gathered for the first page."""
 
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from app.accounts.models import Account
@@ -19,6 +19,7 @@ from app.quotes.models import Quote, QuoteState
 from app.subscriptions.models import Subscription
 from app.web.console.views import Task
 
+T = TypeVar("T", Order, Refund, Dispute, Subscription)
 # Since when, what kind, title, detail, and where it is dealt with.
 Waiting = tuple[datetime, Literal["quote", "held", "payment", "refund", "dispute", "parked"], str, str, str]
 _MOST: Final = 50
@@ -44,6 +45,12 @@ def waited(span: timedelta) -> str:
     if minutes < 60:
         return f"{minutes} min" if minutes else "now"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
+
+
+def _oldest(tx: Session, kind: type[T], waits: ColumnElement[bool], since: ColumnElement[Any]) -> list[tuple[T, str]]:
+    """The longest waiting rows of a kind, each with the name of its account."""
+    query = select(kind, col(Account.name)).join(Account, col(Account.id) == col(kind.account_id))
+    return [(row, name) for row, name in tx.execute(query.where(waits).order_by(since).limit(_MOST))]
 
 
 def _quotes(tx: Session) -> list[Waiting]:
@@ -81,13 +88,7 @@ def _steep(tx: Session, now: datetime) -> list[Waiting]:
 
 
 def _refunds(tx: Session) -> list[Waiting]:
-    rows = tx.execute(
-        select(Refund, col(Account.name))
-        .join(Account, col(Account.id) == col(Refund.account_id))
-        .where(col(Refund.state) == RefundState.REQUESTED)
-        .order_by(col(Refund.created_at))
-        .limit(_MOST)
-    )
+    rows = _oldest(tx, Refund, col(Refund.state) == RefundState.REQUESTED, col(Refund.created_at))
     return [
         (
             each.created_at, "refund", f"A refund to {name} waits for a second person",
@@ -98,13 +99,7 @@ def _refunds(tx: Session) -> list[Waiting]:
 
 
 def _disputes(tx: Session) -> list[Waiting]:
-    rows = tx.execute(
-        select(Dispute, col(Account.name))
-        .join(Account, col(Account.id) == col(Dispute.account_id))
-        .where(col(Dispute.state) == DisputeState.OPENED)
-        .order_by(col(Dispute.opened_at))
-        .limit(_MOST)
-    )
+    rows = _oldest(tx, Dispute, col(Dispute.state) == DisputeState.OPENED, col(Dispute.opened_at))
     return [
         (
             each.opened_at, "dispute", f"{name} disputes a payment",
@@ -116,13 +111,7 @@ def _disputes(tx: Session) -> list[Waiting]:
 
 
 def _held(tx: Session) -> list[Waiting]:
-    rows = tx.execute(
-        select(Order, col(Account.name))
-        .join(Account, col(Account.id) == col(Order.account_id))
-        .where(col(Order.state) == OrderState.HELD)
-        .order_by(col(Order.created_at))
-        .limit(_MOST)
-    )
+    rows = _oldest(tx, Order, col(Order.state) == OrderState.HELD, col(Order.created_at))
     return [
         (
             order.created_at, "held", f"An order of {name} is held", _first_reason(order.reasons),
@@ -141,13 +130,7 @@ def _payments(tx: Session) -> list[Waiting]:
 
 
 def _parked(tx: Session) -> list[Waiting]:
-    rows = tx.execute(
-        select(Subscription, col(Account.name))
-        .join(Account, col(Account.id) == col(Subscription.account_id))
-        .where(col(Subscription.parked_at).is_not(None))
-        .order_by(col(Subscription.parked_at))
-        .limit(_MOST)
-    )
+    rows = _oldest(tx, Subscription, col(Subscription.parked_at).is_not(None), col(Subscription.parked_at))
     return [
         (
             held.parked_at or held.created_at, "parked", f"The billing run could not bill {name}",
