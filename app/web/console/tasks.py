@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeVar
 
 from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from app.accounts.models import Account
@@ -47,7 +48,7 @@ def waited(span: timedelta) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
-def _oldest(tx: Session, kind: type[T], waits: ColumnElement[bool], since: ColumnElement[Any]) -> list[tuple[T, str]]:
+def _oldest(tx: Session, kind: type[T], waits: ColumnElement[bool], since: Mapped[Any]) -> list[tuple[T, str]]:
     """The longest waiting rows of a kind, each with the name of its account."""
     query = select(kind, col(Account.name)).join(Account, col(Account.id) == col(kind.account_id))
     return [(row, name) for row, name in tx.execute(query.where(waits).order_by(since).limit(_MOST))]
