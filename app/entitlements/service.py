@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -30,6 +30,13 @@ def grant(
 def extend(tx: Tx, order_id: str, ends_at: datetime) -> None:
     """What an order granted lasts until `ends_at`."""
     tx.execute(update(Entitlement).where(col(Entitlement.order_id) == order_id).values(ends_at=ends_at))
+
+
+def end(tx: Tx, order_id: str, now: datetime) -> None:
+    """What an order granted is over: it was given back. What has not begun never does."""
+    granted = col(Entitlement.order_id) == order_id
+    tx.execute(delete(Entitlement).where(granted, col(Entitlement.starts_at) >= now))
+    tx.execute(update(Entitlement).where(granted, col(Entitlement.ends_at) > now).values(ends_at=now))
 
 
 def held(tx: Tx, account_id: str, at: datetime) -> list[Entitlement]:

@@ -123,7 +123,7 @@ def explain(tx: Tx, invoice: Invoice) -> InvoiceTold:
 
 
 def _line(row: InvoiceLine, currency: str) -> LineTold:
-    again = Replayed.of(row, currency, Share(row.numerator, row.denominator, row.rule))
+    again = Replayed.of(row, currency, Share(row.numerator, row.denominator, row.rule), row.quantity_before)
     before, discount, net = again.amount, Money(row.discount_minor, currency), Money(row.net_minor, currency)
     steps = tuple(
         StepTold(_counted(step.what, step.first, step.last), step.count, step.each, step.amount) for step in again.steps
@@ -142,7 +142,10 @@ def _counted(what: str, first: int, last: int) -> str:
 
 
 def _sentences(row: InvoiceLine, again: Replayed, discount: Money, net: Money) -> tuple[str, ...]:
-    told = [f"{row.quantity:,} at {again.model.words()} cost {again.model.amount(row.quantity)} for one interval."]
+    told = [f"{row.quantity:,} at {again.model.words()} cost {again.price} for one interval."]
+    if row.quantity_before is not None:
+        after = row.quantity_before + row.quantity
+        told = [_told_change(row.quantity_before, after, again)]
     if row.intervals != 1:
         told.append(f"The term has {row.intervals} intervals, paid in advance: {again.whole}.")
     if again.share.part != 1:
@@ -153,6 +156,14 @@ def _sentences(row: InvoiceLine, again: Replayed, discount: Money, net: Money) -
     if discount:
         told.append(f"Less the discount of {discount}: {net}.")
     return tuple(told)
+
+
+def _told_change(before: int, after: int, again: Replayed) -> str:
+    price = again.model.amount
+    return (
+        f"{before:,} were held and {after:,} are now: at {again.model.words()} that is {price(after)} instead of"
+        f" {price(before)} for one interval, so {again.price} more."
+    )
 
 
 def _discount(invoice: Invoice, rows: Sequence[InvoiceLine], lines: Sequence[LineTold]) -> DiscountTold | None:

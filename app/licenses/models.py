@@ -24,8 +24,15 @@ class License(Table, table=True):
         CheckConstraint("seats > 0", name="seats_positive"),
         CheckConstraint("expires_at > starts_at", name="ends_after_start"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
-        # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another.
-        Index("uq_license_order_plan", "order_id", "plan_id", unique=True, postgresql_where=text("NOT bridge")),
+        # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another, and after
+        # the refund of a change a license without it takes the place of the one that is revoked.
+        Index(
+            "uq_license_order_plan",
+            "order_id",
+            "plan_id",
+            unique=True,
+            postgresql_where=text("NOT bridge AND state <> 'revoked'"),
+        ),
     )
 
     id: str = Field(primary_key=True)
