@@ -50,6 +50,14 @@ def upgrade() -> None:
     op.add_column("invoice_line", sa.Column("quantity_before", sa.Integer(), nullable=True))
     op.create_check_constraint(op.f("ck_invoice_line_held_before"), "invoice_line", "quantity_before > 0")
     op.add_column("subscription", sa.Column("revision", sa.Integer(), nullable=False, server_default="0"))
+    op.drop_constraint(op.f("uq_entitlement_order_id_key"), "entitlement", type_="unique")
+    op.create_unique_constraint(
+        op.f("uq_entitlement_order_id_key_starts_at"), "entitlement", ["order_id", "key", "starts_at"]
+    )
+    op.create_index(
+        "ix_license_to_release", "license", ["starts_at"],
+        postgresql_where=sa.text("state = 'active' AND starts_at > issued_at"),
+    )  # fmt: skip
     op.drop_index("uq_license_order_plan", "license")
     op.create_index(
         "uq_license_order_plan", "license", ["order_id", "plan_id"], unique=True,

@@ -5,7 +5,7 @@ entitlements, license, survey invitation, events. Mails, workspaces and webhooks
 same transaction puts on the queue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -107,7 +107,6 @@ def without(tx: Tx, ports: Ports, order: Order, *, by: str, now: datetime) -> Li
     for each in licenses.of_subscription(tx, held.id):
         if each.order_id == order.id and each.state is not LicenseState.REVOKED:
             licenses.revoke(tx, each.id, reason="refund_full", by=by, now=now)
-    entitlements.end(tx, order.id, now)
     scene = _as_held(_scene(tx, ports, order, now), held)
     license_ = _license(scene, held, Period(held.starts_on, held.ends_on))
     _grant(scene, held, license_)
@@ -224,7 +223,10 @@ def _subscribe(scene: _Scene) -> Subscription:
         anchor = subscription.anchor_day if order.term_starts_on == subscription.ends_on else None
         period = term(order.term_starts_on, months, anchor)
         subscriptions.renew(scene.tx, subscription, period=period, order_id=order.id, lines=bought)
-        scheduled.apply(scene.tx, subscription, order.id, now=scene.now)
+        applied = scheduled.apply(scene.tx, subscription, order.id, now=scene.now)
+        if applied is not None:
+            events.append(scene.tx, "subscription.change_applied", subscription.id, now=scene.now,
+                          account_id=order.account_id, change=applied.id, order=order.id)  # fmt: skip
         kind = "subscription.renewed"
     else:
         period = term(local_date(scene.now, scene.account.time_zone), months)
@@ -262,16 +264,22 @@ def _license(
     None for a term that is over by the time it is paid, as when a billing run was away for long: no server would take
     the file, and the term that follows has a license of its own.
     """
-    starts_at = min(scene.now, start_of(period.start, subscription.time_zone))
+    begins_at = start_of(period.start, subscription.time_zone)
+    starts_at = min(scene.now, begins_at)
     expires_at = start_of(period.end, subscription.time_zone)
     if expires_at <= scene.now:
         return None
+    present = licenses.present(scene.tx, subscription.id, begins_at, scene.now) if begins_at > scene.now else None
     if bridge_days is not None:
         last_day = local_date(scene.now, scene.entity.time_zone) + timedelta(days=bridge_days)
         expires_at = min(expires_at, start_of(last_day + timedelta(days=1), subscription.time_zone))
     flags: dict[str, Any] = {}
     for plan in scene.plans.values():
         flags |= plan.flags
+    # More counts at once; of less the file is released when the present term ends (R-LIC-7).
+    held_back = present is not None and bridge_days is None and _is_less(present, {"users": scene.seats, **flags})
+    if held_back:
+        starts_at = begins_at
     license_ = licenses.issue(
         scene.tx, scene.ports.secrets,
         Grant(
@@ -288,17 +296,30 @@ def _license(
     )  # fmt: skip
     # More seats on invoice have a bridge of their own: what was paid before goes on beside it, and after it.
     if not (license_.bridge and scene.order.kind is OrderKind.EXPANSION):
-        licenses.supersede(scene.tx, license_, scene.now)
+        licenses.supersede(scene.tx, license_, scene.now, keep=present.id if present and held_back else None)
     return license_
+
+
+def _is_less(present: License, coming: Mapping[str, Any]) -> bool:
+    """Whether something of the present license is missing in what comes: seats, or a flag of a plan or add-on."""
+    return any(
+        (coming.get(name) or 0) < value if type(value) is int else bool(value) and not coming.get(name)
+        for name, value in present.entitlements.items()
+    )
 
 
 def _grant(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
     """The entitlements of the license, for as long as it lasts."""
     if license_ is None:
         return
+    starts_at = license_.starts_at
+    if scene.order.kind is OrderKind.EXPANSION:
+        starts_at = max(starts_at, scene.now)
+        if not license_.bridge:  # a bridge runs beside what was paid before
+            entitlements.give_way(scene.tx, subscription.id, starts_at)
     entitlements.grant(
         scene.tx, account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
-        values=license_.entitlements, starts_at=license_.starts_at, ends_at=license_.expires_at,
+        values=license_.entitlements, starts_at=starts_at, ends_at=license_.expires_at,
     )  # fmt: skip
 
 
@@ -324,7 +345,7 @@ def _seats_band(seats: int) -> str:
 
 def _provision(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
     """A cloud plan gets its workspace, a renewed one its new license, and what slept unpaid wakes (R-PRV-3)."""
-    if license_ is None:
+    if license_ is None or license_.starts_at > scene.now:
         return
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)

@@ -19,7 +19,7 @@ from app.catalog.models import Interval, Plan, PlanKind
 from app.core import audit, events, policy
 from app.core.clock import local_date
 from app.core.db import Tx
-from app.core.errors import DomainError, Invalid, NotFound
+from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.flows import change_pricing, changing, purchase, renewal
 from app.flows import preview as previews
@@ -30,8 +30,8 @@ from app.flows.purchase import Placing, Started
 from app.orders import service as orders
 from app.orders.changes import AT_RENEWAL, Change
 from app.orders.errors import ChangeRefused, PreviewChanged, PreviewExpired, SeatsOutOfRange
-from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview
-from app.orders.routing import Reason, Route, Routing
+from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview, Route
+from app.orders.routing import Reason, Routing
 from app.payments import service as payments
 from app.payments.models import AttemptState
 from app.subscriptions import scheduled
@@ -277,5 +277,3 @@ def give_up(ports: Ports, subscription_id: str, *, by: str) -> None:
     if order is None:
         raise NotFound("No change of this subscription waits for its payment.")
     purchase.cancel(ports, order.id, by=by)
-
-

@@ -33,6 +33,10 @@ class License(Table, table=True):
             unique=True,
             postgresql_where=text("NOT bridge AND state <> 'revoked'"),
         ),
+        # Of a next term with less in it: held back until the present one ends (R-LIC-7).
+        Index(
+            "ix_license_to_release", "starts_at", postgresql_where=text("state = 'active' AND starts_at > issued_at")
+        ),
     )
 
     id: str = Field(primary_key=True)
