@@ -271,9 +271,9 @@ def tell(tx: Tx, held: Subscription, word: str, by: str, now: datetime, row: Sch
 
 
 def give_up(ports: Ports, subscription_id: str, *, by: str) -> None:
-    """Cancel the change that waits for its payment; the subscription stays as it is (R-SUB-7). Raises NotFound."""
+    """Cancel the change that waits for its payment; the subscription stays as it is (R-SUB-7). Raises ChangeRefused."""
     with ports.db.transaction() as tx:
         order = orders.expansion_under_way(tx, subscription_id)
     if order is None:
-        raise NotFound("No change of this subscription waits for its payment.")
+        raise ChangeRefused("No change of it waits for its payment; somebody was quicker.", reason="state")
     purchase.cancel(ports, order.id, by=by)

@@ -72,6 +72,8 @@ def per(row: Price) -> str:
 def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
     """A stored line before its discount: description, quantity, unit_minor, net_minor, how it was priced."""
     before = line["net_minor"] + line.get("discount_minor", 0)
+    if line.get("change"):
+        return MoneyRow(label=line["description"], amount=str(Money(before, currency)), note=changed(line, currency))
     stored = ShownLine(
         quantity=line["quantity"], unit_minor=line["unit_minor"], pricing=line.get("pricing"),
         intervals=line.get("intervals", 1), net_minor=before,
@@ -79,6 +81,16 @@ def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
     return MoneyRow(
         label=line["description"], amount=str(Money(before, currency)), note=how(stored, currency, interval)
     )
+
+
+def changed(line: Mapping[str, Any], currency: str) -> str:
+    """How a change comes about: `30 seats instead of 25: 5 × 110.00 EUR × 200/365 days`."""
+    change = line["change"]
+    head = counted(change["after"], "seat", "seats")
+    if change["before"] is not None:
+        head += f" instead of {change['before']:,}"
+    late = ", carried from an earlier change" if change["carried_from"] else ""
+    return f"{head}: {Replayed.of_json(line, currency).equation()} days{late}"
 
 
 def discount_row(lines: Iterable[Mapping[str, Any]], kept: Mapping[str, Any] | None, currency: str) -> list[MoneyRow]:
