@@ -14,7 +14,7 @@ from app.accounts.models import Account, AccountTaxId, Member, Role
 from app.core import policy
 from app.core.audit import AuditEntry
 from app.core.events import Event
-from app.flows import crediting, purchase
+from app.flows import crediting, purchase, seat_change
 from app.flows.inviting import PEOPLE_ADDED_PER_DAY
 from app.flows.seat_change import Wanted
 from app.invoices.models import CreditNote, CreditReason, Invoice
