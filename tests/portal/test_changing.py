@@ -107,9 +107,29 @@ def test_a_higher_plan_shows_what_the_lower_one_gives_back(world: World) -> None
     offer = seat_change.preview(world.ports, order.subscription_id or "", Wanted(plan="enterprise"))
     assert offer.change is not None
     priced = ada.send(f"{path}/change", "Show the price", plan="enterprise")
-    assert "The rest of your present plan" in priced.text
+    assert "The rest of the earlier plan" in priced.text
     due = str(Money(int(offer.change["due"]), "EUR"))
     assert f"Pay {due}" in priced.text
     ada.send(f"{path}/change", f"Pay {due}")
     world.work()
     assert quantities(world, order) == {"enterprise": 11}
+    assert "/orders/" in ada.page.url
+    shown = ada.open(ada.page.url)
+    assert "The rest of the earlier plan" in shown.text
+    assert due in shown.text
+
+
+def test_a_charge_that_is_too_small_is_said_to_come_later(world: World) -> None:
+    order = shop.buy(world, seats=11)
+    pass_days(world, 364)
+    ada = signed_in(world, order)
+    path = f"/account/subscriptions/{order.subscription_id}"
+    ada.open(path)
+    priced = ada.send(f"{path}/change", "Show the price", seats="12")
+    assert "Goes on the next invoice" in priced.text
+    done = ada.send(f"{path}/change", "Change it now")
+    world.work()
+    assert (ada.status, "Goes on the next invoice" in done.text) == (200, True)
+    assert quantities(world, order) == {"professional": 12}
+    mails = world.browser().get("/sandbox/mail.json", params={"to": "ada@example.de"}).json()
+    assert any("goes on your next invoice" in each["text"] for each in mails)

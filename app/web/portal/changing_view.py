@@ -31,7 +31,7 @@ from app.web.portal.pricing import parse_seats
 from app.web.portal.render import Posted
 from app.web.portal.views import AddOn, PreviewView
 from app.web.views import Form as FormView
-from app.web.views import Link, MoneyRow, Option
+from app.web.views import Link, Option
 
 _ENGLISH: Final = pages.English()
 INPUTS: Final = {"seats": "seats", "plan": "plan", "add_ons": "seats", "sku": "plan", "po_number": "po_number"}
@@ -195,15 +195,7 @@ def _slip(tx: Unit, held: Subscription, offer: Preview, card: str) -> PreviewVie
     found = tax.stored(tx, offer.tax_determination_id)
     total, due = Money(offer.total_minor, currency), Money(change.due, currency)
     rows = list(figures.rows(offer.lines, found, held.interval, offer.discount))
-    if change.credit:
-        rows += [
-            MoneyRow(label="With tax", amount=str(total), kind="subtotal"),
-            MoneyRow(label="The rest of your present plan", note="With the tax that was charged for it",
-                     amount=str(-Money(change.credit, currency)), kind="discount"),
-        ]  # fmt: skip
-    if offer.total_minor and not change.invoiced:
-        rows.append(MoneyRow(label="Goes on your next invoice", note="Too little to be charged by itself",
-                             amount=str(-total), kind="discount"))  # fmt: skip
+    rows += figures.settled_rows(offer.change, total)
     surplus = change.credit - offer.total_minor
     sentence = "The new license is ready at once."
     if surplus > 0:

@@ -93,6 +93,23 @@ def changed(line: Mapping[str, Any], currency: str) -> str:
     return f"{head}: {Replayed.of_json(line, currency).equation()} days{late}"
 
 
+def settled_rows(change: Mapping[str, Any] | None, whole: Money) -> list[MoneyRow]:
+    """From the total of a change to what is asked for: the credit for a lower plan, or that it is carried on."""
+    if change is None:
+        return []
+    rows = []
+    if change["credit"]:
+        rows = [
+            MoneyRow(label="With tax", amount=str(whole), kind="subtotal"),
+            MoneyRow(label="The rest of the earlier plan", note="With the tax that was charged for it",
+                     amount=str(-Money(change["credit"], whole.currency)), kind="discount"),
+        ]  # fmt: skip
+    if whole and not change["invoiced"]:
+        rows.append(MoneyRow(label="Goes on the next invoice", note="Too little to be charged by itself",
+                             amount=str(-whole), kind="discount"))  # fmt: skip
+    return rows
+
+
 def discount_row(lines: Iterable[Mapping[str, Any]], kept: Mapping[str, Any] | None, currency: str) -> list[MoneyRow]:
     """What the coupon gives, or a quote takes off the list, as its own figure; nothing without either."""
     given = Money(sum(line.get("discount_minor", 0) for line in lines), currency)

@@ -267,8 +267,11 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
     payable = state in {"awaiting_payment", "payment_failed"}
     return v.OrderView(
         order_id=order_row.id, state=state, plan=told.plan.name, email=order_row.buyer_email,
-        rows=figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
-        total=str(Money(order_row.total_minor, order_row.currency)), progress=_progress(tx, told),
+        rows=(
+            *figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
+            *figures.settled_rows(order_row.change, Money(order_row.total_minor, order_row.currency)),
+        ),
+        total=str(order_row.due), progress=_progress(tx, told),
         failure=_failure(told), review_by=_review_by(tx, order_row).date() if state == "review" else None,
         pay_href=f"{told.path}/pay" if payable else "",
         restart_href=_restart(told) if state in {"expired", "canceled"} else "",
