@@ -21,7 +21,8 @@ from app.core.db import Tx
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import changing, invoicing, provisioning, reminders, standing
+from app.flows import changing, consequences, invoicing, provisioning, reminders
+from app.flows.consequences import Fact
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
@@ -349,4 +350,4 @@ def _provision(scene: _Scene, subscription: Subscription, license_: License | No
         return
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
-    standing.bring_back(scene.tx, subscription, scene.now)
+    consequences.apply(scene.tx, Fact.RECOVERED, subscription.id, now=scene.now)
