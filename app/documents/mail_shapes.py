@@ -16,6 +16,7 @@ class MailName(StrEnum):
     PURCHASE_RECEIPT = "purchase_receipt"
     RENEWAL_REMINDER = "renewal_reminder"
     RENEWAL_RECEIPT = "renewal_receipt"
+    CHANGE_RECEIPT = "change_receipt"
     SURVEY_INVITATION = "survey_invitation"
     SURVEY_REMINDER = "survey_reminder"
     QUOTE_REQUEST_RECEIVED = "quote_request_received"
@@ -142,6 +143,25 @@ class RenewalReceipt(MailData):
     license_url: str
     invoice_url: str
     subscription_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeReceipt(MailData):
+    """`seats` are all that are held now, `last` is the last day of the term. Without `invoice_number` the charge is
+    carried to the next invoice; `credit` is what an earlier plan gave back.
+    """
+
+    plan: str
+    seats: int
+    last: date
+    items: tuple[Bought, ...]
+    total: Money
+    credit: Money | None
+    invoice_number: str
+    license_url: str
+    invoice_url: str
+    subscription_url: str
+    due_on: date | None = None
 
 
 class Occasion(StrEnum):

@@ -12,6 +12,7 @@ from app.core.i18n import format_date, format_money, translate, written_in
 from app.documents.legible import name_or_nothing, one_line, unprintable
 from app.documents.mail_shapes import (
     AgreementEnding,
+    ChangeReceipt,
     Mail,
     MailData,
     MailName,
@@ -40,6 +41,7 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.PURCHASE_RECEIPT: PurchaseReceipt,
     MailName.RENEWAL_REMINDER: RenewalReminder,
     MailName.RENEWAL_RECEIPT: RenewalReceipt,
+    MailName.CHANGE_RECEIPT: ChangeReceipt,
     MailName.SURVEY_INVITATION: SurveyInvitation,
     MailName.SURVEY_REMINDER: SurveyReminder,
     MailName.QUOTE_REQUEST_RECEIVED: QuoteRequestReceived,

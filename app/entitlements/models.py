@@ -13,7 +13,7 @@ class Entitlement(Table, table=True):
 
     __tablename__ = "entitlement"
     __table_args__ = (
-        UniqueConstraint("order_id", "key"),
+        UniqueConstraint("order_id", "key", "starts_at"),
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -16,7 +16,7 @@ def grant(
     tx: Tx, *, account_id: str, subscription_id: str, order_id: str, values: Mapping[str, Any], starts_at: datetime,
     ends_at: datetime,
 ) -> None:  # fmt: skip
-    """One row per key; the same order grants each key once."""
+    """One row per key; the same order grants each key once from an instant on."""
     tx.add_all(
         Entitlement(
             id=new_id("ent"), account_id=account_id, subscription_id=subscription_id, order_id=order_id, key=key,
@@ -30,6 +30,13 @@ def grant(
 def extend(tx: Tx, order_id: str, ends_at: datetime) -> None:
     """What an order granted lasts until `ends_at`."""
     tx.execute(update(Entitlement).where(col(Entitlement.order_id) == order_id).values(ends_at=ends_at))
+
+
+def give_way(tx: Tx, subscription_id: str, at: datetime) -> None:
+    """What a subscription was granted so far is over at `at`, because something else takes its place then."""
+    granted = col(Entitlement.subscription_id) == subscription_id
+    tx.execute(delete(Entitlement).where(granted, col(Entitlement.starts_at) >= at))
+    tx.execute(update(Entitlement).where(granted, col(Entitlement.ends_at) > at).values(ends_at=at))
 
 
 def held(tx: Tx, account_id: str, at: datetime) -> list[Entitlement]:

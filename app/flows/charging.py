@@ -13,7 +13,6 @@ from typing import Final
 from app.core import policy
 from app.core.clock import transport_now
 from app.core.db import Tx
-from app.core.money import Money
 from app.dunning import service as dunning
 from app.dunning.ladder import CHARGES_A_DAY
 from app.dunning.models import AutomaticCharge
@@ -95,7 +94,7 @@ def _intend(
     attempt = payments.latest_attempt(tx, order.id)
     if attempt is None or attempt.state is not AttemptState.UNKNOWN or attempt.saved_method_ref or attempt.provider_ref:
         attempt = payments.intend(
-            tx, order_id=order.id, account_id=order.account_id, amount=Money(order.total_minor, order.currency),
+            tx, order_id=order.id, account_id=order.account_id, amount=order.due,
             provider=ports.payments.name, now=transport_now(),
         )  # fmt: skip
     attempt.saved_method_ref = card.method_ref

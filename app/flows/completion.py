@@ -5,8 +5,8 @@ entitlements, license, survey invitation, events. Mails, workspaces and webhooks
 same transaction puts on the queue.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +21,10 @@ from app.core.db import Tx
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import consequences, invoicing, provisioning, reminders
+from app.flows import changing, consequences, invoicing, provisioning, reminders
 from app.flows.consequences import Fact
 from app.flows.ports import Ports
+from app.invoices import service as invoices
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
 from app.licenses.claims import LicenseCustomer
@@ -34,6 +35,7 @@ from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
 from app.payments import service as payments
 from app.payments.models import PaymentAttempt
 from app.payments.provider import PaymentReport
+from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from app.subscriptions.periods import MONTHS, Period, term
@@ -54,8 +56,9 @@ class _Scene:
     account: Account
     entity: LegalEntity
     lines: Sequence[OrderLine]
-    plan: Plan  # of the first line
+    plan: Plan  # of the first line; of a change, the one that is held then
     plans: dict[str, Plan]
+    seats: int
 
 
 def complete(
@@ -66,11 +69,14 @@ def complete(
     payment = payments.record(tx, attempt, report, now)
     if report.method is not None:
         payments.keep_method(tx, order.account_id, attempt.provider, report.method, now)
-    invoice = _fulfil(scene, net_days=0, bridge_days=None)
+    invoice = _fulfil(scene, net_days=0, bridge_days=None, actor="provider")
     dunning.paid(tx, order.id, method_ref=report.method.method_ref if report.method else None, now=now)
-    total = Money(order.total_minor, order.currency)
-    invoicing.receive(tx, payment, [(invoice, total)] if total else [], legal_entity_id=order.legal_entity_id,
-                      booked_on=invoice.issued_on or now.date(), now=now)  # fmt: skip
+    # Of a change to a higher plan a part was paid by what the lower one gave back.
+    owed = invoices.owed(tx, invoice) if invoice is not None else Money.zero(order.currency)
+    invoicing.receive(
+        tx, payment, [(invoice, owed)] if invoice is not None and owed else [], legal_entity_id=order.legal_entity_id,
+        booked_on=(invoice.issued_on if invoice is not None else None) or now.date(), now=now,
+    )  # fmt: skip
     _announce(scene, invoice, actor="provider", payment=payment.id)
 
 
@@ -80,8 +86,33 @@ def complete_on_invoice(tx: Tx, ports: Ports, order: Order, *, net_days: int, br
     The caller holds the order's lock and has seen that the buyer may order so (R-ORD-1).
     """
     scene = _scene(tx, ports, order, now)
-    invoice = _fulfil(scene, net_days=net_days, bridge_days=bridge_days)
+    invoice = _fulfil(scene, net_days=net_days, bridge_days=bridge_days, actor="buyer")
     _announce(scene, invoice, actor="buyer")
+
+
+def complete_without_payment(tx: Tx, ports: Ports, order: Order, now: datetime) -> None:
+    """Fulfil a change of which nothing is left to be paid now: what the old plan gives back covers it, or it is so
+    little that it goes on the next invoice (R-PRO-6, R-PRO-8). The caller has seen that the order is due nothing.
+    """
+    scene = _scene(tx, ports, order, now)
+    _announce(scene, _fulfil(scene, net_days=0, bridge_days=None, actor="buyer"), actor="buyer")
+
+
+def without(tx: Tx, ports: Ports, order: Order, *, by: str, now: datetime) -> License | None:
+    """Take back what a refunded change brought: its seats and add-ons, and a new license without them takes the place
+    of the one that has them. None where its term is over.
+    """
+    held = changing.take_back(tx, order, now)
+    if held is None:
+        return None
+    for each in licenses.of_subscription(tx, held.id):
+        if each.order_id == order.id and each.state is not LicenseState.REVOKED:
+            licenses.revoke(tx, each.id, reason="refund_full", by=by, now=now)
+    scene = _as_held(_scene(tx, ports, order, now), held)
+    license_ = _license(scene, held, Period(held.starts_on, held.ends_on))
+    _grant(scene, held, license_)
+    _provision(scene, held, license_)
+    return license_
 
 
 def replace_bridge(tx: Tx, ports: Ports, order: Order, now: datetime) -> License | None:
@@ -90,12 +121,14 @@ def replace_bridge(tx: Tx, ports: Ports, order: Order, now: datetime) -> License
     None where the bridge does not stand any more: revoked, or overtaken by the license of a later order.
     """
     bridge = licenses.of_order(tx, order.id)
-    bought = subscriptions.term_of_order(tx, order.id)
+    bought = _term_bought(tx, order)
     if bought is None or bridge is None or not bridge.bridge or bridge.state is not LicenseState.ACTIVE:
         return None
+    subscription = subscriptions.get(tx, order.subscription_id or "")
     scene = _scene(tx, ports, order, now)
-    subscription = subscriptions.get(tx, bought.subscription_id)
-    full = _license(scene, subscription, Period(bought.starts_on, bought.ends_on))
+    if order.kind is OrderKind.EXPANSION:
+        scene = _as_held(scene, subscription)
+    full = _license(scene, subscription, bought)
     if full is None:
         return None  # paid after its term was over
     entitlements.extend(tx, order.id, full.expires_at)
@@ -103,35 +136,51 @@ def replace_bridge(tx: Tx, ports: Ports, order: Order, now: datetime) -> License
     return full
 
 
-def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None) -> Invoice:
-    """Everything that follows from an order, up to its open invoice."""
+def _term_bought(tx: Tx, order: Order) -> Period | None:
+    """The term an order paid for; of a change, the one it is co-termed to."""
+    if order.kind is OrderKind.EXPANSION and order.subscription_id is not None:
+        held = subscriptions.get(tx, order.subscription_id)
+        return Period(held.starts_on, held.ends_on)
+    bought = subscriptions.term_of_order(tx, order.id)
+    return Period(bought.starts_on, bought.ends_on) if bought is not None else None
+
+
+def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None, actor: str) -> Invoice | None:
+    """Everything that follows from an order, up to its open invoice; None where a change is invoiced later."""
     tx, order, now = scene.tx, scene.order, scene.now
     orders.move(order, OrderState.COMPLETED)
     order.completed_at = now
     coupons.redeem(tx, order.id, now)
     subscription = _subscribe(scene)
+    expansion = order.kind is OrderKind.EXPANSION
+    if expansion:
+        scene = _as_held(scene, subscription)
     period = Period(subscription.starts_on, subscription.ends_on)
     license_ = _license(
         scene, subscription, period, bridge_days=None if bridge_days is None else net_days + bridge_days
     )
     _grant(scene, subscription, license_)
-    reminders.schedule(tx, subscription, now)
+    if not expansion:
+        reminders.schedule(tx, subscription, now)
     _invite_to_survey(scene)
     _provision(scene, subscription, license_)
+    changing.bill_carried(tx, order, scene.preview)
     supply = invoicing.Supply(order, scene.preview, scene.entity, scene.lines, subscription.id, period)
+    if expansion:
+        return changing.invoice_of(tx, supply, net_days=net_days, actor=actor, now=now)
     return invoicing.issue(tx, supply, net_days=net_days, now=now)
 
 
-def _announce(scene: _Scene, invoice: Invoice, *, actor: str, payment: str | None = None) -> None:
+def _announce(scene: _Scene, invoice: Invoice | None, *, actor: str, payment: str | None = None) -> None:
     tx, order, now = scene.tx, scene.order, scene.now
     license_ = licenses.of_order(tx, order.id)
     license_id = license_.id if license_ else None
     events.append(
         tx, "order.completed", order.id, now=now, account_id=order.account_id, kind=str(order.kind),
-        subscription=order.subscription_id, invoice=invoice.id, license=license_id,
+        subscription=order.subscription_id, invoice=invoice.id if invoice else None, license=license_id,
         total={"amount": order.total_minor, "currency": order.currency},
     )  # fmt: skip
-    details = {"payment": payment, "invoice": invoice.number, "license": license_id}
+    details = {"payment": payment, "invoice": invoice.number if invoice else None, "license": license_id}
     audit.record(tx, order.account_id, actor=actor, action="order.completed", subject=order.id, now=now,
                  details={name: value for name, value in details.items() if value})  # fmt: skip
     jobs.defer(tx, "notify.order_completed", order_id=order.id)
@@ -143,12 +192,22 @@ def _scene(tx: Tx, ports: Ports, order: Order, now: datetime) -> _Scene:
     return _Scene(
         tx=tx, ports=ports, now=now, order=order, preview=tx.get_one(Preview, order.preview_id),
         account=accounts.get(tx, order.account_id), entity=tx.get_one(LegalEntity, order.legal_entity_id),
-        lines=lines, plan=plans[lines[0].plan_id], plans=plans,
+        lines=lines, plan=plans[lines[0].plan_id], plans=plans, seats=lines[0].quantity,
     )  # fmt: skip
+
+
+def _as_held(scene: _Scene, subscription: Subscription) -> _Scene:
+    """The scene of a change: not what the order adds, but what the subscription holds with it."""
+    held = subscriptions.lines(scene.tx, subscription.id)
+    plans = catalog.plans_by_id(scene.tx, [line.plan_id for line in held])
+    seats = next(line.quantity for line in held if line.plan_id == subscription.plan_id)
+    return replace(scene, plan=plans[subscription.plan_id], plans=plans, seats=seats)
 
 
 def _subscribe(scene: _Scene) -> Subscription:
     order, currency = scene.order, scene.order.currency
+    if order.kind is OrderKind.EXPANSION:
+        return changing.carry_out(scene.tx, order, scene.preview, scene.now)
     bought = [
         LineBought(
             plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
@@ -156,6 +215,7 @@ def _subscribe(scene: _Scene) -> Subscription:
             pricing=line.pricing, intervals=line.intervals,
         )
         for line in scene.lines
+        if line.change is None  # a charge carried on is none of the next term's
     ]  # fmt: skip
     interval = scene.preview.inputs["interval"]
     months = scene.preview.inputs.get("term_months") or MONTHS[interval]
@@ -164,6 +224,10 @@ def _subscribe(scene: _Scene) -> Subscription:
         anchor = subscription.anchor_day if order.term_starts_on == subscription.ends_on else None
         period = term(order.term_starts_on, months, anchor)
         subscriptions.renew(scene.tx, subscription, period=period, order_id=order.id, lines=bought)
+        applied = scheduled.apply(scene.tx, subscription, order.id, now=scene.now)
+        if applied is not None:
+            events.append(scene.tx, "subscription.change_applied", subscription.id, now=scene.now,
+                          account_id=order.account_id, change=applied.id, order=order.id)  # fmt: skip
         kind = "subscription.renewed"
     else:
         period = term(local_date(scene.now, scene.account.time_zone), months)
@@ -201,22 +265,28 @@ def _license(
     None for a term that is over by the time it is paid, as when a billing run was away for long: no server would take
     the file, and the term that follows has a license of its own.
     """
-    starts_at = min(scene.now, start_of(period.start, subscription.time_zone))
+    begins_at = start_of(period.start, subscription.time_zone)
+    starts_at = min(scene.now, begins_at)
     expires_at = start_of(period.end, subscription.time_zone)
     if expires_at <= scene.now:
         return None
+    present = licenses.present(scene.tx, subscription.id, begins_at, scene.now) if begins_at > scene.now else None
     if bridge_days is not None:
         last_day = local_date(scene.now, scene.entity.time_zone) + timedelta(days=bridge_days)
         expires_at = min(expires_at, start_of(last_day + timedelta(days=1), subscription.time_zone))
     flags: dict[str, Any] = {}
     for plan in scene.plans.values():
         flags |= plan.flags
+    # More counts at once; of less the file is released when the present term ends (R-LIC-7).
+    held_back = present is not None and bridge_days is None and _is_less(present, {"users": scene.seats, **flags})
+    if held_back:
+        starts_at = begins_at
     license_ = licenses.issue(
         scene.tx, scene.ports.secrets,
         Grant(
             account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
             plan_id=scene.plan.id, plan_name=scene.plan.name, sku=scene.plan.sku,
-            license_sku=scene.plan.license_sku, flags=flags, seats=scene.lines[0].quantity, starts_at=starts_at,
+            license_sku=scene.plan.license_sku, flags=flags, seats=scene.seats, starts_at=starts_at,
             expires_at=expires_at, grace_days=scene.plan.grace_days, bridge=bridge_days is not None,
             customer=LicenseCustomer(
                 id=scene.account.id, name=scene.order.buyer_name, email=scene.order.buyer_email,
@@ -225,30 +295,44 @@ def _license(
         ),
         scene.now,
     )  # fmt: skip
-    licenses.supersede(scene.tx, license_, scene.now)
+    # More seats on invoice have a bridge of their own: what was paid before goes on beside it, and after it.
+    if not (license_.bridge and scene.order.kind is OrderKind.EXPANSION):
+        licenses.supersede(scene.tx, license_, scene.now, keep=present.id if present and held_back else None)
     return license_
+
+
+def _is_less(present: License, coming: Mapping[str, Any]) -> bool:
+    """Whether something of the present license is missing in what comes: seats, or a flag of a plan or add-on."""
+    return any(
+        (coming.get(name) or 0) < value if type(value) is int else bool(value) and not coming.get(name)
+        for name, value in present.entitlements.items()
+    )
 
 
 def _grant(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
     """The entitlements of the license, for as long as it lasts."""
     if license_ is None:
         return
+    starts_at = license_.starts_at
+    if scene.order.kind is OrderKind.EXPANSION:
+        starts_at = max(starts_at, scene.now)
+        if not license_.bridge:  # a bridge runs beside what was paid before
+            entitlements.give_way(scene.tx, subscription.id, starts_at)
     entitlements.grant(
         scene.tx, account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
-        values=license_.entitlements, starts_at=license_.starts_at, ends_at=license_.expires_at,
+        values=license_.entitlements, starts_at=starts_at, ends_at=license_.expires_at,
     )  # fmt: skip
 
 
 def _invite_to_survey(scene: _Scene) -> None:
     """Always recorded, asked or suppressed with a reason (R-NPS-1)."""
     order, buyer = scene.order, scene.preview.inputs["buyer"]
-    seats = scene.lines[0].quantity
     surveys.invite(
         scene.tx, scene.ports.secrets, kind=SurveyKind(str(order.kind)), order_id=order.id,
         account_id=order.account_id, email=order.buyer_email, person_name=order.buyer_name,
         segment={
             "plan": scene.plan.sku, "country": buyer["country"], "route": str(order.route),
-            "seats": _seats_band(seats), "interval": scene.preview.inputs["interval"],
+            "seats": _seats_band(scene.seats), "interval": scene.preview.inputs["interval"],
         },
         locale=buyer["locale"], country=buyer["country"], test=order.test, now=scene.now,
     )  # fmt: skip
@@ -262,7 +346,7 @@ def _seats_band(seats: int) -> str:
 
 def _provision(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
     """A cloud plan gets its workspace, a renewed one its new license, and what slept unpaid wakes (R-PRV-3)."""
-    if license_ is None:
+    if license_ is None or license_.starts_at > scene.now:
         return
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)

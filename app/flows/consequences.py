@@ -28,6 +28,7 @@ class Fact(StrEnum):
     DISPUTE_LOST = "dispute_lost"
     REFUND_PARTIAL = "refund_partial"  # or a full one after which the customer may go on
     REFUND_FULL = "refund_full"
+    EXPANSION_REFUNDED = "expansion_refunded"  # seats or add-ons that were added to a running subscription
 
 
 class OnLicense(StrEnum):
@@ -35,6 +36,7 @@ class OnLicense(StrEnum):
     SUSPEND = "suspend"
     REINSTATE = "reinstate"
     REVOKE = "revoke"
+    REDUCE = "reduce"  # a new one without what was added takes its place
 
 
 class OnWorkspace(StrEnum):
@@ -64,12 +66,15 @@ TABLE: Final[Mapping[Fact, Consequence]] = {
     Fact.DISPUTE_LOST: Consequence(_L.SUSPEND, _W.HIBERNATE),
     Fact.REFUND_PARTIAL: Consequence(_L.KEEP, _W.KEEP),
     Fact.REFUND_FULL: Consequence(_L.REVOKE, _W.HIBERNATE, ends_subscription=True),
+    # What was held before is paid for and goes on (R-PRO-6).
+    Fact.EXPANSION_REFUNDED: Consequence(_L.REDUCE, _W.KEEP),
 }
 _TOUCHES: Final = {
     OnLicense.KEEP: (),
     OnLicense.SUSPEND: (LicenseState.ACTIVE,),
     OnLicense.REINSTATE: (LicenseState.SUSPENDED,),
     OnLicense.REVOKE: (LicenseState.ACTIVE, LicenseState.SUSPENDED),
+    OnLicense.REDUCE: (LicenseState.ACTIVE,),
 }
 _ENDS: Final = frozenset({
     SubscriptionState.TRIALING, SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE, SubscriptionState.LAPSED,
@@ -117,6 +122,8 @@ def apply(
 ) -> Effects:  # fmt: skip
     """Carry out the table's row for a fact; safe to repeat, because what is done already is not touched again.
 
+    A license is reduced by `completion.without`, which issues the one that takes its place.
+
     `by` is named in the audit rows of licenses. Workspaces are always moved in the name of billing, so that a later
     WAKE can tell its own work from a person's.
     """
@@ -126,7 +133,7 @@ def apply(
             licenses.revoke(tx, license_id, reason=fact.value, by=by, now=now)
         elif effects.on_license is OnLicense.SUSPEND:
             licenses.suspend(tx, license_id, reason=fact.value, by=by, now=now)
-        else:
+        elif effects.on_license is OnLicense.REINSTATE:
             licenses.reinstate(tx, license_id, reason=fact.value, by=by, now=now)
     if effects.workspace is not None and subscription_id is not None:
         _move(tx, effects.workspace, subscription_id, effects.on_workspace, fact, now)

@@ -15,6 +15,8 @@ from app.core.db import Tx
 from app.core.money import Money, total
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceLine, InvoiceTax
+from app.orders import service as orders
+from app.subscriptions import proration
 from app.subscriptions.periods import Period
 from app.subscriptions.proration import RULES, Share
 from app.subscriptions.replay import Replayed
@@ -105,7 +107,8 @@ def explain(tx: Tx, invoice: Invoice) -> InvoiceTold:
     rows, groups = invoices.lines(tx, invoice.id), invoices.taxes(tx, invoice.id)
     found = tax.stored(tx, invoice.tax_determination_id)
     lines = tuple(_line(row, currency) for row in rows)
-    discount = _discount(invoice, rows, lines)
+    changes = [line.change for line in orders.lines(tx, invoice.order_id)]
+    discount = _discount(invoice, rows, lines, changes)
     taxes = tuple(_tax(group, currency, found) for group in groups)
     net, due = Money(invoice.net_minor, currency), Money(invoice.tax_minor, currency)
     sums = (
@@ -123,7 +126,7 @@ def explain(tx: Tx, invoice: Invoice) -> InvoiceTold:
 
 
 def _line(row: InvoiceLine, currency: str) -> LineTold:
-    again = Replayed.of(row, currency, Share(row.numerator, row.denominator, row.rule))
+    again = Replayed.of(row, currency, Share(row.numerator, row.denominator, row.rule), row.quantity_before)
     before, discount, net = again.amount, Money(row.discount_minor, currency), Money(row.net_minor, currency)
     steps = tuple(
         StepTold(_counted(step.what, step.first, step.last), step.count, step.each, step.amount) for step in again.steps
@@ -142,7 +145,10 @@ def _counted(what: str, first: int, last: int) -> str:
 
 
 def _sentences(row: InvoiceLine, again: Replayed, discount: Money, net: Money) -> tuple[str, ...]:
-    told = [f"{row.quantity:,} at {again.model.words()} cost {again.model.amount(row.quantity)} for one interval."]
+    told = [f"{row.quantity:,} at {again.model.words()} cost {again.price} for one interval."]
+    if row.quantity_before is not None:
+        after = row.quantity_before + row.quantity
+        told = [_told_change(row.quantity_before, after, again)]
     if row.intervals != 1:
         told.append(f"The term has {row.intervals} intervals, paid in advance: {again.whole}.")
     if again.share.part != 1:
@@ -155,25 +161,66 @@ def _sentences(row: InvoiceLine, again: Replayed, discount: Money, net: Money) -
     return tuple(told)
 
 
-def _discount(invoice: Invoice, rows: Sequence[InvoiceLine], lines: Sequence[LineTold]) -> DiscountTold | None:
-    """What the coupon's terms give on these lines, shared out again (R-MON-3)."""
+def _told_change(before: int, after: int, again: Replayed) -> str:
+    price = again.model.amount
+    return (
+        f"{before:,} were held and {after:,} are now: at {again.model.words()} that is {price(after)} instead of"
+        f" {price(before)} for one interval, so {again.price} more."
+    )
+
+
+def _discount(
+    invoice: Invoice, rows: Sequence[InvoiceLine], lines: Sequence[LineTold], changes: Sequence[dict[str, Any] | None]
+) -> DiscountTold | None:  # fmt: skip
+    """What the coupon's terms give on these lines, shared out again (R-MON-3).
+
+    The lines of a change have a discount each, a part of what it is on the whole period.
+    """
     kept = invoice.discount
     if kept is None:
         return None
     currency = invoice.currency
     covered = [
-        line.before if not kept["plans"] or line.sku in kept["plans"] else Money.zero(currency) for line in lines
+        line.before if change is None and _covers(kept, line.sku) else Money.zero(currency)
+        for line, change in zip(lines, changes, strict=True)
     ]
-    again = _kept_discount(kept, currency).shares(covered, currency)
+    terms = _kept_discount(kept, currency)
+    again = [
+        part if change is None else _of_change(row, change, kept, terms, currency)
+        for part, row, change in zip(terms.shares(covered, currency), rows, changes, strict=True)
+    ]
     given = total([line.discount for line in lines], currency)
     words = coupons.words(kept, currency)
     parts = " + ".join(str(part) for part in again if part) or str(given)
     return DiscountTold(
         code=kept["code"], words=words, given=given,
-        sentence=f"{kept['code']}: {words}. Of {total(covered, currency)} that is {given}, split over the lines in"
-        f" proportion, what is left over to the largest remainders: {parts}.",
+        sentence=f"{kept['code']}: {words}. {_split(covered, given, currency)}: {parts}.",
         replays=[part.minor for part in again] == [row.discount_minor for row in rows],
     )  # fmt: skip
+
+
+def _covers(kept: dict[str, Any], sku: str) -> bool:
+    return not kept["plans"] or sku in kept["plans"]
+
+
+def _split(covered: Sequence[Money], given: Money, currency: str) -> str:
+    whole = total(covered, currency)
+    if not whole:
+        return f"That is {given} of the days that remain, line by line"
+    return (
+        f"Of {whole} that is {given}, split over the lines in proportion, what is left over to the largest remainders"
+    )
+
+
+def _of_change(
+    row: InvoiceLine, change: dict[str, Any], kept: dict[str, Any], terms: Discount, currency: str
+) -> Money:  # fmt: skip
+    """A percentage is computed again; a fixed amount, and that of a charge carried on, is what the line keeps."""
+    if terms.percent is None or change["carried_from"] is not None or not _covers(kept, row.sku):
+        return Money(row.discount_minor, currency)
+    share = Share(row.numerator, row.denominator, row.rule)
+    again = Replayed.of(row, currency, share, row.quantity_before)
+    return proration.charge(again.whole, share, terms).discount
 
 
 def _kept_discount(kept: dict[str, Any], currency: str) -> Discount:

@@ -18,11 +18,12 @@ from app.invoices import service as invoices
 from app.invoices.models import Invoice
 from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
+from app.orders.changes import LineChange
 from app.orders.models import Order, OrderLine, Preview
 from app.payments import credit
 from app.payments.models import CreditKind, Method, Payment
 from app.subscriptions.periods import Period
-from app.subscriptions.proration import FULL_PERIOD
+from app.subscriptions.proration import share_of
 from app.tax import service as tax
 from app.tax.determination import Determination
 
@@ -46,16 +47,18 @@ def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
     """
     order, currency = supply.order, supply.order.currency
     determination = tax.stored(tx, order.tax_determination_id)
+    lines = [_invoice_line(line, currency, supply.period) for line in supply.lines]
     draft = invoices.draft(
         tx,
         invoices.InvoiceDraft(
             account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
             subscription_id=supply.subscription_id, series=supply.entity.invoice_series, currency=currency,
-            supply_from=supply.period.start, supply_to=supply.period.end, seller=seller_snapshot(tx, supply.entity),
+            supply_from=min(each.period_from for each in lines), supply_to=max(each.period_to for each in lines),
+            seller=seller_snapshot(tx, supply.entity),
             buyer=_buyer_snapshot(supply.preview),
             notes=_notes(tx, supply, determination, now), po_number=order.po_number,
             tax_determination_id=order.tax_determination_id, test=order.test,
-            lines=[_invoice_line(line, currency, supply.period) for line in supply.lines],
+            lines=lines,
             taxes=_tax_groups(determination), discount=order.discount,
         ),
         now,
@@ -79,11 +82,17 @@ def _notes(tx: Tx, supply: Supply, determination: Determination, now: datetime) 
 
 
 def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.LineDraft:
+    if line.change is not None:
+        change = LineChange.from_json(line.change, currency)
+        period, share, before = change.period, change.share, change.before
+    else:
+        share, before = share_of(period), None
     return invoices.LineDraft(
         sku=line.sku, description=line.description, quantity=line.quantity, unit=Money(line.unit_minor, currency),
         net=Money(line.net_minor, currency), tax=Money(line.tax_minor, currency), period_from=period.start,
-        period_to=period.end, numerator=period.days, denominator=period.days, rule=FULL_PERIOD, pricing=line.pricing,
-        intervals=line.intervals, discount=Money(line.discount_minor, currency),
+        period_to=period.end, numerator=share.numerator, denominator=share.denominator, rule=share.rule,
+        pricing=line.pricing, intervals=line.intervals, discount=Money(line.discount_minor, currency),
+        quantity_before=before,
     )  # fmt: skip
 
 

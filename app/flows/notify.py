@@ -1,5 +1,6 @@
 """Mails about orders: each a job that the fact itself put on the queue, each sent once."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from app.core.errors import Unavailable
 from app.core.money import Money
 from app.documents.mail_shapes import (
     Bought,
+    ChangeReceipt,
     MailData,
     MailName,
     OrderHeld,
@@ -82,8 +84,8 @@ def order_completed(ports: Ports, *, order_id: str) -> None:
     with ports.db.transaction() as tx:
         order = orders.get(tx, order_id)
         locale = str(tx.get_one(Preview, order.preview_id).inputs["buyer"]["locale"])
-        name = MailName.RENEWAL_RECEIPT if order.kind is OrderKind.RENEWAL else MailName.PURCHASE_RECEIPT
-        data = _renewal_receipt(tx, ports, order) if order.kind is OrderKind.RENEWAL else _receipt(tx, ports, order)
+        name, tell = _RECEIPTS[order.kind]
+        data = tell(tx, ports, order)
     send(ports, name, data, to=order.buyer_email, locale=locale, message_id=f"receipt-{order.id}")
 
 
@@ -116,6 +118,27 @@ def _renewal_receipt(tx: Tx, ports: Ports, order: Order) -> RenewalReceipt:
         license_url=f"{page}/license", invoice_url=f"{page}/invoice.pdf",
         subscription_url=ports.link("/account"),
     )  # fmt: skip
+
+
+def _change_receipt(tx: Tx, ports: Ports, order: Order) -> ChangeReceipt:
+    invoice, held = invoices.of_order(tx, order.id), subscriptions.get(tx, order.subscription_id or "")
+    line = next(each for each in subscriptions.lines(tx, held.id) if each.plan_id == held.plan_id)
+    given, page = int((order.change or {})["credit"]), _page(ports, order)
+    return ChangeReceipt(
+        vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
+        plan=line.description, seats=line.quantity, last=held.ends_on - timedelta(days=1), items=bought(tx, order),
+        total=Money(order.total_minor, order.currency), credit=Money(given, order.currency) if given else None,
+        invoice_number=invoice.number or "" if invoice else "", license_url=f"{page}/license",
+        invoice_url=f"{page}/invoice.pdf", subscription_url=ports.link(f"/account/subscriptions/{held.id}"),
+        due_on=invoice.due_on if invoice and invoice.state is InvoiceState.OPEN else None,
+    )  # fmt: skip
+
+
+_RECEIPTS: Final[Mapping[OrderKind, tuple[MailName, Callable[[Tx, Ports, Order], MailData]]]] = {
+    OrderKind.PURCHASE: (MailName.PURCHASE_RECEIPT, _receipt),
+    OrderKind.RENEWAL: (MailName.RENEWAL_RECEIPT, _renewal_receipt),
+    OrderKind.EXPANSION: (MailName.CHANGE_RECEIPT, _change_receipt),
+}
 
 
 @jobs.job("notify.order_held", retry=jobs.Retry(attempts=10, first=5))

@@ -68,8 +68,10 @@ def enter(
     _announce(tx, order, held=held, now=now)
     if not held and pay_by is PayBy.INVOICE:
         fulfil_on_invoice(tx, ports, order, now, net_days=net_days)
-    elif not held:
+    elif not held and order.due:
         intend(tx, ports, order)
+    elif not held:
+        completion.complete_without_payment(tx, ports, order, now)
     return order
 
 
@@ -98,7 +100,7 @@ def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
         "buyer": preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"], "currency": order.currency,
         "net": order.net_minor, "tax": order.tax_minor, "total": order.total_minor, "po_number": order.po_number,
         "discount": order.discount,
-    }  # fmt: skip
+    } | ({"change": order.change} if order.change is not None else {})  # fmt: skip
 
 
 def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
@@ -113,6 +115,6 @@ def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
 
 def intend(tx: Tx, ports: Ports, order: Order) -> PaymentAttempt:
     return payments.intend(
-        tx, order_id=order.id, account_id=order.account_id, amount=Money(order.total_minor, order.currency),
+        tx, order_id=order.id, account_id=order.account_id, amount=order.due,
         provider=ports.payments.name, now=transport_now(),
     )  # fmt: skip

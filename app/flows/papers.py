@@ -199,7 +199,7 @@ def _lines(
     by_line = [each.treatment for each in found.lines] if len(found.lines) == len(lines) else []
     views = []
     for index, line in enumerate(lines):
-        made = Replayed.of(line, currency, Share(line.numerator, line.denominator, line.rule))
+        made = Replayed.of(line, currency, Share(line.numerator, line.denominator, line.rule), line.quantity_before)
         treatment = by_line[index] if by_line else found.treatment
         views.append(InvoiceLineView(
             description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),

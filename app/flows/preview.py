@@ -22,15 +22,19 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
+from app.flows import change_pricing
+from app.flows.change_pricing import SMALLEST_CHARGE, Priced, Target
 from app.flows.ports import Ports
 from app.orders import routing
 from app.orders import service as orders
+from app.orders.changes import Change
 from app.orders.errors import ConsumersNotServed, SeatsOutOfRange
 from app.orders.models import OfferSource, OrderKind, Preview
 from app.orders.service import PricedLine
 from app.quotes.discounts import Discount
 from app.screening import destinations
 from app.subscriptions import service as subscriptions
+from app.subscriptions.models import Subscription
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
@@ -62,7 +66,8 @@ class PreviewRequest:
     """What somebody wants to know the price of. `account_id` and `subscription_id` for a renewal or a known buyer.
 
     With `source` QUOTE it is an offer of sales: discounts count, and so many seats may be sold as nobody orders alone.
-    `term_months` is the whole committed term, prepaid at once; left out, it is one interval.
+    `term_months` is the whole committed term, prepaid at once; left out, it is one interval. An EXPANSION asks for
+    `lines` as they shall be from the day `change_on` on; today, where that is left out.
     """
 
     lines: tuple[LineRequest, ...]
@@ -77,6 +82,7 @@ class PreviewRequest:
     source: OfferSource = OfferSource.LIST
     term_months: int | None = None
     coupon: str = ""
+    change_on: date | None = None
 
     @property
     def months(self) -> int:
@@ -151,12 +157,16 @@ class Offer:
     question: taxing.Request
     answer: Determination
     routing: routing.Routing
+    change: Change | None = None
+    revision: int = 0  # of the subscription it rests on
 
     def equals(self, preview: Preview) -> bool:
         """Whether a stored preview still says the same to the minor unit, with the same route."""
         return (
             [line.to_json() for line in self.lines] == preview.lines
             and self.discount == preview.discount
+            and (self.change.to_json() if self.change else None) == preview.change
+            and self.revision == preview.inputs.get("revision", 0)
             and self.answer.tax.minor == preview.tax_minor
             and self.routing.route is preview.route
         )
@@ -176,14 +186,46 @@ def compute(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: 
     # A buyer who is not signed in counts towards the account their address may buy for (R-THR-2).
     account_id = wanted.account_id or accounts.account_id_for_buyer(tx, wanted.buyer.email)
     plans = [catalog.plan_by_sku(tx, line.sku) for line in wanted.lines]
-    coupon = _coupon(tx, wanted, today)
-    priced = _discounted(_price_lines(tx, wanted, plans, today), coupon, wanted.currency)
-    question = _tax_question(tx, entity, wanted, tax_ids, plans, priced, now)
+    held = subscriptions.get(tx, wanted.subscription_id) if wanted.subscription_id else None
+    priced = _priced(tx, wanted, plans, held, today, now)
+    question = _tax_question(tx, entity, wanted, tax_ids, priced.plans, priced.lines, now)
     answer = determine(question)
-    lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced, answer.lines, strict=True))
-    route = _route(tx, wanted, account_id, plans, lines, answer, rule, now)
-    kept = coupons.terms(coupon, wanted.currency) if coupon is not None else None
-    return Offer(wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route)
+    lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced.lines, answer.lines, strict=True))
+    route = _route(tx, wanted, account_id, plans, priced, answer, rule, now)
+    kept = coupons.terms(priced.coupon, wanted.currency) if priced.coupon is not None else None
+    change = None
+    if held is not None and wanted.kind is OrderKind.EXPANSION:
+        due = sum((line.net for line in lines), Money.zero(wanted.currency)) + answer.tax
+        change = priced.settled(_change_day(wanted, held, now), due, policy.get(tx, SMALLEST_CHARGE, now))
+    return Offer(
+        wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route, change,
+        held.revision if held is not None else 0,
+    )  # fmt: skip
+
+
+def _priced(
+    tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], held: Subscription | None, today: date, now: datetime
+) -> Priced:  # fmt: skip
+    """The lines with their plans: of a whole term, or what a change of a running one costs."""
+    if held is not None and wanted.kind is OrderKind.EXPANSION:
+        targets = [Target(plan, line.quantity, line.discount) for plan, line in zip(plans, wanted.lines, strict=True)]
+        quoted = wanted.source is OfferSource.QUOTE
+        on = _change_day(wanted, held, now)
+        return change_pricing.price(tx, held, targets, on=on, list_day=today, quoted=quoted)
+    coupon = _coupon(tx, wanted, today)
+    lines = _discounted(_price_lines(tx, wanted, plans, today), coupon, wanted.currency)
+    carried = change_pricing.carried_lines(tx, held.id) if held is not None else ()
+    by_id = {each.id: each for each in plans}
+    by_id |= catalog.plans_by_id(tx, [line.plan_id for line in carried if line.plan_id not in by_id]) if carried else {}
+    none = Money.zero(wanted.currency)
+    return Priced(
+        lines=(*lines, *carried), plans=(*plans, *(by_id[line.plan_id] for line in carried)), coupon=coupon, ends=(),
+        taken_back=(), credit_net=none, credit=none, unsold=None,
+    )  # fmt: skip
+
+
+def _change_day(wanted: PreviewRequest, held: Subscription, now: datetime) -> date:
+    return wanted.change_on or local_date(now, held.time_zone)
 
 
 def keep(tx: Tx, offer: Offer, now: datetime, *, until: datetime | None = None) -> Preview:
@@ -191,10 +233,11 @@ def keep(tx: Tx, offer: Offer, now: datetime, *, until: datetime | None = None) 
     lives = timedelta(hours=policy.get(tx, PREVIEW_HOURS, now)) if until is None else until - now
     determination = tax.store(tx, offer.answer, taxing.to_json(offer.question), now)
     return orders.store_preview(
-        tx, kind=offer.wanted.kind, inputs=_inputs(offer.wanted, offer.tax_ids), lines=offer.lines,
+        tx, kind=offer.wanted.kind, inputs=_inputs(offer.wanted, offer.tax_ids, offer.revision), lines=offer.lines,
         currency=offer.wanted.currency, tax=offer.answer.tax, legal_entity_id=offer.legal_entity_id,
         determination_id=determination.id, routing=offer.routing, lives=lives, now=now, account_id=offer.account_id,
         subscription_id=offer.wanted.subscription_id, discount=offer.discount, source=offer.wanted.source,
+        change=offer.change,
     )  # fmt: skip
 
 
@@ -280,17 +323,18 @@ def _tax_question(
 
 
 def _route(
-    tx: Tx, wanted: PreviewRequest, account_id: str | None, plans: Sequence[Plan], lines: Sequence[PricedLine],
+    tx: Tx, wanted: PreviewRequest, account_id: str | None, plans: Sequence[Plan], priced: Priced,
     answer: Determination, rule: destinations.Rule | None, now: datetime,
 ) -> routing.Routing:  # fmt: skip
-    net = Money(sum(line.net.minor for line in lines), wanted.currency)
+    # What a higher plan adds is what it costs less what the lower one gives back.
+    net = Money(max(sum(line.net.minor for line in priced.lines) - priced.credit_net.minor, 0), wanted.currency)
     spent = _spent(tx, account_id, now) if account_id else []
     special = contracts.in_force(tx, account_id, now) if account_id else None
     return routing.decide(
         routing.Facts(
             kind=wanted.kind, net=net, thresholds=policy.get(tx, routing.THRESHOLD, now), spent=spent,
             sales_only=next((plan.name for plan in plans if plan.sales_only), None),
-            retired=next((plan.name for plan in plans if plan.retired_at is not None), None),
+            retired=next((plan.name for plan in plans if plan.retired_at is not None), priced.unsold),
             agreement=special.title if special else None,
             agreed_renewal=special is not None and special.renews_by_itself, quoted=wanted.source is OfferSource.QUOTE,
             tax_unclear=answer.reason if answer.treatment is Treatment.NEEDS_REVIEW else None,
@@ -304,9 +348,9 @@ def _spent(tx: Tx, account_id: str, now: datetime) -> list[Money]:
     return orders.spent_since(tx, domains.one_customer(tx, account_id, now), now - ROLLING)
 
 
-def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, Any]:
+def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int) -> dict[str, Any]:
     buyer = wanted.buyer
-    return {
+    plain = {
         "lines": [_line_input(line) for line in wanted.lines],
         "interval": str(wanted.interval),
         "term_months": wanted.months,
@@ -320,6 +364,7 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven]) -> dict[str, 
         },
         "tax_ids": [{"type": each.type, "value": each.value, "status": each.status} for each in tax_ids],
     }  # fmt: skip
+    return plain | {"revision": revision} if revision else plain
 
 
 def _line_input(line: LineRequest) -> dict[str, Any]:
@@ -341,4 +386,5 @@ def request_of(preview: Preview) -> PreviewRequest:
         tax_ids=tuple(TaxIdGiven(**each) for each in inputs["tax_ids"]),
         kind=preview.kind, account_id=preview.account_id, subscription_id=preview.subscription_id,
         term_months=inputs.get("term_months"), coupon=inputs.get("coupon", ""), source=preview.source,
+        change_on=date.fromisoformat(preview.change["on"]) if preview.change else None,
     )  # fmt: skip

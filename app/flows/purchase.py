@@ -21,12 +21,12 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, completion, ordering, trade_credit
+from app.flows import cards, changing, completion, ordering, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Route
+from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -153,6 +153,14 @@ def _require_open(tx: Tx, placing: Placing, preview: Preview, now: datetime) -> 
         subscriptions.lock(tx, preview.subscription_id)
         if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
             raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
+        # The next term is bought as things are; a change that nobody paid gives way (R-SUB-7).
+        waiting = orders.expansion_under_way(tx, preview.subscription_id)
+        if waiting is not None:
+            expire(tx, orders.lock(tx, waiting.id), now)
+    if preview.subscription_id is not None and preview.kind is OrderKind.EXPANSION:
+        held = subscriptions.lock(tx, preview.subscription_id)
+        changing.require_changeable(tx, held, now)
+        changing.require_turn(tx, held, preview)
 
 
 def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview, now: datetime) -> None:
@@ -271,11 +279,23 @@ def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
     attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
-    wrong = report.amount != Money(order.total_minor, order.currency)
-    if wrong or order.state is OrderState.COMPLETED:
-        return _set_aside(tx, order, report, "wrong_amount" if wrong else "paid_twice", now)
+    misfit = _misfit(tx, order, report)
+    if misfit:
+        if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
+            expire(tx, order, now)  # what it was about is not there any more
+        return _set_aside(tx, order, report, misfit, now)
     completion.complete(tx, ports, order, attempt, report, now)
     return "completed"
+
+
+def _misfit(tx: Tx, order: Order, report: PaymentReport) -> str:
+    """Why money that arrived cannot complete its order; empty where it can."""
+    if report.amount != order.due:
+        return "wrong_amount"
+    if order.state is OrderState.COMPLETED:
+        return "paid_twice"
+    change = tx.get_one(Preview, order.preview_id) if order.kind is OrderKind.EXPANSION else None
+    return "changed_meanwhile" if change is not None and not changing.fits(tx, change) else ""
 
 
 def _set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datetime) -> str:

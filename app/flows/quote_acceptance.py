@@ -20,13 +20,13 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import ordering, purchase, renewal
+from app.flows import changing, ordering, purchase, renewal
 from app.flows import preview as previews
 from app.flows.ordering import Agreed
 from app.flows.ports import Ports
 from app.flows.purchase import Started
 from app.orders import service as orders
-from app.orders.errors import AlreadyRenewed
+from app.orders.errors import AlreadyRenewed, ChangeRefused
 from app.orders.models import Order, OrderKind, PayBy, Preview
 from app.quotes import service as quotes
 from app.quotes.errors import QuoteClosed, SignatureNeeded
@@ -156,9 +156,16 @@ def _agreed(offer: Preview, quote: Quote, terms: TermsVersion, signing: Signing,
 
 def _term(tx: Tx, offer: Preview, now: datetime) -> date | None:
     """For a renewal the first day of the term it buys. Raises AlreadyRenewed."""
-    if offer.kind is not OrderKind.RENEWAL or offer.subscription_id is None:
+    if offer.kind is OrderKind.PURCHASE or offer.subscription_id is None:
         return None
     subscription = subscriptions.lock(tx, offer.subscription_id)
+    if offer.kind is OrderKind.EXPANSION:
+        changing.require_changeable(tx, subscription, now)
+        changing.require_turn(tx, subscription, offer)
+        if not changing.fits(tx, offer):
+            raise ChangeRefused("The subscription was changed since this was offered; ask us for a new quote.",
+                                reason="state")  # fmt: skip
+        return None
     starts_on = renewal.next_start(subscription, local_date(now, subscription.time_zone))
     if orders.renewal_of_term(tx, subscription.id, starts_on) is not None:
         raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")

@@ -146,13 +146,14 @@ def _write(tx: Tx, quote: Quote, draft: Draft, priced: Offer, *, by: str, now: d
         internal_note=draft.internal_note.strip(), payment=draft.payment, net_days=draft.net_days,
         seller=invoicing.seller_snapshot(tx, accounts.seller(tx)),
     )  # fmt: skip
+    wished = {line.sku: line for line in draft.lines}  # of a change only what changes is priced
     offered = [
         LineOffered(
             plan_id=line.plan_id, sku=line.sku, description=line.description, quantity=line.quantity, unit=line.unit,
             full=line.net + (line.discount or Money.zero(line.net.currency)), net=line.net, tax=line.tax,
-            points=asked.discount.points if asked.discount else None,
+            points=asked.discount.points if asked and asked.discount else None,
         )
-        for line, asked in zip(priced.lines, draft.lines, strict=True)
+        for line, asked in ((line, wished.get(line.sku)) for line in priced.lines)
     ]  # fmt: skip
     year = local_date(now, accounts.seller(tx).time_zone).year
     reasons = quote.reasons if quote.preview_id else kept.reasons

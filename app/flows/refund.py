@@ -21,7 +21,7 @@ from app.core.errors import DomainError
 from app.core.ids import new_id
 from app.core.money import Money
 from app.core.states import require_move
-from app.flows import consequences, crediting
+from app.flows import changing, completion, consequences, crediting
 from app.flows.consequences import Effects, Fact
 from app.flows.crediting import SettlementDoesNotFit
 from app.flows.ports import Ports
@@ -32,6 +32,8 @@ from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit
 from app.invoices.models import CreditNote, CreditReason, Invoice
 from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
+from app.orders import service as orders
+from app.orders.models import Order
 from app.payments import credit, refunds
 from app.payments.errors import PaymentRefused
 from app.payments.models import CreditKind, Payment, Refund, RefundState
@@ -103,7 +105,9 @@ def outlook(tx: Tx, ports: Ports, asked: Asked) -> Outlook:
     figure = policy.get(tx, SECOND_PERSON, ports.clock.now()).get(invoice.currency)
     return Outlook(
         given=given, amount=amount, full=full, revoke=revoke, payment=_payment(tx, ports, invoice, amount),
-        effects=consequences.foresee(tx, _fact(revoke), invoice.subscription_id, order_id=invoice.order_id),
+        effects=consequences.foresee(
+            tx, _fact(revoke, orders.get(tx, invoice.order_id)), invoice.subscription_id, order_id=invoice.order_id
+        ),
         limit=None if figure is None else Money(figure, invoice.currency),
         second_person=figure is None or amount.minor > figure,
     )  # fmt: skip
@@ -232,7 +236,7 @@ def apply(tx: Tx, ports: Ports, report: RefundReport) -> str:
         refund.provider_ref = report.ref
         tx.flush()
     if report.outcome is Outcome.SUCCEEDED and refund.state is RefundState.PENDING:
-        return _succeed(tx, refund, now)
+        return _succeed(tx, ports, refund, now)
     if report.outcome is Outcome.FAILED and refund.state in {RefundState.PENDING, RefundState.SUCCEEDED}:
         return _fail(tx, refund, report.failure_code or "unknown", now)
     return "known"
@@ -243,7 +247,7 @@ def _known(tx: Tx, ports: Ports, report: RefundReport) -> str | None:
     return row.id if row else None
 
 
-def _succeed(tx: Tx, refund: Refund, now: datetime) -> str:
+def _succeed(tx: Tx, ports: Ports, refund: Refund, now: datetime) -> str:
     """The money left the provider; what it means for the license is the table's row."""
     invoice = invoices.get(tx, refund.invoice_id)
     amount = Money(refund.amount_minor, refund.currency)
@@ -251,8 +255,12 @@ def _succeed(tx: Tx, refund: Refund, now: datetime) -> str:
           [Leg(Code.REFUNDS_PAYABLE, amount), Leg(Code.CLEARING, -amount, refund.provider)], now)  # fmt: skip
     refund.state, refund.updated_at = RefundState.SUCCEEDED, transport_now()
     tx.flush()
-    consequences.apply(tx, _fact(refund.revoke), invoice.subscription_id, order_id=invoice.order_id, now=now,
-                       by=refund.requested_by)  # fmt: skip
+    order = orders.lock(tx, invoice.order_id)
+    fact = _fact(refund.revoke, order)
+    if fact is Fact.EXPANSION_REFUNDED:
+        completion.without(tx, ports, order, by=refund.requested_by, now=now)
+    else:
+        consequences.apply(tx, fact, invoice.subscription_id, order_id=order.id, now=now, by=refund.requested_by)
     _tell(tx, refund, "refund.succeeded", PROVIDER, now)
     return "succeeded"
 
@@ -339,8 +347,10 @@ def _credit(
                            now=now, parts=parts)  # fmt: skip
 
 
-def _fact(revoke: bool) -> Fact:
-    return Fact.REFUND_FULL if revoke else Fact.REFUND_PARTIAL
+def _fact(revoke: bool, order: Order) -> Fact:
+    if not revoke:
+        return Fact.REFUND_PARTIAL
+    return Fact.EXPANSION_REFUNDED if changing.can_take_back(order) else Fact.REFUND_FULL
 
 
 def _book(tx: Tx, invoice: Invoice, source: str, kind: str, memo: str, legs: list[Leg], now: datetime) -> None:

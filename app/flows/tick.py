@@ -21,11 +21,13 @@ from app.flows import (
     provisioning,
     purchase,
     quoting,
+    releasing,
     reminders,
     renewal,
     survey,
 )
 from app.flows.ports import Ports
+from app.licenses import service as licenses
 from app.orders import service as orders
 from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
@@ -52,6 +54,7 @@ def tick(ports: Ports) -> int:
         + provisioning.delete_due(ports)
         + quoting.expire_due(ports)
         + contract_reminders.remind_due(ports)
+        + releasing.release_due(ports)
     )
 
 
@@ -62,7 +65,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
             orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after),
             survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
             holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
-            contracts.next_due(tx, after),
+            contracts.next_due(tx, after), licenses.next_release(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

@@ -28,7 +28,7 @@ class NothingUnmatched(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """`why` is `paid_twice` or `wrong_amount`."""
+    """`why` is `paid_twice`, `wrong_amount` or `changed_meanwhile`."""
 
     order_id: str
     account_id: str | None

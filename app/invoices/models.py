@@ -104,6 +104,7 @@ class InvoiceLine(Table, table=True):
         UniqueConstraint("invoice_id", "position"),
         CheckConstraint("quantity > 0 AND denominator > 0 AND numerator BETWEEN 0 AND denominator", name="replayable"),
         CheckConstraint("intervals > 0 AND discount_minor >= 0", name="priced"),
+        CheckConstraint("quantity_before > 0", name="held_before"),
     )
 
     id: int | None = row_id()
@@ -124,6 +125,8 @@ class InvoiceLine(Table, table=True):
     pricing: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     discount_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})  # given; net is after it
+    # Of a change (R-PRO-3): the seats that were held before. The line charges what `quantity` more of them cost.
+    quantity_before: int | None = None
 
 
 class InvoicePayment(Table, table=True):

@@ -22,6 +22,8 @@ from app.payments import credit
 class LineDraft:
     """A line and what replays it: the price of `quantity` by `pricing` (the unit price where that is left out), for
     `intervals`, * numerator / denominator by `rule`, less `discount`.
+
+    With `quantity_before` it is what `quantity` more than that cost.
     """
 
     sku: str
@@ -38,6 +40,7 @@ class LineDraft:
     pricing: Mapping[str, Any] | None = None
     intervals: int = 1
     discount: Money | None = None
+    quantity_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
             denominator=line.denominator, rule=line.rule,
             pricing=dict(line.pricing) if line.pricing is not None else None, intervals=line.intervals,
             discount_minor=line.discount.minor if line.discount is not None else 0,
+            quantity_before=line.quantity_before,
         )
         for position, line in enumerate(wanted.lines, start=1)
     )  # fmt: skip

@@ -24,8 +24,19 @@ class License(Table, table=True):
         CheckConstraint("seats > 0", name="seats_positive"),
         CheckConstraint("expires_at > starts_at", name="ends_after_start"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
-        # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another.
-        Index("uq_license_order_plan", "order_id", "plan_id", unique=True, postgresql_where=text("NOT bridge")),
+        # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another, and after
+        # the refund of a change a license without it takes the place of the one that is revoked.
+        Index(
+            "uq_license_order_plan",
+            "order_id",
+            "plan_id",
+            unique=True,
+            postgresql_where=text("NOT bridge AND state <> 'revoked'"),
+        ),
+        # Of a next term with less in it: held back until the present one ends (R-LIC-7).
+        Index(
+            "ix_license_to_release", "starts_at", postgresql_where=text("state = 'active' AND starts_at > issued_at")
+        ),
     )
 
     id: str = Field(primary_key=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.core import audit, events, keys
@@ -15,7 +16,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
-from app.licenses.errors import AlreadyRevoked
+from app.licenses.errors import AlreadyRevoked, NotReleased
 from app.licenses.issuing import issue as issue_file
 from app.licenses.models import IssuanceEntry, License, LicenseState
 
@@ -98,8 +99,8 @@ def _log_issuance(tx: Tx, license_: License, now: datetime) -> None:
     ))  # fmt: skip
 
 
-def supersede(tx: Tx, successor: License, now: datetime) -> list[License]:
-    """Earlier active licenses of the same subscription give way to `successor`."""
+def supersede(tx: Tx, successor: License, now: datetime, *, keep: str | None = None) -> list[License]:
+    """Earlier active licenses of the same subscription give way to `successor`; not the one of id `keep`."""
     query = (
         select(License)
         .where(
@@ -109,11 +110,53 @@ def supersede(tx: Tx, successor: License, now: datetime) -> list[License]:
         )
         .with_for_update()
     )
-    replaced = list(tx.execute(query).scalars())
+    replaced = [each for each in tx.execute(query).scalars() if each.id != keep]
     for old in replaced:
         old.state, old.superseded_by = LicenseState.SUPERSEDED, successor.id
         events.append(tx, "license.superseded", old.id, now=now, account_id=old.account_id, by=successor.id)
     return replaced
+
+
+def present(tx: Tx, subscription_id: str, until: datetime, now: datetime) -> License | None:
+    """The license of the term that runs now and ends by `until`."""
+    query = select(License).where(
+        col(License.subscription_id) == subscription_id, col(License.state) == LicenseState.ACTIVE,
+        ~col(License.bridge), col(License.starts_at) <= now, col(License.expires_at) > now,
+        col(License.expires_at) <= until,
+    )  # fmt: skip
+    return tx.execute(query.order_by(col(License.issued_at).desc()).limit(1)).scalar_one_or_none()
+
+
+def to_release(tx: Tx, now: datetime, limit: int = 200) -> list[License]:
+    """Licenses that were held back and whose day has come, while the one before is not retired; locked."""
+    before = aliased(License)
+    earlier = select(col(before.id)).where(
+        col(before.subscription_id) == col(License.subscription_id), col(before.id) != col(License.id),
+        col(before.state) == LicenseState.ACTIVE, col(before.expires_at) <= col(License.starts_at),
+    )  # fmt: skip
+    query = select(License).where(
+        col(License.state) == LicenseState.ACTIVE, col(License.starts_at) > col(License.issued_at),
+        col(License.starts_at) <= now, earlier.exists(),
+    )  # fmt: skip
+    return list(tx.execute(query.limit(limit).with_for_update(skip_locked=True)).scalars())
+
+
+def next_release(tx: Tx, after: datetime) -> datetime | None:
+    query = select(func.min(col(License.starts_at))).where(
+        col(License.state) == LicenseState.ACTIVE, col(License.starts_at) > col(License.issued_at),
+        col(License.starts_at) > after,
+    )  # fmt: skip
+    return tx.execute(query).scalar()
+
+
+def require_released(license_: License, now: datetime) -> License:
+    """A file of a term to come with less in it is not handed over before that begins. Raises NotReleased."""
+    if license_.starts_at > max(now, license_.issued_at):
+        raise NotReleased(
+            f"It holds from {license_.starts_at:%Y-%m-%d} on and is handed over then; until then the present license"
+            " goes on.", on=license_.starts_at.date().isoformat(),
+        )  # fmt: skip
+    return license_
 
 
 def revoke(tx: Tx, license_id: str, *, reason: str, by: str, now: datetime) -> License:

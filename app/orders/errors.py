@@ -31,5 +31,13 @@ class AlreadyRenewed(DomainError):
     slug, title = "already-renewed", "This term is renewed already"
 
 
+class ChangeRefused(DomainError):
+    """`reason`: state, ended, not_renewing, unpaid_invoice, renewal_under_way, order_under_way, mixed, nothing_changes,
+    add_on; `invoice` or `order` name what is in the way.
+    """
+
+    slug, title = "change-refused", "This subscription cannot be changed so now"
+
+
 class OrderClosed(DomainError):
     slug, title = "order-closed", "This order can no longer be paid"

@@ -17,12 +17,14 @@ from app.core.db import (
     row_id,
     text_enum,
 )
+from app.core.money import Money
 from app.core.states import declare_moves
 
 
 class OrderKind(StrEnum):
     PURCHASE = "purchase"
     RENEWAL = "renewal"
+    EXPANSION = "expansion"  # of a running subscription: seats, add-ons or a higher plan, for the days that remain
 
 
 class PayBy(StrEnum):
@@ -106,6 +108,7 @@ class Preview(Table, table=True):
     route: Route = Field(sa_type=text_enum(Route, name="route"))
     reasons: list[dict[str, Any]] = Field(sa_type=JSONB)
     discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)  # the coupon and its worth
+    change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)  # see `orders.changes.Change`
     created_at: datetime = Field(sa_type=INSTANT)
     expires_at: datetime = Field(sa_type=INSTANT, index=True)
 
@@ -123,6 +126,12 @@ class Order(Table, table=True):
             "uq_order_renewal_of_term", "subscription_id", "term_starts_on", unique=True,
             postgresql_where=text("kind = 'renewal' AND state NOT IN ('expired', 'canceled')"),
         ),
+        # Two changes of one subscription take turns: each rests on what is held when it was priced (R-PRO-7).
+        Index(
+            "uq_order_expansion_under_way", "subscription_id", unique=True,
+            postgresql_where=text("kind = 'expansion' AND state IN ('awaiting_payment', 'held')"),
+        ),
+        CheckConstraint("(kind = 'expansion') = (change IS NOT NULL)", name="expansion_says_what_changes"),
         # What staff have in hand when somebody calls.
         Index("ix_order_po_number", "po_number", postgresql_where=text("po_number <> ''")),
         Index("ix_order_lower_buyer_email", text("lower(buyer_email)")),
@@ -145,6 +154,9 @@ class Order(Table, table=True):
     total_minor: int = minor_field()
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
+    change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
+    # The order whose invoice took up a charge that was too small to be made (R-PRO-8).
+    carried_to: str | None = Field(default=None, foreign_key="order.id", index=True)
     buyer_name: str = Field(sa_column_kwargs=personal("name"))
     buyer_email: str = Field(sa_column_kwargs=personal("contact"))
     pay_by: PayBy = Field(default=PayBy.CARD, sa_type=text_enum(PayBy, name="pay_by"))
@@ -153,6 +165,11 @@ class Order(Table, table=True):
     created_at: datetime = Field(sa_type=INSTANT)
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
     completed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+    @property
+    def due(self) -> Money:
+        """What the buyer is asked for: the total, less what a change of plan takes back."""
+        return Money(self.total_minor if self.change is None else int(self.change["due"]), self.currency)
 
 
 class OrderLine(Table, table=True):
@@ -181,3 +198,4 @@ class OrderLine(Table, table=True):
     pricing: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     discount_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})  # given; net is after it
+    change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)  # see `orders.changes.LineChange`

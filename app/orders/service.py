@@ -16,6 +16,7 @@ from app.core.money import Money, total
 from app.core.states import require_move
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
+from app.orders.changes import Change, LineChange
 from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, PayBy, Preview
 from app.orders.routing import Routing
 
@@ -41,21 +42,23 @@ class PricedLine:
     pricing: Mapping[str, Any] | None = None
     intervals: int = 1
     discount: Money | None = None
+    change: LineChange | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {
+        plain = {
             "plan_id": self.plan_id, "price_id": self.price_id, "sku": self.sku, "description": self.description,
             "quantity": self.quantity, "unit_minor": self.unit.minor, "net_minor": self.net.minor,
             "tax_minor": self.tax.minor, "pricing": dict(self.pricing) if self.pricing is not None else None,
             "intervals": self.intervals, "discount_minor": self.discount.minor if self.discount is not None else 0,
         }  # fmt: skip
+        return plain | {"change": self.change.to_json()} if self.change is not None else plain
 
 
 def store_preview(
     tx: Tx, *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
     legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
     account_id: str | None = None, subscription_id: str | None = None, discount: dict[str, Any] | None = None,
-    source: OfferSource = OfferSource.LIST,
+    source: OfferSource = OfferSource.LIST, change: Change | None = None,
 ) -> Preview:  # fmt: skip
     """Keep an offer for `lives`; equal inputs have equal `inputs_hash`. `discount` tells of the coupon behind it."""
     net = total([line.net for line in lines], currency)
@@ -65,7 +68,8 @@ def store_preview(
         inputs_hash=sha256_hex(canonical_json(inputs)), lines=[line.to_json() for line in lines],
         net_minor=net.minor, tax_minor=tax.minor, total_minor=(net + tax).minor,
         tax_determination_id=determination_id, route=routing.route,
-        reasons=[reason.to_json() for reason in routing.reasons], discount=discount, created_at=now,
+        reasons=[reason.to_json() for reason in routing.reasons], discount=discount,
+        change=change.to_json() if change is not None else None, created_at=now,
         expires_at=now + lives,
     )  # fmt: skip
     tx.add(preview)
@@ -93,7 +97,7 @@ def place(
         term_starts_on=term_starts_on, pay_by=pay_by, state=state, route=preview.route, reasons=preview.reasons,
         currency=preview.currency, net_minor=preview.net_minor, tax_minor=preview.tax_minor,
         total_minor=preview.total_minor, tax_determination_id=preview.tax_determination_id,
-        discount=preview.discount,
+        discount=preview.discount, change=preview.change,
         buyer_name=buyer["name"], buyer_email=buyer["email"], po_number=po_number, test=test, created_at=now,
         expires_at=expires_at,
     )  # fmt: skip
@@ -146,7 +150,7 @@ def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime) -> list[Mon
         col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID
     )
     rows = tx.execute(
-        select(col(Order.net_minor), col(Order.currency)).where(
+        select(col(Order.net_minor), col(Order.currency), col(Order.change)).where(
             col(Order.account_id).in_(account_ids),
             col(Order.kind) != OrderKind.RENEWAL,
             col(Order.state) == OrderState.COMPLETED,
@@ -155,7 +159,31 @@ def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime) -> list[Mon
             or_(col(Order.pay_by) == PayBy.CARD, paid.exists()),
         )
     )
-    return [Money(minor, currency) for minor, currency in rows]
+    # A higher plan adds what it costs less what its lower one gives back; a carried charge comes with its invoice.
+    return [
+        Money(minor - (change["credit_net"] if change else 0), currency)
+        for minor, currency, change in rows
+        if change is None or change["invoiced"]
+    ]
+
+
+def expansion_under_way(tx: Tx, subscription_id: str) -> Order | None:
+    """The change of a subscription that waits for its payment or for a person; the table holds one at a time."""
+    query = select(Order).where(
+        col(Order.subscription_id) == subscription_id, col(Order.kind) == OrderKind.EXPANSION,
+        col(Order.state).in_([OrderState.AWAITING_PAYMENT, OrderState.HELD]),
+    )  # fmt: skip
+    return tx.execute(query).scalar_one_or_none()
+
+
+def carried(tx: Tx, subscription_id: str) -> list[Order]:
+    """Completed changes whose charge was too small, and is on no invoice yet (R-PRO-8), oldest first."""
+    query = select(Order).where(
+        col(Order.subscription_id) == subscription_id, col(Order.kind) == OrderKind.EXPANSION,
+        col(Order.state) == OrderState.COMPLETED, col(Order.carried_to).is_(None), col(Order.total_minor) > 0,
+        col(Order.change)["invoiced"].as_boolean().is_(False),
+    )  # fmt: skip
+    return list(tx.execute(query.order_by(col(Order.id))).scalars())
 
 
 def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[str]:

@@ -332,10 +332,16 @@ WHERE license.state = 'active' AND "order".state <> 'completed'
 
 _ORDERS: Final = """
 SELECT "order".id, 'is completed without a numbered invoice of its total' AS detail
-FROM "order" WHERE state = 'completed' AND NOT EXISTS (
+FROM "order" WHERE state = 'completed' AND change->>'invoiced' IS DISTINCT FROM 'false' AND NOT EXISTS (
   SELECT FROM invoice WHERE invoice.order_id = "order".id AND invoice.state <> 'draft'
     AND (invoice.currency, invoice.net_minor, invoice.tax_minor)
       = ("order".currency, "order".net_minor, "order".tax_minor)
+)
+UNION ALL
+SELECT small.id, 'is neither invoiced nor carried to an invoice that takes it up'
+FROM "order" small WHERE small.change->>'invoiced' = 'false' AND small.carried_to IS NOT NULL AND NOT EXISTS (
+  SELECT FROM invoice JOIN order_line taken ON taken.order_id = invoice.order_id
+  WHERE invoice.order_id = small.carried_to AND taken.change->>'carried_from' = small.id
 )
 """
 

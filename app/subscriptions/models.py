@@ -2,7 +2,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
@@ -42,6 +42,21 @@ MOVES: Final = declare_moves(
         (S.EXPIRED, S.ACTIVE),
     }
 )  # fmt: skip
+
+
+class ScheduledState(StrEnum):
+    SCHEDULED = "scheduled"
+    WITHDRAWN = "withdrawn"
+    APPLIED = "applied"
+
+
+SCHEDULED_MOVES: Final = declare_moves(
+    "scheduled_change",
+    {
+        (ScheduledState.SCHEDULED, ScheduledState.WITHDRAWN),
+        (ScheduledState.SCHEDULED, ScheduledState.APPLIED),
+    },
+)
 
 
 class TermKind(StrEnum):
@@ -92,6 +107,8 @@ class Subscription(Table, table=True):
     parked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     parked_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
     created_at: datetime = Field(sa_type=INSTANT)
+    # Counts every change of what is held or wished for the next term, so that an older offer is known as such.
+    revision: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
     @property
     def renews_itself(self) -> bool:
@@ -143,6 +160,38 @@ class SubscriptionTerm(Table, table=True):
     starts_on: date
     ends_on: date
     order_id: str = Field(foreign_key="order.id", unique=True)
+
+
+class ScheduledChange(Table, table=True):
+    """What the next term will have less of (R-PRO-6): a lower plan, fewer seats, add-ons left out. One at a time.
+
+    What is NULL stays as it is held when the term ends. Seen by everybody, and withdrawn at any time before that.
+    """
+
+    __tablename__ = "scheduled_change"
+    __table_args__ = (
+        CheckConstraint("seats > 0", name="seats_positive"),
+        CheckConstraint(
+            "plan_id IS NOT NULL OR seats IS NOT NULL OR jsonb_array_length(dropped) > 0", name="changes_something"
+        ),
+        CheckConstraint("(state = 'scheduled') = (closed_at IS NULL)", name="closed_has_instant"),
+        CheckConstraint("(state = 'applied') = (order_id IS NOT NULL)", name="applied_by_an_order"),
+        Index(
+            "uq_scheduled_change_one", "subscription_id", unique=True, postgresql_where=text("state = 'scheduled'")
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    state: ScheduledState = Field(sa_type=text_enum(ScheduledState, name="scheduled_state"))
+    plan_id: str | None = Field(default=None, foreign_key="plan.id")
+    seats: int | None = None
+    dropped: list[str] = Field(sa_type=JSONB)  # skus of add-ons
+    requested_by: str  # a member, an API key, or staff
+    requested_at: datetime = Field(sa_type=INSTANT)
+    closed_by: str | None = None
+    closed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    order_id: str | None = Field(default=None, foreign_key="order.id")  # the renewal that applied it
 
 
 class RenewalReminder(Table, table=True):

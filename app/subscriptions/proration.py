@@ -80,6 +80,18 @@ def prorate(
     return charge(new - old, share_of(period, change_on), discount)
 
 
+def change(old: Money, new: Money, share: Share, discount: Discount | None = None) -> ProratedLine:
+    """The line for going from one discounted price of a whole period to another: `prorate` for a share.
+
+    Both prices lose the discount, so that a fixed amount is given once, however many changes there are, and going up
+    in steps costs what going up at once does. `unit` is the difference of the list prices.
+    """
+    unit = new - old
+    left = Fraction(unit.minor) if discount is None else discount.left_of(new) - discount.left_of(old)
+    full, amount = replay(unit, share), Money(round_half_away(left * share.part), unit.currency)
+    return ProratedLine(unit, share, full - amount, amount)
+
+
 def replay(unit: Money, share: Share, discount: Discount | None = None) -> Money:
     """The amount of a stored line again. Raises Invalid for a rule or figures that no line can have."""
     if share.rule not in RULES:

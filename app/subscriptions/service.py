@@ -46,6 +46,14 @@ class RunningCoupon:
     until: date | None
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a change does to one line: `bought.quantity` more at `bought.net` more for the whole term."""
+
+    bought: LineBought
+    ends: bool = False  # the other way: what a change brought is taken back
+
+
 def annual(net: Money, months: int) -> Money:
     """ARR of a line for a term of whole months, as an integer, ex tax (R-FIN-1)."""
     return net.times(Fraction(12, months))
@@ -79,10 +87,52 @@ def renew(tx: Tx, subscription: Subscription, *, period: Period, order_id: str, 
     if period.start != subscription.ends_on:  # a term that does not follow on has an anchor of its own
         subscription.anchor_day, subscription.anchor_month = period.start.day, period.start.month
     subscription.starts_on, subscription.ends_on = period.start, period.end
+    if lines[0].plan_id != subscription.plan_id:  # a lower plan was scheduled, or sales sold another one
+        subscription.plan_id = lines[0].plan_id
     subscription.not_renewing_at = subscription.not_renewing_reason = None
     subscription.parked_at = subscription.parked_reason = None
     _set_lines(tx, subscription, lines)
     _add_term(tx, subscription, TermKind.RENEWAL, period, order_id)
+
+
+def change(
+    tx: Tx, subscription: Subscription, *, steps: Sequence[Step], ends: Sequence[str], plan_id: str
+) -> None:  # fmt: skip
+    """Go up within the term: more of a line, a new line, or another plan in place of the lines that end.
+
+    The term stays as it is. The caller holds the subscription's lock.
+    """
+    known = {line.plan_id: line for line in lines(tx, subscription.id)}
+    for plan in ends:
+        tx.delete(known.pop(plan))
+    subscription.plan_id = plan_id
+    tx.flush()
+    for step in steps:
+        _step(tx, subscription, known.get(step.bought.plan_id), step)
+    subscription.revision += 1
+    tx.flush()
+
+
+def _step(tx: Tx, subscription: Subscription, row: SubscriptionLine | None, step: Step) -> None:
+    bought, sign = step.bought, -1 if step.ends else 1
+    if row is None:
+        if step.ends:
+            return  # gone by itself meanwhile
+        row = SubscriptionLine(
+            id=new_id("sln"), subscription_id=subscription.id, plan_id=bought.plan_id, price_id=bought.price_id,
+            sku=bought.sku, description=bought.description, quantity=0, unit_minor=bought.unit.minor, net_minor=0,
+            arr_minor=0,
+        )  # fmt: skip
+        tx.add(row)
+    row.quantity += sign * bought.quantity
+    if row.quantity <= 0:
+        tx.delete(row)
+        return
+    net = Money(max(row.net_minor + sign * bought.net.minor, 0), subscription.currency)
+    row.net_minor, row.arr_minor = net.minor, annual(net, subscription.term_months).minor
+    if not step.ends:
+        row.price_id, row.unit_minor, row.intervals = bought.price_id, bought.unit.minor, bought.intervals
+        row.pricing = dict(bought.pricing) if bought.pricing is not None else None
 
 
 def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought]) -> None:

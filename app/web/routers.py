@@ -7,6 +7,7 @@ from app.web import auth, show
 from app.web.api import (
     accounts,
     api_keys,
+    changes,
     credit_notes,
     disputes,
     events,
@@ -39,7 +40,7 @@ def include(app: FastAPI) -> None:
     app.include_router(stripe.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
-    for room in (credit_notes, refunds, disputes, payment_methods):
+    for room in (changes, credit_notes, refunds, disputes, payment_methods):
         app.include_router(room.router)
     app.include_router(refunds.previews)
     app.include_router(payment_methods.setups)

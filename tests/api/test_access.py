@@ -27,7 +27,8 @@ BODIES: dict[str, Any] = {
     "change_account": {"name": "x"}, "change_workspace": {"desired": "hibernated"}, "move_clock": {"advance_days": 1},
     "heartbeat_provisioning": {"lease": "x"}, "progress_provisioning": {"lease": "x", "percent": 1},
     "complete_provisioning": {"lease": "x"}, "fail_provisioning": {"lease": "x", "reason": "x"},
-    "change_subscription": {"auto_renew": True},
+    "change_subscription": {"auto_renew": True}, "preview_change": {"seats": 30},
+    "create_change": {"preview": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk"},
     "play_payment": {"action": "succeed"}, "change_webhooks": {"description": "x"},
     "replay_webhooks": {"event_id": "evt_01ka8qj6x0c5q4m3t2r1p0n9mk"},
 }  # fmt: skip
@@ -92,6 +93,7 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
     assert vendor.post(f"/v1/quotes/{quote}/send").status_code == 200
     asked = next(each for each in vendor.get("/v1/surveys/invitations").json()["data"] if each["order_id"])
     return {
+        "change_id": "chg_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "order_id": order["id"], "subscription_id": order["subscription_id"], "invoice_id": order["invoice_id"],
         "license_id": order["license_id"], "account_id": bought.account,
         "payment_id": vendor.get("/v1/payments").json()["data"][0]["id"],

@@ -14,19 +14,21 @@ from app.accounts.models import Account, AccountTaxId, Member, Role
 from app.core import policy
 from app.core.audit import AuditEntry
 from app.core.events import Event
-from app.flows import crediting, purchase
+from app.flows import crediting, purchase, seat_change
 from app.flows.inviting import PEOPLE_ADDED_PER_DAY
+from app.flows.seat_change import Wanted
 from app.invoices.models import CreditNote, CreditReason, Invoice
 from app.licenses.models import License
 from app.orders.models import Order
 from app.payments import service as payments
 from app.privacy import export
+from app.subscriptions.models import ScheduledChange
 from app.surveys.models import SurveyOptOut
 from app.web import csrf
 from app.web.portal import doors
 from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
-from tests import shop
+from tests import changing, shop
 from tests.portal.buyers import count, page_of, signed_in, visitor
 from tests.portal.forms import Visitor
 from tests.world import World
@@ -341,6 +343,9 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
                 select(col(CreditNote.id)).where(col(CreditNote.account_id) == order.account_id)
             ).scalar_one(),
             "subscription_id": order.subscription_id or "",
+            "change_id": tx.execute(
+                select(col(ScheduledChange.id)).where(col(ScheduledChange.subscription_id) == order.subscription_id)
+            ).scalar_one(),
             "workspace_id": tx.execute(
                 select(col(Workspace.id)).where(col(Workspace.account_id) == order.account_id)
             ).scalar_one(),
@@ -359,6 +364,8 @@ def test_every_address_with_an_id_is_closed_to_other_accounts(world: World) -> N
             bought = tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one()
         crediting.keep(world.ports, bought, nets=None, total=100, reason=CreditReason.GOODWILL, by="test",
                        off_the_invoice=False)  # fmt: skip
+        fewer = seat_change.preview(world.ports, order.subscription_id or "", Wanted(seats=6))
+        seat_change.commit(world.ports, fewer.id, changing.how(world))
     ada = signed_in(world, mine)
     token = ada.open("/account/privacy").forms[0].value("csrf_token")
     for method, path in account_routes():

@@ -15,7 +15,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.keys import NoSigningKey, SigningKey
 from app.core.signing import UnusableKey
 from app.licenses import service, verify
-from app.licenses.errors import AlreadyRevoked
+from app.licenses.errors import AlreadyRevoked, NotReleased
 from app.licenses.findings import Finding
 from app.licenses.linter import lint
 from app.licenses.models import License, LicenseState
@@ -205,13 +205,15 @@ def get_license(license_id: str, tx: Tx, key: Reader) -> LicenseOut:
     return LicenseOut.of(find(tx, License, "lic", license_id, key))
 
 
-@router.get("/{license_id}/file", response_class=Response, responses=problems(*KEYED, NotFound, FormatUnknown) | _FILE)
+@router.get("/{license_id}/file", response_class=Response, responses=problems(
+    *KEYED, NotFound, FormatUnknown, NotReleased
+) | _FILE)  # fmt: skip
 def get_license_file(
-    license_id: str, tx: Tx, key: Reader,
+    license_id: str, tx: Tx, now: Now, key: Reader,
     written: Annotated[str, Query(alias="format", pattern="^[a-z]{1,20}$", description="mattermost")] = "mattermost",
 ) -> Response:  # fmt: skip
     """The license file to install."""
-    license_ = find(tx, License, "lic", license_id, key)
+    license_ = service.require_released(find(tx, License, "lic", license_id, key), now)
     if written != "mattermost":
         raise FormatUnknown("There is one rendering so far: mattermost.", param="format")
     headers = {"Content-Disposition": f'attachment; filename="{license_.file_id}.mattermost-license"'}

@@ -189,7 +189,7 @@ def check_acceptance(ports: Ports, preview_id: str, acceptance: AcceptanceIn) ->
 def _require_purchase_of(ports: Ports, preview: Preview, key: ApiKey | None) -> None:
     """A preview is ordered for the account it was routed for, or the rolling threshold could be walked around.
 
-    Raises NotFound for a preview of somebody else, Invalid for one of a renewal.
+    Raises NotFound for a preview of somebody else, Invalid for one of a renewal or a change.
     """
     with ports.db.transaction() as tx:
         by_address = accounts.account_id_for_buyer(tx, preview.inputs["buyer"]["email"])
@@ -199,9 +199,11 @@ def _require_purchase_of(ports: Ports, preview: Preview, key: ApiKey | None) -> 
         own = preview.account_id in {None, by_address}
     if not own:
         raise NotFound("There is no such preview.", param="preview")
-    if preview.kind is OrderKind.RENEWAL:
+    if preview.kind is not OrderKind.PURCHASE:
+        renews = preview.kind is OrderKind.RENEWAL
+        does, door = ("renews", "renewals") if renews else ("changes", "changes")
         raise Invalid(
-            f"This preview renews a subscription: POST /v1/subscriptions/{preview.subscription_id}/renewals.",
+            f"This preview {does} a subscription: POST /v1/subscriptions/{preview.subscription_id}/{door}.",
             param="preview",
         )
 

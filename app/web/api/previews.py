@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter
@@ -131,6 +131,19 @@ class PreviewIn(In):
         )  # fmt: skip
 
 
+class LineChangeOut(BaseModel):
+    """Of a change: from `before` seats (null for a new line) to `after`, for `numerator` of `denominator` days."""
+
+    before: int | None
+    after: int
+    numerator: int
+    denominator: int
+    rule: str
+    period_from: date
+    period_to: date
+    carried_from: str | None = Field(description="The order whose charge was too small to be made.")
+
+
 class PreviewLineOut(BaseModel):
     """`net` is after `discount` and rounded once; `tax` is the line's share of the document's tax.
 
@@ -146,6 +159,7 @@ class PreviewLineOut(BaseModel):
     discount: MoneyOut
     net: MoneyOut
     tax: MoneyOut
+    change: LineChangeOut | None = None
 
     @classmethod
     def of(cls, line: dict[str, Any], currency: str) -> Self:
@@ -153,6 +167,7 @@ class PreviewLineOut(BaseModel):
         return cls(
             sku=line["sku"], description=line["description"], quantity=line["quantity"], price=model.words(),
             intervals=line.get("intervals", 1), discount=MoneyOut.minor(line.get("discount_minor", 0), currency),
+            change=LineChangeOut(**line["change"]) if line.get("change") else None,
             **{name: MoneyOut.minor(line[f"{name}_minor"], currency) for name in ("unit", "net", "tax")},
         )  # fmt: skip
 

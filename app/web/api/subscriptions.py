@@ -25,6 +25,7 @@ from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.subscriptions import service
 from app.subscriptions.models import Subscription, SubscriptionLine, SubscriptionState
 from app.web.api.access import KEYED, find, key_with, visible
+from app.web.api.change_shapes import ScheduledChangeOut
 from app.web.api.orders import AcceptanceIn, OrderOut, PreviewId, check_acceptance, evidence, of_started
 from app.web.api.previews import PreviewOut, facts, named
 from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, cursor
@@ -86,7 +87,7 @@ class SubscriptionOut(BaseModel):
                    "unit": {"amount": 12000, "currency": "USD"}, "net": {"amount": 300000, "currency": "USD"},
                    "arr": {"amount": 300000, "currency": "USD"}}],
         "next_step": {"code": "renewal_opens", "on": "2027-08-24", "sentence": "Renewal opens on 2027-08-24."},
-        "auto_renew": False, "not_renewing_since": None,
+        "auto_renew": False, "not_renewing_since": None, "scheduled_change": None,
         "first_starts_on": "2026-11-22", "grace_days": 10, "time_zone": "America/New_York",
         "created_at": "2026-11-22T09:00:00Z",
     }})  # fmt: skip
@@ -100,6 +101,7 @@ class SubscriptionOut(BaseModel):
     next_step: NextStepOut
     auto_renew: bool
     not_renewing_since: datetime | None
+    scheduled_change: ScheduledChangeOut | None
     first_starts_on: date
     grace_days: int
     time_zone: str
@@ -113,6 +115,7 @@ class SubscriptionOut(BaseModel):
             term=TermOut(starts_on=row.starts_on, ends_on=row.ends_on, months=row.term_months, interval=row.interval),
             lines=[LineOut.of(line, row.currency) for line in lines], next_step=_next_step(tx, row, now),
             auto_renew=row.auto_renew, not_renewing_since=row.not_renewing_at,
+            scheduled_change=ScheduledChangeOut.waiting(tx, row),
             first_starts_on=row.first_starts_on, grace_days=row.grace_days, time_zone=row.time_zone,
             created_at=row.created_at,
         )  # fmt: skip
@@ -240,7 +243,7 @@ def preview_renewal(
     subscription_id: str, ports: Wired, key: Writer, body: RenewalIn | None = None
 ) -> RenewalPreviewOut:
     """What the next term would cost, with the seats as they are or as wished. Commits nobody to anything."""
-    _require_own(ports, subscription_id, key)
+    require_own(ports, subscription_id, key)
     with named(**{"lines.0.quantity": "seats"}):
         review = renewal.review(ports, subscription_id, seats=body.seats if body else None)
     given: dict[str, Any] = facts(ports, review.preview)
@@ -255,7 +258,7 @@ def create_renewal(
     subscription_id: str, body: RenewalOrderIn, request: Request, ports: Wired, key: Writer
 ) -> OrderOut:  # fmt: skip
     """Order the next term. A saved card is charged at once; otherwise `payment_url` leads to payment."""
-    _require_own(ports, subscription_id, key)
+    require_own(ports, subscription_id, key)
     preview = check_acceptance(ports, body.preview, body.acceptance)
     if preview.kind is not OrderKind.RENEWAL or preview.subscription_id != subscription_id:
         raise NotFound("There is no such renewal offer for this subscription.", param="preview")
@@ -269,7 +272,7 @@ def cancel_subscription(
     subscription_id: str, ports: Wired, now: Now, key: Writer, body: CancelIn | None = None
 ) -> SubscriptionOut:
     """Do not renew: it runs to its end and reminders stop. One whose term is over ends at once; nothing is owed."""
-    _require_own(ports, subscription_id, key)
+    require_own(ports, subscription_id, key)
     ending.stop(ports, subscription_id, reason=body.reason if body else "", by=key.id)
     return _shown(ports, subscription_id, now)
 
@@ -277,7 +280,7 @@ def cancel_subscription(
 @router.post("/{subscription_id}/resume", responses=problems(*KEYED, NotFound, AlreadyOver))
 def resume_subscription(subscription_id: str, ports: Wired, now: Now, key: Writer) -> SubscriptionOut:
     """Take a cancellation back, at any time before the end."""
-    _require_own(ports, subscription_id, key)
+    require_own(ports, subscription_id, key)
     ending.take_back(ports, subscription_id, by=key.id)
     return _shown(ports, subscription_id, now)
 
@@ -287,7 +290,7 @@ def change_subscription(
     subscription_id: str, body: SubscriptionChangeIn, ports: Wired, now: Now, key: Writer
 ) -> SubscriptionOut:  # fmt: skip
     """Switch automatic renewal on or off."""
-    _require_own(ports, subscription_id, key)
+    require_own(ports, subscription_id, key)
     ending.renew_by_itself(ports, subscription_id, on=body.auto_renew, by=key.id)
     return _shown(ports, subscription_id, now)
 
@@ -297,6 +300,6 @@ def _shown(ports: Ports, subscription_id: str, now: datetime) -> SubscriptionOut
         return SubscriptionOut.of(tx, service.get(tx, subscription_id), now)
 
 
-def _require_own(ports: Ports, subscription_id: str, key: ApiKey) -> None:
+def require_own(ports: Ports, subscription_id: str, key: ApiKey) -> None:
     with ports.db.transaction() as tx:
         find(tx, Subscription, "sub", ids.require_form("sub", subscription_id), key)

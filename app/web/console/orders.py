@@ -39,6 +39,7 @@ Cashier = Annotated[SignedInStaff, Depends(auth.staff(May.PAYMENTS_WRITE))]
 _WHY_UNMATCHED: Final = {
     "paid_twice": "This order was paid a second time.",
     "wrong_amount": "A payment for this order had another amount.",
+    "changed_meanwhile": "A payment for this order came after the subscription had changed otherwise.",
 }
 
 

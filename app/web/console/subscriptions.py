@@ -8,14 +8,17 @@ from starlette.responses import Response
 from app.accounts.models import Account
 from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
+from app.catalog.models import Plan
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.money import Money
 from app.dunning.models import DunningItem
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
-from app.subscriptions import service
-from app.subscriptions.models import RenewalReminder, Subscription, SubscriptionState
+from app.orders.models import Order, OrderKind
+from app.orders.service import lines as lines_of
+from app.subscriptions import scheduled, service
+from app.subscriptions.models import RenewalReminder, ScheduledChange, Subscription, SubscriptionState
 from app.web.console import cells, lists
 from app.web.console.render import Reader, can, page
 from app.web.console.views import Action, Cell, DetailView, ListView, Related
@@ -63,6 +66,7 @@ def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response
         related=(
             _lines(tx, found),
             _terms(tx, found),
+            *_changes(tx, found),
             cells.licenses(licenses.of_subscription(tx, found.id), plans),
             cells.invoices(_invoices(tx, found.id)),
             *_workspace(tx, found.id),
@@ -152,6 +156,42 @@ def _terms(tx: Session, found: Subscription) -> Related:
         for term in reversed(service.terms(tx, found.id))
     )  # fmt: skip
     return Related(title="Terms", columns=("From", "To, not included", "By", "Order"), rows=rows)
+
+
+def _changes(tx: Session, found: Subscription) -> tuple[Related, ...]:
+    """What was added within a term, what waits for its payment, and what waits for the next term."""
+    query = select(Order).where(col(Order.subscription_id) == found.id, col(Order.kind) == OrderKind.EXPANSION)
+    ordered = [
+        (
+            order.created_at,
+            (
+                Cell(text=order.id, href=f"/console/orders/{order.id}", mono=True),
+                Cell(text=", ".join(f"{line.description}: {line.quantity:,} more" for line in lines_of(tx, order.id))),
+                Cell(state=str(order.state)), cells.amount(order.total_minor, order.currency),
+                lists.day(order.created_at),
+            ),
+        )
+        for order in tx.execute(query).scalars()
+    ]  # fmt: skip
+    wished = [
+        (
+            row.requested_at,
+            (
+                Cell(text=row.id, mono=True), Cell(text=f"Next term: {_wish(tx, row)}"), Cell(state=str(row.state)),
+                Cell(text=f"by {row.closed_by or row.requested_by}"), lists.day(row.requested_at),
+            ),
+        )
+        for row in scheduled.all_of(tx, found.id)
+    ]  # fmt: skip
+    rows = tuple(cells_ for _, cells_ in sorted([*ordered, *wished], key=lambda each: each[0], reverse=True))
+    columns = ("Change", "What", "State", "Total, or by whom", "Asked for")
+    return (Related(title="Changes", columns=columns, rows=rows),) if rows else ()
+
+
+def _wish(tx: Session, row: ScheduledChange) -> str:
+    parts = [tx.get_one(Plan, row.plan_id).name] if row.plan_id else []
+    parts += [f"{row.seats:,} seats"] if row.seats else []
+    return ", ".join([*parts, *(f"without {sku}" for sku in row.dropped)])
 
 
 def _reminders(tx: Session, found: Subscription) -> Related:

@@ -123,7 +123,10 @@ def _held(tx: Session) -> list[Waiting]:
 
 
 def _payments(tx: Session) -> list[Waiting]:
-    words = {"paid_twice": "It was paid a second time.", "wrong_amount": "It had another amount than the order."}
+    words = {
+        "paid_twice": "It was paid a second time.", "wrong_amount": "It had another amount than the order.",
+        "changed_meanwhile": "The subscription was changed before it was paid.",
+    }  # fmt: skip
     return [
         (each.since, "payment", "A payment fits no open order", words[each.why], f"/console/orders/{each.order_id}")
         for each in unmatched.waiting(tx)[:_MOST]

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import ClassVar, Literal
 
 from app.web.explained import Told
-from app.web.portal.views import InstallGuide, PreviewView, ProgressView
+from app.web.portal.views import AddOn, InstallGuide, PreviewView, ProgressView
 from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Step
 
 
@@ -145,9 +145,10 @@ class SubscriptionsView:
 
 @dataclass(frozen=True, kw_only=True)
 class SeatChangeView:
-    """Adding or removing seats; alone it is the fragment that `preview_href` answers with.
+    """Changing seats, plan and add-ons; alone it is the fragment that `preview_href` answers with.
 
-    Inputs: seats, preview_id, intent (preview|place).
+    Inputs: seats, plan, addon*, on_invoice, po_number, accept (where `terms` have changed), preview_id, intent
+    (preview|place).
 
     `now_rows` is what is due today, `next_rows` what the next term costs; a decrease has no `now_rows`. Without
     `preview` only the number input is shown. `lowest` is the smallest count that can be ordered.
@@ -164,6 +165,20 @@ class SeatChangeView:
     next_rows: tuple[MoneyRow, ...] = ()
     next_total: str = ""
     blocked: str = ""
+    plans: tuple[Option, ...] = ()
+    addons: tuple[AddOn, ...] = ()
+    terms: Link | None = None
+    terms_version: str = ""
+    authority: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PendingView:
+    """A change that was ordered and waits for its payment; `cancel_href` is posted."""
+
+    sentence: str
+    pay_href: str
+    cancel_href: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +198,7 @@ class SubscriptionView:
     history: tuple[Step, ...]
     scheduled: str = ""
     withdraw_href: str = ""
+    pending: PendingView | None = None
     renew_href: str = ""
     cancel_href: str = ""
     cancel_note: str = ""

@@ -30,7 +30,7 @@ from app.web.deps import Now, Tx, Wired
 from app.web.portal import figures, owned
 from app.web.portal.account_views import DashboardView, Holding, Todo
 from app.web.portal.render import account_page
-from app.web.portal.subscriptions import OVER, opens_on, renewal_words
+from app.web.portal.subscription_page import OVER, RUNNING, opens_on, renewal_words
 from app.web.views import Fact, Link
 from app.workspaces import service as workspaces
 
@@ -99,7 +99,12 @@ def _holding(tx: Unit, held: Subscription, today: date) -> Holding:
     plan = catalog.plans_by_id(tx, [held.plan_id])[held.plan_id]
     net = total([Money(line.net_minor, held.currency) for line in lines], held.currency)
     equations = [figures.how(line, held.currency, held.interval) for line in lines]
-    license_ = next((each for each in licenses.of_subscription(tx, held.id) if each.state is LicenseState.ACTIVE), None)
+    in_force = (
+        each
+        for each in licenses.of_subscription(tx, held.id)
+        if each.state is LicenseState.ACTIVE and local_date(each.starts_at, held.time_zone) <= today
+    )
+    license_ = next(in_force, None)
     workspace = workspaces.of_subscription(tx, held.id)
     by_itself = held.renews_itself
     return Holding(
@@ -107,6 +112,7 @@ def _holding(tx: Unit, held: Subscription, today: date) -> Holding:
         until=held.ends_on - timedelta(days=1), until_note=renewal_words(tx, held, today),
         next_charge=str(net), equation=f"{' + '.join(equations)}, before tax",
         next_charge_on=held.ends_on if by_itself else None, href=f"/account/subscriptions/{held.id}",
+        seats_href=f"/account/subscriptions/{held.id}#seats" if held.state in RUNNING else "",
         license_href=f"/account/licenses/{license_.id}/file" if license_ and workspace is None else "",
         workspace=Link(label=workspace.hostname, href=f"/account/workspaces/{workspace.id}") if workspace else None,
     )  # fmt: skip

@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 
 from app.web.portal import (
     card,
+    changes,
     checkout,
     dashboard,
     invoices,
@@ -32,7 +33,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         static, pricing, checkout, orders, quotes, terms, renew, card, survey, verify, sign_in, dashboard, licenses,
-        subscriptions, invoices, workspaces, people, tax_ids, payment_methods, privacy,
+        subscriptions, changes, invoices, workspaces, people, tax_ids, payment_methods, privacy,
     )
 )  # fmt: skip
 

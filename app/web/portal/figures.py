@@ -72,6 +72,8 @@ def per(row: Price) -> str:
 def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
     """A stored line before its discount: description, quantity, unit_minor, net_minor, how it was priced."""
     before = line["net_minor"] + line.get("discount_minor", 0)
+    if line.get("change"):
+        return MoneyRow(label=line["description"], amount=str(Money(before, currency)), note=changed(line, currency))
     stored = ShownLine(
         quantity=line["quantity"], unit_minor=line["unit_minor"], pricing=line.get("pricing"),
         intervals=line.get("intervals", 1), net_minor=before,
@@ -79,6 +81,33 @@ def line_row(line: Mapping[str, Any], currency: str, interval: str) -> MoneyRow:
     return MoneyRow(
         label=line["description"], amount=str(Money(before, currency)), note=how(stored, currency, interval)
     )
+
+
+def changed(line: Mapping[str, Any], currency: str) -> str:
+    """How a change comes about: `30 seats instead of 25: 5 × 110.00 EUR × 200/365 days`."""
+    change = line["change"]
+    head = counted(change["after"], "seat", "seats")
+    if change["before"] is not None:
+        head += f" instead of {change['before']:,}"
+    late = ", carried from an earlier change" if change["carried_from"] else ""
+    return f"{head}: {Replayed.of_json(line, currency).equation()} days{late}"
+
+
+def settled_rows(change: Mapping[str, Any] | None, whole: Money) -> list[MoneyRow]:
+    """From the total of a change to what is asked for: the credit for a lower plan, or that it is carried on."""
+    if change is None:
+        return []
+    rows = []
+    if change["credit"]:
+        rows = [
+            MoneyRow(label="With tax", amount=str(whole), kind="subtotal"),
+            MoneyRow(label="The rest of the earlier plan", note="With the tax that was charged for it",
+                     amount=str(-Money(change["credit"], whole.currency)), kind="discount"),
+        ]  # fmt: skip
+    if whole and not change["invoiced"]:
+        rows.append(MoneyRow(label="Goes on the next invoice", note="Too little to be charged by itself",
+                             amount=str(-whole), kind="discount"))  # fmt: skip
+    return rows
 
 
 def discount_row(lines: Iterable[Mapping[str, Any]], kept: Mapping[str, Any] | None, currency: str) -> list[MoneyRow]:

@@ -2,13 +2,15 @@
 
 import re
 import unicodedata
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from starlette.responses import Response
 
 from app.core.clock import local_date
+from app.licenses.errors import NotReleased
 from app.licenses.models import License
+from app.licenses.service import require_released
 from app.web.portal.views import InstallGuide, LicenseReady
 
 _LONGEST_NAME: Final = 60
@@ -28,8 +30,9 @@ def download(content: str | bytes, name: str, media_type: str) -> Response:
     )  # fmt: skip
 
 
-def download_license(license_: License, company: str) -> Response:
-    """The file byte for byte as it was signed."""
+def download_license(license_: License, company: str, now: datetime) -> Response:
+    """The file byte for byte as it was signed. Raises NotReleased for one that is held back (R-LIC-7)."""
+    require_released(license_, now)
     return download(license_.file_text.encode(), file_name(company), "application/octet-stream")
 
 
@@ -65,9 +68,17 @@ def guides(name: str) -> tuple[InstallGuide, ...]:
     )
 
 
-def ready(license_: License, company: str, time_zone: str, href: str) -> LicenseReady:
+def text_of(license_: License, now: datetime) -> str:
+    """The file as text; a sentence in its place while it is held back."""
+    try:
+        return require_released(license_, now).file_text
+    except NotReleased as held_back:
+        return held_back.detail
+
+
+def ready(license_: License, company: str, time_zone: str, href: str, now: datetime) -> LicenseReady:
     name = file_name(company)
     return LicenseReady(
-        filename=name, download_href=href, text=license_.file_text, seats=license_.seats,
+        filename=name, download_href=href, text=text_of(license_, now), seats=license_.seats,
         until=last_day(license_, time_zone), guides=guides(name),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """`/account/licenses`: every license, every file it ever had, under the name the customer gives it."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -29,7 +30,7 @@ Reader = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_READ))
 Writer = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_WRITE))]
 router = APIRouter(include_in_schema=False, prefix="/account/licenses", dependencies=[Depends(csrf.protect)])
 _ENGLISH = pages.English()
-_REASONS = {OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal"}
+_REASONS = {OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal", OrderKind.EXPANSION: "Change"}
 
 
 @router.get("")
@@ -41,17 +42,19 @@ def listed(request: Request, tx: Tx, who: Reader) -> Response:
 
 
 @router.get("/{license_id}")
-def one(request: Request, tx: Tx, who: Reader, license_id: str, said: str = "") -> Response:
+def one(request: Request, tx: Tx, now: Now, who: Reader, license_id: str, said: str = "") -> Response:
     """One license with its files and how to install it."""
     found = owned.one(tx, who, License, "lic", license_id)
-    return account_page(request, tx, _view(tx, who, found, FormView(values={"label": found.label})), who, said=said)
+    return account_page(
+        request, tx, _view(tx, who, found, FormView(values={"label": found.label}), now), who, said=said
+    )
 
 
 @router.get("/{license_id}/file")
-def file(tx: Tx, who: Reader, license_id: str) -> Response:
+def file(tx: Tx, now: Now, who: Reader, license_id: str) -> Response:
     """The file byte for byte as it was signed; past ones are kept."""
     found = owned.one(tx, who, License, "lic", license_id)
-    return license_files.download_license(found, accounts.get(tx, who.account_id).name)
+    return license_files.download_license(found, accounts.get(tx, who.account_id).name, now)
 
 
 @router.post("/{license_id}/label")
@@ -63,7 +66,7 @@ def label(request: Request, tx: Tx, now: Now, who: Writer, license_id: str, form
         licenses.rename(tx, found.id, wanted, by=who.member_id, now=now)
     except Invalid as refused:
         bad = FormView(values={"label": wanted}, errors={"label": refused.detail})
-        return account_page(request, tx, _view(tx, who, found, bad), who, status=refused.status)
+        return account_page(request, tx, _view(tx, who, found, bad, now), who, status=refused.status)
     return see_other(f"/account/licenses/{found.id}?said=labelled")
 
 
@@ -78,11 +81,11 @@ def _row(tx: Unit, account: Account, each: License) -> LicenseRow:
     )  # fmt: skip
 
 
-def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView) -> LicenseView:
+def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: datetime) -> LicenseView:
     account = accounts.get(tx, who.account_id)
     writes = may(who.role, Permission.LICENSES_WRITE)
     return LicenseView(
-        license=_row(tx, account, found), facts=_facts(found), text=found.file_text,
+        license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(found, now),
         files=tuple(_file(tx, account, each) for each in licenses.of_subscription(tx, found.subscription_id)),
         activations=(), activation_limit=None, guides=license_files.guides(license_files.file_name(account.name)),
         form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "",

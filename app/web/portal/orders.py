@@ -173,7 +173,7 @@ def license_file(ports: Wired, token: str) -> Response:
         told = read(tx, ports, token)
     if told.license is None:
         raise NotFound("There is no license for this order yet.")
-    return license_files.download_license(told.license, told.company)
+    return license_files.download_license(told.license, told.company, ports.clock.now())
 
 
 @router.get("/invoice.pdf")
@@ -267,12 +267,15 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
     payable = state in {"awaiting_payment", "payment_failed"}
     return v.OrderView(
         order_id=order_row.id, state=state, plan=told.plan.name, email=order_row.buyer_email,
-        rows=figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
-        total=str(Money(order_row.total_minor, order_row.currency)), progress=_progress(tx, told),
+        rows=(
+            *figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
+            *figures.settled_rows(order_row.change, Money(order_row.total_minor, order_row.currency)),
+        ),
+        total=str(order_row.due), progress=_progress(tx, told),
         failure=_failure(told), review_by=_review_by(tx, order_row).date() if state == "review" else None,
         pay_href=f"{told.path}/pay" if payable else "",
         restart_href=_restart(told) if state in {"expired", "canceled"} else "",
-        license=_license(tx, told), workspace=_workspace_link(told), documents=_documents(told),
+        license=_license(tx, told, ports.clock.now()), workspace=_workspace_link(told), documents=_documents(told),
         facts=_facts(tx, told, ports), survey=survey, survey_thanks=survey is None and _answered(tx, ports, told),
     )  # fmt: skip
 
@@ -309,8 +312,8 @@ def _review_by(tx: Tx, order_row: Order) -> datetime:
 
 
 def _restart(told: Told) -> str:
-    """The checkout with the same choices; a renewal begins again from the account."""
-    if told.order.kind is OrderKind.RENEWAL:
+    """The checkout with the same choices; a renewal or a change begins again from the account."""
+    if told.order.kind is not OrderKind.PURCHASE:
         return f"/account/subscriptions/{told.order.subscription_id}"
     inputs = told.preview.inputs
     first, *others = inputs["lines"]
@@ -320,11 +323,11 @@ def _restart(told: Told) -> str:
     return f"/checkout?{urlencode(query)}"
 
 
-def _license(tx: Tx, told: Told) -> v.LicenseReady | None:
+def _license(tx: Tx, told: Told, now: datetime) -> v.LicenseReady | None:
     if told.license is None or told.plan.family is Family.CLOUD:
         return None  # a workspace gets its license by itself
     zone = accounts.get(tx, told.order.account_id).time_zone
-    return license_files.ready(told.license, told.company, zone, f"{told.path}/license")
+    return license_files.ready(told.license, told.company, zone, f"{told.path}/license", now)
 
 
 def _workspace_link(told: Told) -> Link | None:

@@ -1,42 +1,26 @@
 """`/account/subscriptions`: terms, seats, prices, and the renewal from inside the account."""
 
-from datetime import date, timedelta
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.accounts import service as accounts
-from app.accounts.permissions import Permission, may
+from app.accounts.permissions import Permission
 from app.accounts.sessions import SignedInCustomer
-from app.catalog import service as catalog
-from app.core import policy
-from app.core.clock import local_date, start_of
-from app.core.db import Tx as Unit
 from app.core.errors import DomainError
-from app.core.money import Money, total
-from app.flows import dunning, ending
-from app.flows.dunning import Standing
-from app.flows.renewal import OPENS_DAYS, OPENS_DAYS_SHORT, RenewalNotOpen
-from app.licenses import service as licenses
+from app.flows import ending
+from app.flows.renewal import RenewalNotOpen
 from app.orders.errors import AlreadyRenewed
-from app.subscriptions import service as subscriptions
-from app.subscriptions.models import Subscription, SubscriptionState, TermKind
-from app.web import csrf, pages, show
+from app.subscriptions.models import Subscription
+from app.web import csrf, show
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
-from app.web.portal import figures, owned, renewing
-from app.web.portal.account_views import SubscriptionRow, SubscriptionsView, SubscriptionView
+from app.web.portal import owned, renewing
+from app.web.portal.account_views import SubscriptionsView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.portal.renew import order
 from app.web.portal.renewing import Wish
-from app.web.views import Fact, Step
-
-RUNNING: Final = frozenset({SubscriptionState.TRIALING, SubscriptionState.ACTIVE})
-OVER: Final = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
-_ENGLISH: Final = pages.English()
-_PER: Final = {1: "a month", 12: "a year", 24: "for two years", 36: "for three years"}  # by months of the term
-_TERMS: Final = {TermKind.PURCHASE: "Bought", TermKind.RENEWAL: "Renewed"}
+from app.web.portal.subscription_page import row, shown, today_of
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.ACCOUNT_READ))]
 Renewer = Annotated[SignedInCustomer, Depends(customer(Permission.SUBSCRIPTIONS_WRITE))]
@@ -45,85 +29,20 @@ router = APIRouter(
 )  # fmt: skip
 
 
-def opens_on(tx: Unit, held: Subscription, today: date) -> date:
-    """The first day on which a term can be renewed by hand (R-SUB-2)."""
-    kind = OPENS_DAYS if held.term_months >= 12 else OPENS_DAYS_SHORT
-    return held.ends_on - timedelta(days=policy.get(tx, kind, start_of(today, held.time_zone)))
-
-
-def renewal_words(tx: Unit, held: Subscription, today: date) -> str:
-    """How a term goes on."""
-    if held.state in OVER:
-        return "It has ended."
-    if held.not_renewing_at is not None:
-        return f"Ends with {_last(held.ends_on)}, as you wished"
-    if held.state is SubscriptionState.PAST_DUE:
-        return "The payment of the next term is being collected"
-    if held.auto_renew:
-        return f"Renews by itself on {_ENGLISH.day(held.ends_on)}"
-    opening = opens_on(tx, held, today)
-    return "The renewal is open" if today >= opening else f"Renewal opens on {_ENGLISH.day(opening)}"
-
-
 @router.get("")
 def listed(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
     """Every subscription the account has had, newest first."""
-    today = _today(tx, who, now)
-    rows = tuple(_row(tx, each, today) for each in owned.all_of(tx, who, Subscription))
+    today = today_of(tx, who, now)
+    rows = tuple(row(tx, each, today) for each in owned.all_of(tx, who, Subscription))
     return account_page(request, tx, SubscriptionsView(subscriptions=rows, pricing_href="/"), who)
 
 
 @router.get("/{subscription_id}")
-def one(
-    request: Request, ports: Wired, tx: Tx, now: Now, who: Reader, subscription_id: str, said: str = ""
-) -> Response:  # fmt: skip
-    """One subscription with its terms."""
-    held = owned.one(tx, who, Subscription, "sub", subscription_id)
-    today = _today(tx, who, now)
-    issued = licenses.of_subscription(tx, held.id)
-    renewable = held.state not in OVER and today >= opens_on(tx, held, today)
-    path, writes = f"/account/subscriptions/{held.id}", may(who.role, Permission.SUBSCRIPTIONS_WRITE)
-    owed = dunning.standing_of_subscription(tx, held.id)
-    running = held.state in RUNNING
-    view = SubscriptionView(
-        subscription=_row(tx, held, today), facts=_facts(tx, held, today), seat_change=None,
-        history=tuple(
-            Step(
-                label=f"{_TERMS[each.kind]}: {_ENGLISH.day(each.starts_on)} to {_last(each.ends_on)}", state="done"
-            )
-            for each in reversed(subscriptions.terms(tx, held.id))
-        ),
-        renew_href=f"{path}/renew" if renewable and writes and owed is None else "",
-        warning=_warning(tx, owed, today) if owed is not None else "",
-        pay_href=dunning.card_link(ports, owed.run.id) if owed is not None else "",
-        auto_renew=held.auto_renew, auto_renew_href=f"{path}/auto-renew" if running and writes else "",
-        cancel_href=f"{path}/cancel" if held.state not in OVER and held.not_renewing_at is None and writes else "",
-        cancel_note=_cancel_note(held), said=held.not_renewing_reason or "",
-        resume_href=f"{path}/resume" if running and held.not_renewing_at is not None and writes else "",
-        license_href=f"/account/licenses/{issued[0].id}" if issued else "",
-    )  # fmt: skip
-    return account_page(request, tx, view, who, said=said)
-
-
-def _warning(tx: Unit, owed: Standing, today: date) -> str:
-    """What failed, and what happens when."""
-    zone = subscriptions.get(tx, owed.owing[0].subscription_id).time_zone
-    told = [f"The payment of {owed.total} did not go through. Nothing is switched off while we collect it."]
-    if owed.run.needs_card:
-        told.append("The bank will not accept this card again; please pay with another one.")
-    elif owed.next_try_at is not None:
-        told.append(f"We try again on {_ENGLISH.day(max(local_date(owed.next_try_at, zone), today))}.")
-    if owed.last_try_at is not None:
-        told.append(f"Without a payment it ends on {_ENGLISH.day(local_date(owed.last_try_at, zone))}.")
-    return " ".join(told)
-
-
-def _cancel_note(held: Subscription) -> str:
-    if held.not_renewing_at is not None:
-        return f"It ends with {_last(held.ends_on)}. Until then everything works and this can be taken back."
-    if held.state in RUNNING:
-        return f"It keeps running until {_last(held.ends_on)}. You can take this back until then."
-    return "Its term is over, so it would end at once. Nothing is owed."
+def one(request: Request, ports: Wired, who: Reader, subscription_id: str, said: str = "") -> Response:
+    """One subscription with its terms, what waits, and the form to change it."""
+    with ports.db.transaction() as tx:
+        held = owned.one(tx, who, Subscription, "sub", subscription_id)
+    return shown(request, ports, who, held, said=said)
 
 
 @router.post("/{subscription_id}/cancel")
@@ -176,40 +95,3 @@ def renew(request: Request, ports: Wired, who: Renewer, subscription_id: str, fo
 def _own(ports: Wired, who: SignedInCustomer, subscription_id: str) -> None:
     with ports.db.transaction() as tx:
         owned.one(tx, who, Subscription, "sub", subscription_id)
-
-
-def _today(tx: Unit, who: SignedInCustomer, now: Now) -> date:
-    return local_date(now, accounts.get(tx, who.account_id).time_zone)
-
-
-def _last(ends_on: date) -> str:
-    return _ENGLISH.day(ends_on - timedelta(days=1))
-
-
-def _row(tx: Unit, held: Subscription, today: date) -> SubscriptionRow:
-    lines = sorted(subscriptions.lines(tx, held.id), key=lambda line: line.plan_id != held.plan_id)
-    net = total([Money(line.net_minor, held.currency) for line in lines], held.currency)
-    return SubscriptionRow(
-        subscription_id=held.id, plan=catalog.plans_by_id(tx, [held.plan_id])[held.plan_id].name,
-        state=held.state.value, seats=lines[0].quantity, starts=held.starts_on,
-        until=held.ends_on - timedelta(days=1), renewal=renewal_words(tx, held, today),
-        price=f"{net} {_PER[held.term_months]}", href=f"/account/subscriptions/{held.id}",
-    )  # fmt: skip
-
-
-def _facts(tx: Unit, held: Subscription, today: date) -> tuple[Fact, ...]:
-    facts = [
-        Fact(
-            name=line.description,
-            value=figures.how(line, held.currency, held.interval) + ", before tax",
-        )
-        for line in subscriptions.lines(tx, held.id)
-    ]
-    grace = figures.counted(held.grace_days, "day", "days")
-    return (
-        *facts,
-        Fact(name="Renewal", value=renewal_words(tx, held, today)),
-        Fact(name="After the end", value=f"It keeps working for {grace}."),
-        Fact(name="Contact", value=f"{held.contact_name}, {held.contact_email}"),
-        Fact(name="Subscription", value=held.id, mono=True),
-    )
