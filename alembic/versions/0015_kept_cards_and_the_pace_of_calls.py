@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from alembic import op
 
 revision = "0015"
-down_revision = "0018"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
