@@ -15,7 +15,7 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.money import Money
-from app.flows import ordering, trade_credit
+from app.flows import completion, ordering, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
@@ -82,6 +82,8 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
             if quote is None:  # what a quote says about payment was agreed, whatever the account's limit
                 _require_credit(tx, order, now)
             ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
+        elif not order.due:  # a change that its credit pays for, or too small to be charged
+            completion.complete_without_payment(tx, ports, order, now)
         else:
             order.expires_at = now + timedelta(days=policy.get(tx, DAYS_TO_PAY, now))
             jobs.defer(tx, "notify.order_released", order_id=order.id)

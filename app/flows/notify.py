@@ -165,7 +165,7 @@ def order_released(ports: Ports, *, order_id: str) -> None:
         zone = accounts.get(tx, order.account_id).time_zone
         data = OrderReleased(
             vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
-            order_number=order.id, total=Money(order.total_minor, order.currency),
+            order_number=order.id, total=order.due,
             pay_until=local_date(order.expires_at, zone), order_url=_page(ports, order),
         )  # fmt: skip
     send(ports, MailName.ORDER_RELEASED, data, to=order.buyer_email, locale=locale, message_id=f"released-{order.id}")

@@ -30,7 +30,7 @@ from app.flows.ports import Ports
 from app.flows.quote_acceptance import ESIGNATURE, Signing
 from app.orders import routing
 from app.orders import service as orders
-from app.orders.models import Preview
+from app.orders.models import OrderKind, Preview
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
 from app.quotes.errors import QuoteClosed
@@ -175,7 +175,8 @@ def _offered(tx: Unit, ports: Ports, found: Quote, token: str, form: FormView) -
     offer = tx.get_one(Preview, found.figures_id)
     terms = quote_acceptance.terms(tx, now)
     determination = tax.stored(tx, offer.tax_determination_id)
-    total = str(Money(offer.total_minor, offer.currency))
+    whole = Money(offer.total_minor, offer.currency)
+    due = Money(offer.change["due"], offer.currency) if offer.change else whole
     special = contracts.in_force(tx, found.account_id, now)
     later = quotes.newer(tx, found)
     by_click = quote_acceptance.by_click(tx, offer, now)
@@ -184,12 +185,16 @@ def _offered(tx: Unit, ports: Ports, found: Quote, token: str, form: FormView) -
         number=found.shown_number, state="expired" if late else found.state.value,
         company=offer.inputs["buyer"]["company"] or offer.inputs["buyer"]["name"],
         prepared_by=_author(tx, ports, found), message=found.message,
-        rows=figures.rows(offer.lines, determination, str(offer.inputs["interval"])), total=total,
+        rows=(
+            *figures.rows(offer.lines, determination, str(offer.inputs["interval"])),
+            *figures.settled_rows(offer.change, whole),
+        ),
+        total=str(due),
         treatment=figures.treatment(determination), valid_until=found.valid_until or now.date(),
         accept_by_click=by_click, signature_note=_signature_note(tx, ports, offer), pdf_href=f"/q/{token}/pdf",
         form=form, accept_href=f"/q/{token}/accept", decline_href=f"/q/{token}/decline",
         sign_href=f"/q/{token}/sign", seen_href=f"/q/{token}/seen" if found.state is QuoteState.SENT else "",
-        button=f"Accept for {total}", terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
+        button=f"Accept for {due}", terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, terms_id=terms.id, authority=agreements.AUTHORITY, preview_id=offer.id,
         newer_href=f"/q/{ports.secrets.sign_token(quotes.TOKEN, later.id)}" if later else "",
         order_href=_order_href(ports, found), payment=_payment(found), on_invoice=found.net_days is not None,
@@ -241,7 +246,8 @@ def _asked(tx: Unit, ports: Ports, asked: Quote) -> QuoteRequestedView:
 
 def _automatic(tx: Unit, ports: Ports, preview: Preview, plan: Plan) -> tuple[str, str]:
     """The largest order of the same plan that runs by itself, where only the amount stood in the way."""
-    if [each["code"] for each in preview.reasons] != ["at_or_above_threshold"] or len(preview.lines) > 1:
+    alone = [each["code"] for each in preview.reasons] == ["at_or_above_threshold"] and len(preview.lines) == 1
+    if not alone or preview.kind is not OrderKind.PURCHASE:
         return "", ""
     unit = Money(preview.lines[0]["unit_minor"], preview.currency)
     model = model_of(preview.lines[0].get("pricing"), unit)
