@@ -26,7 +26,8 @@ from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
 from app.orders.models import Order, PayBy
 from app.payments import credit
-from app.payments.models import CreditKind
+from app.payments import service as payments
+from app.payments.models import AttemptState, CreditKind
 
 _OWES: Final = frozenset({InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE})
 
@@ -63,8 +64,8 @@ def issue(
                   invoice=invoice.id, reason=str(reason), total=total)  # fmt: skip
     audit.record(tx, note.account_id, actor=actor, action="credit_note.issued", subject=note.id, now=now,
                  details={"invoice": invoice.number, "number": note.number, "total": total})  # fmt: skip
-    if settlement.invoice and not invoices.owed(tx, invoice):
-        close(tx, invoice, now)
+    if settlement.invoice:
+        settle(tx, invoice, now)
     return note
 
 
@@ -124,13 +125,20 @@ def pay_from_credit(tx: Tx, invoice: Invoice, *, actor: str, now: datetime, at_m
     )  # fmt: skip
     audit.record(tx, invoice.account_id, actor=actor, action="credit.spent", subject=invoice.id, now=now,
                  details={"amount": amount.minor, "currency": currency})  # fmt: skip
-    if not invoices.owed(tx, invoice):
-        close(tx, invoice, now)
+    settle(tx, invoice, now)
     return amount
 
 
-def close(tx: Tx, invoice: Invoice, now: datetime) -> None:
-    """Nothing is owed any more, by whatever means: the invoice is paid, and what waited for that is handed over."""
+def settle(tx: Tx, invoice: Invoice, now: datetime) -> None:
+    """Less is owed than before, by whatever means: a pay page that asks for the old amount is closed.
+
+    Where nothing is owed any more the invoice is paid, and what waited for that is handed over.
+    """
+    attempt = payments.latest_attempt_on(tx, invoice.id)
+    if attempt is not None and attempt.state is AttemptState.PENDING and attempt.provider_ref:
+        jobs.defer(tx, "payments.close_checkout", attempt_id=attempt.id)
+    if invoices.owed(tx, invoice):
+        return
     invoices.mark_paid(tx, invoice, now)
     if tx.get_one(Order, invoice.order_id).pay_by is PayBy.INVOICE:
         jobs.defer(tx, "receivables.hand_over", invoice_id=invoice.id)

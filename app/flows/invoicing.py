@@ -128,6 +128,12 @@ def _book(tx: Tx, invoice: Invoice, *, booked_on: date, now: datetime) -> None:
     )  # fmt: skip
 
 
+def paid_with(tx: Tx, payment: Payment) -> Invoice | None:
+    """The invoice that a payment is about: the first it went into, or where nothing was owed that of its order."""
+    into = invoices.of_payment(tx, payment.id)
+    return invoices.get(tx, into[0].invoice_id) if into else invoices.of_order(tx, payment.order_id)
+
+
 def receive(
     tx: Tx, payment: Payment, into: Sequence[tuple[Invoice, Money]], *, legal_entity_id: str, booked_on: date,
     now: datetime,
@@ -146,5 +152,4 @@ def receive(
         credit.give(tx, payment.account_id, over, kind=CreditKind.OVERPAYMENT, source=f"payment:{payment.id}", now=now)
     for invoice, part in into:
         invoices.allocate(tx, invoice, payment.id, part, now)
-        if not invoices.owed(tx, invoice):
-            crediting.close(tx, invoice, now)
+        crediting.settle(tx, invoice, now)

@@ -21,6 +21,7 @@ from app.web.api import (
     refunds,
     reports,
     sandbox,
+    statements,
     subscriptions,
     surveys,
     webhook_endpoints,
@@ -38,7 +39,7 @@ def include(app: FastAPI) -> None:
     app.include_router(stripe.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
-    for room in (credit_notes, refunds, disputes):
+    for room in (credit_notes, refunds, disputes, statements):
         app.include_router(room.router)
     app.include_router(refunds.previews)
     app.include_router(licenses.checks)

@@ -12,12 +12,14 @@ from app.web.portal import (
     invoices,
     licenses,
     orders,
+    pay_invoice,
     people,
     pricing,
     privacy,
     quotes,
     renew,
     sign_in,
+    statement,
     static,
     subscriptions,
     survey,
@@ -30,8 +32,8 @@ from app.web.portal import (
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
-        static, pricing, checkout, orders, quotes, terms, renew, card, survey, verify, sign_in, dashboard, licenses,
-        subscriptions, invoices, workspaces, people, tax_ids, privacy,
+        static, pricing, checkout, orders, pay_invoice, quotes, terms, renew, card, survey, verify, sign_in,
+        dashboard, licenses, subscriptions, invoices, statement, workspaces, people, tax_ids, privacy,
     )
 )  # fmt: skip
 

@@ -1,0 +1,24 @@
+"""Open invoices paid by card, and reminded of.
+
+What an operator must know: quick; every attempt so far was for an order, and stays so. Safe to run before the new
+version starts. Invoices that are open already are not reminded of, because nobody was told that they would be.
+"""
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "0016"
+down_revision = "0012"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("payment_attempt", sa.Column("invoice_id", sa.String(), nullable=True))
+    op.create_foreign_key(op.f("fk_payment_attempt_invoice_id"), "payment_attempt", "invoice", ["invoice_id"], ["id"])
+    op.create_index(op.f("ix_payment_attempt_invoice_id"), "payment_attempt", ["invoice_id"])
+    op.create_index(
+        "uq_payment_attempt_one_open_of_invoice", "payment_attempt", ["invoice_id"], unique=True,
+        postgresql_where=sa.text("invoice_id IS NOT NULL AND state IN ('unknown', 'pending')"),
+    )  # fmt: skip
