@@ -22,3 +22,17 @@ def upgrade() -> None:
         "uq_payment_attempt_one_open_of_invoice", "payment_attempt", ["invoice_id"], unique=True,
         postgresql_where=sa.text("invoice_id IS NOT NULL AND state IN ('unknown', 'pending')"),
     )  # fmt: skip
+    op.create_table(
+        "invoice_reminder",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("invoice_id", sa.String(), nullable=False),
+        sa.Column("days_late", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("skipped_reason", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_invoice_reminder_invoice_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invoice_reminder")),
+        sa.UniqueConstraint("invoice_id", "days_late", name=op.f("uq_invoice_reminder_invoice_id_days_late")),
+    )
+    for column in ("invoice_id", "due_at"):
+        op.create_index(op.f(f"ix_invoice_reminder_{column}"), "invoice_reminder", [column])

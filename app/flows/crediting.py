@@ -66,6 +66,8 @@ def issue(
                  details={"invoice": invoice.number, "number": note.number, "total": total})  # fmt: skip
     if settlement.invoice:
         settle(tx, invoice, now)
+    if not settlement.refund:  # of a refund people hear when the money leaves
+        jobs.defer(tx, "notify.credit_note", credit_note_id=note.id)
     return note
 
 

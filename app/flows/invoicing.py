@@ -14,11 +14,12 @@ from app.core.db import Tx
 from app.core.i18n import translate
 from app.core.money import Money, total
 from app.flows import crediting
+from app.invoices import reminders
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
 from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
-from app.orders.models import Order, OrderLine, Preview
+from app.orders.models import Order, OrderLine, PayBy, Preview
 from app.payments import credit
 from app.payments.models import CreditKind, Method, Payment
 from app.subscriptions.periods import Period
@@ -63,6 +64,8 @@ def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
     today = local_date(now, supply.entity.time_zone)
     invoice = invoices.finalize(tx, draft, issued_on=today, due_on=today + timedelta(days=net_days), now=now)
     _book(tx, invoice, booked_on=invoice.issued_on or today, now=now)
+    if order.pay_by is PayBy.INVOICE:
+        reminders.schedule(tx, invoice, accounts.get(tx, invoice.account_id).time_zone, now)
     events.append(
         tx, "invoice.issued", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
         due_on=str(invoice.due_on), total={"amount": invoice.total_minor, "currency": currency},

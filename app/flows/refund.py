@@ -255,6 +255,7 @@ def _succeed(tx: Tx, refund: Refund, now: datetime) -> str:
     consequences.apply(tx, _fact(refund.revoke), invoice.subscription_id, order_id=invoice.order_id, now=now,
                        by=refund.requested_by)  # fmt: skip
     _tell(tx, refund, "refund.succeeded", PROVIDER, now)
+    jobs.defer(tx, "notify.refund", refund_id=refund.id)
     return "succeeded"
 
 
@@ -270,6 +271,7 @@ def _fail(tx: Tx, refund: Refund, code: str, now: datetime) -> str:
     refund.state, refund.failure_code, refund.updated_at = RefundState.FAILED, code, transport_now()
     tx.flush()
     _tell(tx, refund, "refund.failed", PROVIDER, now, code=code)
+    jobs.defer(tx, "notify.refund_kept", refund_id=refund.id)
     return "failed"
 
 

@@ -75,6 +75,7 @@ MAY: Final = {
     ("GET", "/console/invoices/{invoice_id}"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/pdf"): EVERYBODY,
     ("POST", "/console/invoices/{invoice_id}/payment"): {FINANCE, ADMIN},
+    ("POST", "/console/invoices/{invoice_id}/put_off"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/freeze"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/unfreeze"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
