@@ -34,7 +34,7 @@ from app.payments import service as payments
 from app.payments.models import PaymentAttempt
 from app.payments.provider import PaymentReport
 from app.subscriptions import service as subscriptions
-from app.subscriptions.models import Subscription
+from app.subscriptions.models import Billing, Subscription
 from app.subscriptions.periods import MONTHS, Period, term
 from app.subscriptions.service import LineBought, RunningCoupon
 from app.surveys import service as surveys
@@ -109,13 +109,14 @@ def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None) -> Invoice
     order.completed_at = now
     coupons.redeem(tx, order.id, now)
     subscription = _subscribe(scene)
-    period = Period(subscription.starts_on, subscription.ends_on)
+    period = subscriptions.billed_period(subscription)
     license_ = _license(
         scene, subscription, period, bridge_days=None if bridge_days is None else net_days + bridge_days
     )
     _grant(scene, subscription, license_)
-    reminders.schedule(tx, subscription, now)
-    _invite_to_survey(scene)
+    if order.kind is not OrderKind.INSTALMENT:
+        reminders.schedule(tx, subscription, now)
+        _invite_to_survey(scene)
     _provision(scene, subscription, license_)
     supply = invoicing.Supply(order, scene.preview, scene.entity, scene.lines, subscription.id, period)
     return invoicing.issue(tx, supply, net_days=net_days, now=now)
@@ -148,6 +149,8 @@ def _scene(tx: Tx, ports: Ports, order: Order, now: datetime) -> _Scene:
 
 def _subscribe(scene: _Scene) -> Subscription:
     order, currency = scene.order, scene.order.currency
+    if order.kind is OrderKind.INSTALMENT:
+        return _bill_year(scene)
     bought = [
         LineBought(
             plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
@@ -158,11 +161,12 @@ def _subscribe(scene: _Scene) -> Subscription:
     ]  # fmt: skip
     interval = scene.preview.inputs["interval"]
     months = scene.preview.inputs.get("term_months") or MONTHS[interval]
+    billing = Billing(scene.preview.inputs.get("billing", Billing.PREPAID))
     if order.kind is OrderKind.RENEWAL and order.subscription_id and order.term_starts_on:
         subscription = subscriptions.lock(scene.tx, order.subscription_id)
         anchor = subscription.anchor_day if order.term_starts_on == subscription.ends_on else None
         period = term(order.term_starts_on, months, anchor)
-        subscriptions.renew(scene.tx, subscription, period=period, order_id=order.id, lines=bought)
+        subscriptions.renew(scene.tx, subscription, period=period, order_id=order.id, lines=bought, billing=billing)
         kind = "subscription.renewed"
     else:
         period = term(local_date(scene.now, scene.account.time_zone), months)
@@ -171,13 +175,27 @@ def _subscribe(scene: _Scene) -> Subscription:
             plan_id=scene.plan.id, interval=interval, term_months=months, period=period,
             time_zone=scene.account.time_zone, grace_days=scene.plan.grace_days, contact_name=order.buyer_name,
             contact_email=order.buyer_email, currency=currency, lines=bought, now=scene.now,
-            coupon=_running(order, period),
+            coupon=_running(order, period), billing=billing,
         )  # fmt: skip
         order.subscription_id = subscription.id
         kind = "subscription.started"
     events.append(
         scene.tx, kind, subscription.id, now=scene.now, account_id=order.account_id,
         starts_on=period.start.isoformat(), ends_on=period.end.isoformat(), seats=scene.lines[0].quantity,
+    )  # fmt: skip
+    return subscription
+
+
+def _bill_year(scene: _Scene) -> Subscription:
+    """The subscription goes on into the next year of its term, at the lines that it has."""
+    order = scene.order
+    if order.term_starts_on is None:
+        raise ValueError(f"instalment {order.id} is for no year")
+    subscription = subscriptions.lock(scene.tx, order.subscription_id or "")
+    year = subscriptions.bill(scene.tx, subscription, order.id, order.term_starts_on)
+    events.append(
+        scene.tx, "subscription.billed", subscription.id, now=scene.now, account_id=order.account_id,
+        starts_on=year.start.isoformat(), ends_on=year.end.isoformat(), seats=scene.lines[0].quantity,
     )  # fmt: skip
     return subscription
 

@@ -136,13 +136,14 @@ def settle(tx: Tx, invoice: Invoice, now: datetime) -> None:
 
     Where nothing is owed any more the invoice is paid, and what waited for that is handed over.
     """
-    attempt = payments.latest_attempt_on(tx, invoice.id)
+    later = tx.get_one(Order, invoice.order_id).pay_by is PayBy.INVOICE
+    attempt = payments.latest_attempt_on(tx, invoice.id) if later else None
     if attempt is not None and attempt.state is AttemptState.PENDING and attempt.provider_ref:
         jobs.defer(tx, "payments.close_checkout", attempt_id=attempt.id)
     if invoices.owed(tx, invoice):
         return
     invoices.mark_paid(tx, invoice, now)
-    if tx.get_one(Order, invoice.order_id).pay_by is PayBy.INVOICE:
+    if later:
         jobs.defer(tx, "receivables.hand_over", invoice_id=invoice.id)
     events.append(tx, "invoice.paid", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
                   total={"amount": invoice.total_minor, "currency": invoice.currency})  # fmt: skip

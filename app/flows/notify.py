@@ -28,12 +28,13 @@ from app.documents.render_mail import render_mail
 from app.documents.shapes import Span
 from app.flows.ports import Ports
 from app.invoices import service as invoices
-from app.invoices.models import InvoiceState
+from app.invoices.models import Invoice, InvoiceState
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import service as payments
 from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
+from app.subscriptions.models import Subscription
 
 ANSWER_DAYS: Final = policy.declare(
     policy.Policy("answer_days", 2, policy.whole_number(minimum=1), "Days within which staff promise an answer.")
@@ -82,8 +83,9 @@ def order_completed(ports: Ports, *, order_id: str) -> None:
     with ports.db.transaction() as tx:
         order = orders.get(tx, order_id)
         locale = str(tx.get_one(Preview, order.preview_id).inputs["buyer"]["locale"])
-        name = MailName.RENEWAL_RECEIPT if order.kind is OrderKind.RENEWAL else MailName.PURCHASE_RECEIPT
-        data = _renewal_receipt(tx, ports, order) if order.kind is OrderKind.RENEWAL else _receipt(tx, ports, order)
+        new = order.kind is OrderKind.PURCHASE
+        name = MailName.PURCHASE_RECEIPT if new else MailName.RENEWAL_RECEIPT
+        data = _receipt(tx, ports, order) if new else _renewal_receipt(tx, ports, order)
     send(ports, name, data, to=order.buyer_email, locale=locale, message_id=f"receipt-{order.id}")
 
 
@@ -111,11 +113,18 @@ def _renewal_receipt(tx: Tx, ports: Ports, order: Order) -> RenewalReceipt:
     page = _page(ports, order)
     return RenewalReceipt(
         vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
-        plan=line.description, seats=line.quantity, term=Span(subscription.starts_on, subscription.ends_on),
+        plan=line.description, seats=line.quantity, term=_paid_term(order, invoice, subscription),
         total=Money(order.total_minor, order.currency), invoice_number=invoice.number or "" if invoice else "",
         license_url=f"{page}/license", invoice_url=f"{page}/invoice.pdf",
         subscription_url=ports.link("/account"),
     )  # fmt: skip
+
+
+def _paid_term(order: Order, invoice: Invoice | None, subscription: Subscription) -> Span:
+    """The renewed term; of an instalment the year that it is for."""
+    if order.kind is OrderKind.INSTALMENT and invoice is not None:
+        return Span(invoice.supply_from, invoice.supply_to)
+    return Span(subscription.starts_on, subscription.ends_on)
 
 
 @jobs.job("notify.order_held", retry=jobs.Retry(attempts=10, first=5))

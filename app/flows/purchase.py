@@ -26,7 +26,7 @@ from app.invoices import service as invoices
 from app.invoices.models import InvoiceState
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
-from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Route
+from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -280,11 +280,22 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
     attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
-    wrong = report.amount != Money(order.total_minor, order.currency)
-    if wrong or order.state is OrderState.COMPLETED:
-        return unmatched.set_aside(tx, order, report, "wrong_amount" if wrong else "paid_twice", now)
+    if (why := _unfit(tx, order, report)) is not None:
+        return unmatched.set_aside(tx, order, report, why, now)
     completion.complete(tx, ports, order, attempt, report, now)
     return "completed"
+
+
+def _unfit(tx: Tx, order: Order, report: PaymentReport) -> str | None:
+    """Why money cannot complete the order it was paid for, if it cannot."""
+    if report.amount != Money(order.total_minor, order.currency):
+        return "wrong_amount"
+    if order.state is OrderState.COMPLETED:
+        return "paid_twice"
+    if order.kind is not OrderKind.INSTALMENT:
+        return None
+    next_year = subscriptions.get(tx, order.subscription_id or "").billed_until
+    return None if order.term_starts_on == next_year else "too_late"  # the subscription went on without that year
 
 
 def expire(tx: Tx, order: Order, now: datetime) -> None:

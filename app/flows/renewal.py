@@ -108,10 +108,10 @@ def review(ports: Ports, subscription_id: str, *, seats: int | None = None) -> R
     with ports.db.transaction() as tx:
         subscription = subscriptions.get(tx, subscription_id)
         _require_open(tx, subscription, now)
-        wanted = _wanted(tx, subscription, seats)
+        asked = wanted(tx, subscription, seats)
         saved = payments.saved_method(tx, subscription.account_id, ports.payments.name)
         starts_on = next_start(subscription, local_date(now, subscription.time_zone))
-    return Review(subscription, previews.price(ports, wanted), starts_on, saved.label if saved else None)
+    return Review(subscription, previews.price(ports, asked), starts_on, saved.label if saved else None)
 
 
 def _require_open(tx: Tx, subscription: Subscription, now: datetime) -> None:
@@ -127,7 +127,7 @@ def _require_open(tx: Tx, subscription: Subscription, now: datetime) -> None:
         raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
 
 
-def _wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewRequest:
+def wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewRequest:
     """The next term as asked: same plan and add-ons, seats as now or as wanted, buyer from the last order."""
     last = tx.execute(
         select(Order)
@@ -143,7 +143,7 @@ def _wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewReq
         interval=Interval(subscription.interval), term_months=subscription.term_months, currency=subscription.currency,
         buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
         tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in tax_ids), kind=OrderKind.RENEWAL,
-        account_id=subscription.account_id, subscription_id=subscription.id,
+        account_id=subscription.account_id, subscription_id=subscription.id, billing=subscription.billing,
     )  # fmt: skip
 
 
@@ -271,8 +271,8 @@ def send_reminder(ports: Ports, *, reminder_id: str) -> None:
         account = accounts.get(tx, subscription.account_id)
         line = next(each for each in subscriptions.lines(tx, subscription.id) if each.plan_id == subscription.plan_id)
         saved = payments.saved_method(tx, subscription.account_id, ports.payments.name)
-        wanted = _wanted(tx, subscription, None)
-    offer = previews.price(ports, wanted)
+        asked = wanted(tx, subscription, None)
+    offer = previews.price(ports, asked)
     by_people = offer.route is Route.SALES
     by_itself = saved if subscription.renews_itself and not by_people else None
     with ports.db.transaction() as tx:

@@ -16,6 +16,7 @@ from app.flows import (
     billing_run,
     contract_reminders,
     dunning,
+    instalments,
     invoice_reminders,
     openings,
     provisioning,
@@ -47,6 +48,7 @@ def tick(ports: Ports) -> int:
         + openings.enqueue_due(ports)
         + renewal.send_due_reminders(ports)
         + billing_run.enqueue_due(ports)
+        + instalments.enqueue_due(ports)
         + dunning.enqueue_due(ports)
         + invoice_reminders.send_due(ports)
         + standing.announce_deletions(ports)

@@ -33,7 +33,7 @@ class NothingUnmatched(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """`why` is `paid_twice` or `wrong_amount`."""
+    """`why` is `paid_twice`, `wrong_amount`, or `too_late` for a year of a term that ended without it."""
 
     order_id: str
     account_id: str | None

@@ -32,7 +32,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What routing looks at. `spent` holds the account's purchases of the last 365 days, this one left out."""
+    """What routing looks at. `net` is of the whole committed term.
+
+    `spent` holds the account's purchases of the last 365 days, this one left out.
+    """
 
     kind: OrderKind
     net: Money
@@ -54,7 +57,8 @@ class Routing:
 
 def decide(facts: Facts) -> Routing:
     """Sales outranks review, review outranks automatic; every reason that applies is given (R-THR-4)."""
-    sales = [*_plan_reasons(facts), *_amount_reasons(facts)]
+    agreed = facts.kind is OrderKind.INSTALMENT  # measured with its whole term when that was ordered (R-THR-1)
+    sales = [] if agreed else [*_plan_reasons(facts), *_amount_reasons(facts)]
     review = []
     if facts.tax_unclear:
         review.append(Reason("tax_unclear", f"A person has to confirm the tax: {facts.tax_unclear}"))
@@ -64,6 +68,8 @@ def decide(facts: Facts) -> Routing:
         return Routing(Route.SALES, (*sales, *review))
     if review:
         return Routing(Route.REVIEW, tuple(review))
+    if agreed:
+        return Routing(Route.AUTOMATIC, (Reason("agreed", "A further year of a term that was agreed."),))
     limit = Money(facts.thresholds[facts.net.currency], facts.net.currency)
     sentence = f"{facts.net} before tax is below {limit}: no person and no signature needed."
     return Routing(Route.AUTOMATIC, (Reason("below_threshold", sentence, limit),))

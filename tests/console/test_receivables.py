@@ -97,7 +97,7 @@ def test_credit_is_frozen_freed_and_limited_with_a_reason(world: World, invoice:
 def test_reminders_are_seen_ahead_and_put_off_with_a_reason(world: World, invoice: Invoice) -> None:
     assert world.wired.advance_clock
     assert invoice.due_on
-    world.wired.advance_clock(datetime.fromisoformat(f"{invoice.due_on}T00:00:00+00:00") - timedelta(days=8))
+    world.wired.advance_clock(datetime.fromisoformat(f"{invoice.due_on}T00:00:00+00:00") - timedelta(days=7))
     cashier, _ = staff_browser(world)
     board = cashier.get("/console/dunning").text
     assert "1 reminder of an open invoice goes out by then." in board

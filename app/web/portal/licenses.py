@@ -29,7 +29,7 @@ Reader = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_READ))
 Writer = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_WRITE))]
 router = APIRouter(include_in_schema=False, prefix="/account/licenses", dependencies=[Depends(csrf.protect)])
 _ENGLISH = pages.English()
-_REASONS = {OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal"}
+_REASONS = {OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal", OrderKind.INSTALMENT: "Next year"}
 
 
 @router.get("")

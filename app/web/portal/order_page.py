@@ -154,7 +154,7 @@ def _review_by(tx: Tx, order_row: Order) -> datetime:
 
 def _restart(told: Told) -> str:
     """The checkout with the same choices; a renewal begins again from the account."""
-    if told.order.kind is OrderKind.RENEWAL:
+    if told.order.kind is not OrderKind.PURCHASE:
         return f"/account/subscriptions/{told.order.subscription_id}"
     inputs = told.preview.inputs
     first, *others = inputs["lines"]
