@@ -43,6 +43,7 @@ class Terms:
     effective_from: date
     effective_to: date | None
     approved_by: str
+    renews_by_itself: bool = False
 
 
 def record(
@@ -64,7 +65,8 @@ def record(
     agreement = CustomAgreement(
         id=new_id("agr"), account_id=account_id, title=terms.title.strip(), deviations=terms.deviations.strip(),
         effective_from=terms.effective_from, effective_to=terms.effective_to, paper_id=paper.id,
-        approved_by=terms.approved_by.strip(), recorded_by=by, recorded_at=now, remind_at=remind_at,
+        approved_by=terms.approved_by.strip(),
+        renews_by_itself=terms.renews_by_itself, recorded_by=by, recorded_at=now, remind_at=remind_at,
     )  # fmt: skip
     tx.add(agreement)
     tx.flush()

@@ -326,9 +326,10 @@ def _route(
             kind=wanted.kind, net=net, thresholds=policy.get(tx, routing.THRESHOLD, now), spent=spent,
             sales_only=next((plan.name for plan in plans if plan.sales_only), None),
             retired=next((plan.name for plan in plans if plan.retired_at is not None), None),
-            agreement=special.title if special else None, quoted=wanted.source is OfferSource.QUOTE,
+            agreement=special.title if special else None,
+            agreed_renewal=special is not None and special.renews_by_itself, quoted=wanted.source is OfferSource.QUOTE,
             tax_unclear=answer.reason if answer.treatment is Treatment.NEEDS_REVIEW else None,
-            export_hold=rule.source if rule is not None else None,
+            export_hold=rule.source if rule is not None else None, stranger=wanted.account_id is None,
         )
     )  # fmt: skip
 

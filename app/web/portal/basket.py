@@ -14,7 +14,7 @@ from app.catalog import coupons
 from app.catalog.models import Interval
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.errors import DomainError, Invalid
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven, request_of
+from app.flows.preview import TERM_MONTHS, LineRequest, PreviewRequest, TaxIdGiven, request_of
 from app.orders.models import Preview
 from app.subscriptions.models import Billing
 from app.tax.identifiers import type_for
@@ -56,7 +56,12 @@ TERMS: Final[dict[str, tuple[Interval, int, Billing]]] = {
 def term_of(preview: Preview) -> str:
     """What the form calls the term of a stored offer."""
     request = request_of(preview)
-    asked = (request.interval, request.months, request.billing)
+    return term_name(request.interval, request.months, request.billing)
+
+
+def term_name(interval: Interval, months: int | None, billing: Billing = Billing.PREPAID) -> str:
+    """What forms call a term; without `months` it is one interval."""
+    asked = (interval, months or TERM_MONTHS[interval][0], billing)
     return next(name for name, meant in TERMS.items() if meant == asked)
 
 
