@@ -75,7 +75,7 @@ def lead_to_page(ports: Ports, invoice_id: str) -> Paying:
         attempt = _attempt(tx, ports, invoice, owed, card=None)
         email, about = orders.get(tx, invoice.order_id).buyer_email, f"Invoice {invoice.number}"
     url = attempt.redirect_url or purchase.open_page(
-        ports, attempt, about=about, email=email, back_to=link(ports, invoice_id)
+        ports, attempt, about=about, email=email, back_to=link(ports, invoice_id), keep_card=False
     )
     return Paying(invoice_id, owed, url)
 

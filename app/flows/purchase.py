@@ -166,13 +166,16 @@ def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview
     trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
 
 
-def open_page(ports: Ports, attempt: PaymentAttempt, *, about: str, email: str, back_to: str) -> str:
+def open_page(
+    ports: Ports, attempt: PaymentAttempt, *, about: str, email: str, back_to: str, keep_card: bool = True
+) -> str:  # fmt: skip
     """Ask the provider for a page; asking again with the same attempt gets the same page. Raises PaymentUnavailable."""
     page = ports.link(back_to)
     checkout = ports.payments.start_checkout(
         CheckoutRequest(
             attempt_id=attempt.id, amount=Money(attempt.amount_minor, attempt.currency), description=about,
             customer_email=email, success_url=page, cancel_url=page, expires_at=attempt.created_at + _CHECKOUT_LIVES,
+            keep_card=keep_card,
         )
     )  # fmt: skip
     with ports.db.transaction() as tx:

@@ -26,6 +26,7 @@ class CheckoutRequest:
     success_url: str
     cancel_url: str
     expires_at: datetime  # real time
+    keep_card: bool = True  # for later charges; not where whoever holds a link may pay
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ _SENTENCES: Final = {
     "order.expired": "An order expired unpaid",
     "subscription.started": "A subscription began",
     "subscription.renewed": "A subscription was renewed",
+    "subscription.billed": "A further year of a term was billed",
+    "invoice.reminders_put_off": "Reminders of an invoice were put off",
     "subscription.not_renewing": "Does not want to renew",
     "subscription.renewing_again": "Wants to renew after all",
     "subscription.auto_renew_on": "Let it renew by itself",
