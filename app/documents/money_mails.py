@@ -30,6 +30,19 @@ class InvoiceReminder(MailData):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePaid(MailData):
+    """Nothing of an open invoice is owed any more. With a `license_url` the full license replaces a bridge, which
+    works to the end of the day before `bridge_until`; a workspace gets its license by itself.
+    """
+
+    number: str
+    total: Money
+    invoice_url: str
+    license_url: str | None = None
+    bridge_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreditNoteIssued(MailData):
     """`kept` became the customer's credit, `off` came off what the invoice asks for, of which `left` is owed."""
 

@@ -33,7 +33,7 @@ from app.documents.mail_shapes import (
     SurveyReminder,
     WorkspaceReady,
 )
-from app.documents.money_mails import CreditNoteIssued, InvoiceReminder, RefundKept, RefundSent
+from app.documents.money_mails import CreditNoteIssued, InvoicePaid, InvoiceReminder, RefundKept, RefundSent
 
 TEMPLATES: Final = Path(__file__).parent / "mail"
 _SHAPES: Final[dict[MailName, type[MailData]]] = {
@@ -56,6 +56,7 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.MEMBER_ADDED: MemberAdded,
     MailName.STAFF_ADDED: StaffAdded,
     MailName.INVOICE_REMINDER: InvoiceReminder,
+    MailName.INVOICE_PAID: InvoicePaid,
     MailName.CREDIT_NOTE_ISSUED: CreditNoteIssued,
     MailName.REFUND_SENT: RefundSent,
     MailName.REFUND_KEPT: RefundKept,

@@ -89,13 +89,14 @@ def order_completed(ports: Ports, *, order_id: str) -> None:
     send(ports, name, data, to=order.buyer_email, locale=locale, message_id=f"receipt-{order.id}")
 
 
-def _page(ports: Ports, order: Order) -> str:
+def order_page(ports: Ports, order: Order) -> str:
+    """The address of an order's page, which needs no sign-in."""
     return ports.link(f"/orders/{ports.secrets.sign_token(orders.TOKEN, order.id)}")
 
 
 def _receipt(tx: Tx, ports: Ports, order: Order) -> PurchaseReceipt:
     invoice, payment = invoices.of_order(tx, order.id), payments.of_order(tx, order.id)
-    page = _page(ports, order)
+    page = order_page(ports, order)
     return PurchaseReceipt(
         vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
         items=bought(tx, order), total=Money(order.total_minor, order.currency),
@@ -110,7 +111,7 @@ def _renewal_receipt(tx: Tx, ports: Ports, order: Order) -> RenewalReceipt:
     invoice = invoices.of_order(tx, order.id)
     subscription = subscriptions.get(tx, order.subscription_id or "")
     line = orders.lines(tx, order.id)[0]
-    page = _page(ports, order)
+    page = order_page(ports, order)
     return RenewalReceipt(
         vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
         plan=line.description, seats=line.quantity, term=_paid_term(order, invoice, subscription),
@@ -135,7 +136,8 @@ def order_held(ports: Ports, *, order_id: str) -> None:
         locale = str(tx.get_one(Preview, order.preview_id).inputs["buyer"]["locale"])
         data = OrderHeld(
             vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
-            order_number=order.id, answer_by=_answer_by(tx, order.created_at).date(), order_url=_page(ports, order),
+            order_number=order.id, answer_by=_answer_by(tx, order.created_at).date(),
+            order_url=order_page(ports, order),
         )  # fmt: skip
     send(ports, MailName.ORDER_HELD, data, to=order.buyer_email, locale=locale, message_id=f"held-{order.id}")
 
@@ -152,7 +154,7 @@ def order_released(ports: Ports, *, order_id: str) -> None:
         data = OrderReleased(
             vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
             order_number=order.id, total=Money(order.total_minor, order.currency),
-            pay_until=local_date(order.expires_at, zone), order_url=_page(ports, order),
+            pay_until=local_date(order.expires_at, zone), order_url=order_page(ports, order),
         )  # fmt: skip
     send(ports, MailName.ORDER_RELEASED, data, to=order.buyer_email, locale=locale, message_id=f"released-{order.id}")
 

@@ -44,7 +44,7 @@ from app.documents.mail_shapes import (
     Vendor,
     WorkspaceReady,
 )
-from app.documents.money_mails import CreditNoteIssued, InvoiceReminder, RefundKept, RefundSent
+from app.documents.money_mails import CreditNoteIssued, InvoicePaid, InvoiceReminder, RefundKept, RefundSent
 from app.documents.render_mail import TEMPLATES, UnsafeSubject, render_mail
 from app.documents.shapes import Span
 
@@ -199,6 +199,14 @@ MAILS: dict[MailName, MailData] = {
         po_number="PO-4711",
         works_until=date(2027, 1, 1),
     ),
+    MailName.INVOICE_PAID: InvoicePaid(
+        **SHARED,
+        number="LH-000041",
+        total=Money(132000, "EUR"),
+        invoice_url=f"{SITE}/invoices/s1gn3d/pdf",
+        license_url=f"{SITE}/orders/s1gn3d/license",
+        bridge_until=date(2027, 1, 2),
+    ),
     MailName.CREDIT_NOTE_ISSUED: CreditNoteIssued(
         **SHARED,
         number="LH-CN-000002",
@@ -213,6 +221,14 @@ MAILS: dict[MailName, MailData] = {
     MailName.REFUND_KEPT: RefundKept(**REFUNDED),
 }
 every_mail = pytest.mark.parametrize("name", MAILS)
+
+
+def test_a_workspace_is_not_asked_to_install_a_license_when_its_invoice_is_paid() -> None:
+    paid = MAILS[MailName.INVOICE_PAID]
+    assert isinstance(paid, InvoicePaid)
+    mail = render_mail(MailName.INVOICE_PAID, replace(paid, license_url=None, bridge_until=None), "en")
+    assert "license" not in mail.text
+    assert Seen(mail.html).buttons == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from app.invoices.models import CreditReason
 from app.payments import refunds
 from app.payments.models import RefundState
 from tests import shop
-from tests.flows.on_invoice import invoice_of, open_account, order_on_invoice
+from tests.flows.on_invoice import invoice_of, licenses_of, open_account, order_on_invoice, wire
 from tests.world import World
 
 
@@ -31,6 +31,24 @@ def keep(world: World, invoice_id: str, total: int, *, off: bool) -> str:
     note = crediting.keep(world.ports, invoice_id, nets=None, total=total, reason=CreditReason.GOODWILL,
                           off_the_invoice=off, by="stf_1")  # fmt: skip
     return note.id
+
+
+def test_whoever_pays_an_open_invoice_is_told_once_where_the_full_license_is(world: World) -> None:
+    account = open_account(world)
+    order = order_on_invoice(world, account)
+    wire(world, account, 60_000)
+    assert mails(world, "is paid") == []
+    wire(world, account, 72_000, "SEPA-2")
+    (mail,) = mails(world, "is paid")
+    assert "€1,320.00" in mail["text"]
+    link = re.search(r"https?://\S+/license", mail["text"])
+    assert link
+    whole = licenses_of(world, order)[-1]
+    assert not whole.bridge
+    assert world.browser().get(link[0].removeprefix(world.url)).text == whole.file_text
+    with world.db.transaction() as tx:
+        jobs.defer(tx, "receivables.hand_over", invoice_id=invoice_of(world, order).id)
+    assert len(mails(world, "is paid")) == 1
 
 
 def test_a_refund_is_told_when_the_money_leaves_and_not_twice(world: World) -> None:
