@@ -15,6 +15,7 @@ class Permission(StrEnum):
     ORDERS_WRITE = "orders:write"
     SUBSCRIPTIONS_WRITE = "subscriptions:write"
     INVOICES_READ = "invoices:read"
+    INVOICES_PAY = "invoices:pay"  # with the card that is kept; over a link anybody may pay with their own
     PAYMENT_METHODS_WRITE = "payment_methods:write"
     TAX_IDS_WRITE = "tax_ids:write"
     LICENSES_READ = "licenses:read"
@@ -59,8 +60,8 @@ _SEES: Final = frozenset({_P.ACCOUNT_READ, _P.INVOICES_READ, _P.LICENSES_READ, _
 
 CUSTOMER_MAY: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.OWNER: frozenset(_P),
-    Role.BUYER: _SEES | {_P.ORDERS_WRITE, _P.SUBSCRIPTIONS_WRITE},
-    Role.BILLING: _SEES | {_P.ACCOUNT_WRITE, _P.PAYMENT_METHODS_WRITE, _P.TAX_IDS_WRITE},
+    Role.BUYER: _SEES | {_P.ORDERS_WRITE, _P.SUBSCRIPTIONS_WRITE, _P.INVOICES_PAY},
+    Role.BILLING: _SEES | {_P.ACCOUNT_WRITE, _P.INVOICES_PAY, _P.PAYMENT_METHODS_WRITE, _P.TAX_IDS_WRITE},
     Role.LICENSE_ADMIN: _SEES | {_P.LICENSES_WRITE, _P.WORKSPACES_WRITE},
     Role.VIEWER: _SEES,
 }

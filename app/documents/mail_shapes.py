@@ -31,6 +31,11 @@ class MailName(StrEnum):
     AGREEMENT_ENDING = "agreement_ending"
     MEMBER_ADDED = "member_added"
     STAFF_ADDED = "staff_added"
+    INVOICE_REMINDER = "invoice_reminder"
+    INVOICE_PAID = "invoice_paid"
+    CREDIT_NOTE_ISSUED = "credit_note_issued"
+    REFUND_SENT = "refund_sent"
+    REFUND_KEPT = "refund_kept"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from app.documents.mail_shapes import (
     SurveyReminder,
     WorkspaceReady,
 )
+from app.documents.money_mails import CreditNoteIssued, InvoicePaid, InvoiceReminder, RefundKept, RefundSent
 
 TEMPLATES: Final = Path(__file__).parent / "mail"
 _SHAPES: Final[dict[MailName, type[MailData]]] = {
@@ -56,6 +57,11 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.AGREEMENT_ENDING: AgreementEnding,
     MailName.MEMBER_ADDED: MemberAdded,
     MailName.STAFF_ADDED: StaffAdded,
+    MailName.INVOICE_REMINDER: InvoiceReminder,
+    MailName.INVOICE_PAID: InvoicePaid,
+    MailName.CREDIT_NOTE_ISSUED: CreditNoteIssued,
+    MailName.REFUND_SENT: RefundSent,
+    MailName.REFUND_KEPT: RefundKept,
 }
 
 

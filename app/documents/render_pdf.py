@@ -9,11 +9,13 @@ from app.documents.invoice_sheet import invoice_sheet
 from app.documents.press import press
 from app.documents.quote_sheet import quote_sheet
 from app.documents.shapes import Attachment, CertificateDocument, DocumentKind, InvoiceDocument, QuoteDocument
+from app.documents.statement_shapes import StatementDocument
+from app.documents.statement_sheet import statement_sheet
 from app.documents.wording import missing_sentence
 
 
 def render_pdf(
-    kind: DocumentKind, data: InvoiceDocument | CertificateDocument | QuoteDocument, locale: str, *,
+    kind: DocumentKind, data: InvoiceDocument | CertificateDocument | QuoteDocument | StatementDocument, locale: str, *,
     font_dir: Path | None = None,
 ) -> bytes:  # fmt: skip
     """A PDF/A-3b and PDF/UA-1 in the language of `locale`, English where there is no translation (ADR 0010).
@@ -31,6 +33,9 @@ def render_pdf(
     if kind is DocumentKind.QUOTE and isinstance(data, QuoteDocument):
         issued_at = datetime.combine(data.issued_on, time(12), UTC)
         return press("quote", font_dir).print(quote_sheet(data, tag), (), issued_at, missing_sentence(tag))
+    if kind is DocumentKind.STATEMENT and isinstance(data, StatementDocument):
+        at = datetime.combine(data.last, time(12), UTC)
+        return press("statement", font_dir).print(statement_sheet(data, tag), (), at, missing_sentence(tag))
     if kind in {DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE} and isinstance(data, InvoiceDocument):
         issued_at = datetime.combine(data.issued_on, time(12), UTC)
         sheet = invoice_sheet(kind, data, tag)

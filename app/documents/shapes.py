@@ -19,6 +19,7 @@ class DocumentKind(StrEnum):
     CREDIT_NOTE = "credit_note"
     CERTIFICATE = "certificate"
     QUOTE = "quote"
+    STATEMENT = "statement"
 
 
 class PaymentMethod(StrEnum):

@@ -48,12 +48,12 @@ def enqueue_due(ports: Ports) -> int:
     with ports.db.transaction() as tx:
         for subscription in _ended(tx, SubscriptionState.ACTIVE, now):
             if start_of(subscription.ends_on, subscription.time_zone) <= now:
-                count += _apart(tx, subscription, now, _end_of_term)
+                count += apart(tx, subscription, now, _end_of_term)
         for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE):
             for subscription in _ended(tx, state, now):
                 over = subscription.ends_on + timedelta(days=subscription.grace_days)
                 if start_of(over, subscription.time_zone) <= now:
-                    count += _apart(tx, subscription, now, _end_of_grace)
+                    count += apart(tx, subscription, now, _end_of_grace)
     return count
 
 
@@ -77,7 +77,7 @@ def _ended(tx: Tx, state: SubscriptionState, now: datetime) -> list[Subscription
     return list(tx.execute(query).scalars())
 
 
-def _apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx, Subscription, datetime], None]) -> int:
+def apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx, Subscription, datetime], None]) -> int:
     """Do it in a savepoint, so that what is wrong with one subscription is undone and parked, and the run goes on."""
     try:
         with tx.begin_nested():
@@ -114,9 +114,14 @@ def defer(tx: Tx, subscription: Subscription) -> None:
 
 @jobs.job("renewal.renew_automatically", retry=jobs.Retry(attempts=6, first=30))
 def renew_automatically(ports: Ports, *, subscription_id: str, ends_on: str) -> None:
-    """Renew one term with the saved card; what cannot be billed is parked, or it would come back every minute."""
+    """Renew one term with the saved card."""
+    guarded(ports, subscription_id, lambda: renew_term(ports, subscription_id, ends_on))
+
+
+def guarded(ports: Ports, subscription_id: str, act: Callable[[], None]) -> None:
+    """Bill a subscription; what cannot be billed is parked, or it would come back every minute."""
     try:
-        renew_term(ports, subscription_id, ends_on)
+        act()
     except _PASSING:
         raise
     except Exception as broken:
@@ -186,8 +191,14 @@ def _record(
         if subscription.renews_itself and start_of(subscription.ends_on, subscription.time_zone) <= now:
             defer(tx, subscription)  # the run was away for more than a term
         return
-    if not _wants(subscription, ends_on):
-        return
+    if _wants(subscription, ends_on):
+        not_paid(tx, ports, order, subscription, charged, now)
+
+
+def not_paid(
+    tx: Tx, ports: Ports, order: Order, subscription: Subscription, charged: Charged, now: datetime
+) -> None:  # fmt: skip
+    """What follows from a charge that did not pay its order: it is collected, or a person has to look."""
     match charged.became:
         case Became.TOO_OFTEN:
             dunning.park(tx, subscription, dunning.TOO_OFTEN, now)

@@ -99,6 +99,15 @@ class Priced:
     credit_net: Money
     credit: Money
     unsold: str | None
+    committed: Money | None = None  # before tax, with the years of the term that are billed later
+
+    @property
+    def commitment(self) -> Money:
+        """What the order commits to before tax (R-THR-1); a higher plan adds what the lower one does not give back."""
+        if self.committed is not None:
+            return self.committed
+        return max(sum((line.net for line in self.lines), -self.credit_net), Money.zero(self.credit_net.currency),
+                   key=lambda each: each.minor)  # fmt: skip
 
     def settled(self, on: date, total: Money, smallest: Mapping[str, int]) -> Change:
         """The change with what is asked for: what the credit leaves, and never less than can be charged.
@@ -187,10 +196,22 @@ def price(
     by_id |= catalog.plans_by_id(tx, [line.plan_id for line in carried])
     every = (*lines, *carried)
     given = any(line.discount for line in lines)
-    return Priced(
+    found = Priced(
         lines=every, plans=tuple(by_id[line.plan_id] for line in every), coupon=pricing.coupon(on) if given else None,
         ends=diff.ends, taken_back=taken_back, credit_net=credit_net, credit=credit, unsold=unsold,
     )  # fmt: skip
+    return replace(found, committed=_committed(tx, subscription, found))
+
+
+def _committed(tx: Tx, subscription: Subscription, found: Priced) -> Money | None:
+    """With what the change adds to each year of the term that is billed later; None where none is."""
+    to_come = subscription.ends_on.year - subscription.billed_to.year  # whole years: both are on the anchor
+    if not to_come:
+        return None
+    ended = [line.net_minor for line in subscriptions.lines(tx, subscription.id) if line.plan_id in found.ends]
+    adds = sum(line.change.term.minor for line in found.lines if line.change and line.change.carried_from is None)
+    a_year = Money(max(adds - sum(ended), 0), subscription.currency)
+    return found.commitment + a_year.times(to_come)
 
 
 def stretches(tx: Tx, subscription: Subscription, on: date) -> list[Stretch]:
@@ -198,7 +219,7 @@ def stretches(tx: Tx, subscription: Subscription, on: date) -> list[Stretch]:
 
     Raises ChangeRefused for a day after the end.
     """
-    last = Period(subscription.starts_on, subscription.ends_on)
+    last = subscriptions.billed_period(subscription)
     if on >= last.end:
         raise ChangeRefused("Its term is over; renew it first.", reason="ended")
     if on >= last.start:
@@ -231,7 +252,7 @@ class _Pricing:
             unsold = unsold if sold else target.plan.name
             for stretch in stretches(self.tx, self.subscription, self.on):
                 before = line.quantity if line is not None else None
-                if before is not None and stretch.period.end != self.subscription.ends_on:
+                if before is not None and stretch.period.end != self.subscription.billed_to:
                     before = max(before, self._bought_for(stretch, target.plan.id))
                 if before is None or target.quantity > before:
                     found.append(self._line(target, before, model, price_id, stretch, line))

@@ -38,7 +38,7 @@ def require_changeable(tx: Tx, held: Subscription, now: datetime) -> None:
     if held.state is not SubscriptionState.ACTIVE:
         raise ChangeRefused(f"It is {str(held.state).replace('_', ' ')}; it is changed again once it is paid and "
                             "runs.", reason="state", state=str(held.state))  # fmt: skip
-    if local_date(now, held.time_zone) >= held.ends_on:
+    if local_date(now, held.time_zone) >= held.billed_to:
         raise ChangeRefused("Its term is over; renew it first.", reason="ended")
     unpaid = tx.execute(
         select(Invoice).where(col(Invoice.subscription_id) == held.id, col(Invoice.state) == InvoiceState.OPEN)
@@ -74,7 +74,7 @@ def fits(tx: Tx, offer: Preview) -> bool:
     seats = {line.plan_id: line.quantity for line in subscriptions.lines(tx, held.id)}
     if not set(change.ends) <= set(seats):
         return False
-    last = [each for each in line_changes(offer.lines, offer.currency) if each[1].period.end == held.ends_on]
+    last = [each for each in line_changes(offer.lines, offer.currency) if each[1].period.end == held.billed_to]
     if not last or any(seats.get(plan_id) != each.before for plan_id, each in last):
         return False
     waiting = {order.id for order in orders.carried(tx, held.id)}
@@ -108,13 +108,13 @@ def carry_out(tx: Tx, order: Order, offer: Preview, now: datetime) -> Subscripti
 
 
 def _steps(offer: Preview, held: Subscription, *, back: bool = False) -> list[Step]:
-    """What the offer's lines do to the term that ends when the subscription does."""
+    """What the offer's lines do to the stretch that was paid last."""
     steps = []
     for line, (plan_id, each) in zip(
         [line for line in offer.lines if not line["change"]["carried_from"]], line_changes(offer.lines, offer.currency),
         strict=True,
     ):  # fmt: skip
-        if each.period.end != held.ends_on:
+        if each.period.end != held.billed_to:
             continue
         steps.append(Step(
             LineBought(

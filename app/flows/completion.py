@@ -37,7 +37,7 @@ from app.payments.models import PaymentAttempt
 from app.payments.provider import PaymentReport
 from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
-from app.subscriptions.models import Subscription
+from app.subscriptions.models import Billing, Subscription
 from app.subscriptions.periods import MONTHS, Period, term
 from app.subscriptions.service import LineBought, RunningCoupon
 from app.surveys import service as surveys
@@ -155,14 +155,15 @@ def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None, actor: str
     expansion = order.kind is OrderKind.EXPANSION
     if expansion:
         scene = _as_held(scene, subscription)
-    period = Period(subscription.starts_on, subscription.ends_on)
+    period = subscriptions.billed_period(subscription)
     license_ = _license(
         scene, subscription, period, bridge_days=None if bridge_days is None else net_days + bridge_days
     )
     _grant(scene, subscription, license_)
-    if not expansion:
+    if order.kind in {OrderKind.PURCHASE, OrderKind.RENEWAL}:
         reminders.schedule(tx, subscription, now)
-    _invite_to_survey(scene)
+    if order.kind is not OrderKind.INSTALMENT:
+        _invite_to_survey(scene)
     _provision(scene, subscription, license_)
     changing.bill_carried(tx, order, scene.preview)
     supply = invoicing.Supply(order, scene.preview, scene.entity, scene.lines, subscription.id, period)
@@ -208,6 +209,8 @@ def _subscribe(scene: _Scene) -> Subscription:
     order, currency = scene.order, scene.order.currency
     if order.kind is OrderKind.EXPANSION:
         return changing.carry_out(scene.tx, order, scene.preview, scene.now)
+    if order.kind is OrderKind.INSTALMENT:
+        return _bill_year(scene)
     bought = [
         LineBought(
             plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
@@ -219,11 +222,12 @@ def _subscribe(scene: _Scene) -> Subscription:
     ]  # fmt: skip
     interval = scene.preview.inputs["interval"]
     months = scene.preview.inputs.get("term_months") or MONTHS[interval]
+    billing = Billing(scene.preview.inputs.get("billing", Billing.PREPAID))
     if order.kind is OrderKind.RENEWAL and order.subscription_id and order.term_starts_on:
         subscription = subscriptions.lock(scene.tx, order.subscription_id)
         anchor = subscription.anchor_day if order.term_starts_on == subscription.ends_on else None
         period = term(order.term_starts_on, months, anchor)
-        subscriptions.renew(scene.tx, subscription, period=period, order_id=order.id, lines=bought)
+        subscriptions.renew(scene.tx, subscription, period=period, order_id=order.id, lines=bought, billing=billing)
         applied = scheduled.apply(scene.tx, subscription, order.id, now=scene.now)
         if applied is not None:
             events.append(scene.tx, "subscription.change_applied", subscription.id, now=scene.now,
@@ -236,13 +240,27 @@ def _subscribe(scene: _Scene) -> Subscription:
             plan_id=scene.plan.id, interval=interval, term_months=months, period=period,
             time_zone=scene.account.time_zone, grace_days=scene.plan.grace_days, contact_name=order.buyer_name,
             contact_email=order.buyer_email, currency=currency, lines=bought, now=scene.now,
-            coupon=_running(order, period),
+            coupon=_running(order, period), billing=billing,
         )  # fmt: skip
         order.subscription_id = subscription.id
         kind = "subscription.started"
     events.append(
         scene.tx, kind, subscription.id, now=scene.now, account_id=order.account_id,
         starts_on=period.start.isoformat(), ends_on=period.end.isoformat(), seats=scene.lines[0].quantity,
+    )  # fmt: skip
+    return subscription
+
+
+def _bill_year(scene: _Scene) -> Subscription:
+    """The subscription goes on into the next year of its term, at the lines that it has."""
+    order = scene.order
+    if order.term_starts_on is None:
+        raise ValueError(f"instalment {order.id} is for no year")
+    subscription = subscriptions.lock(scene.tx, order.subscription_id or "")
+    year = subscriptions.bill(scene.tx, subscription, order.id, order.term_starts_on)
+    events.append(
+        scene.tx, "subscription.billed", subscription.id, now=scene.now, account_id=order.account_id,
+        starts_on=year.start.isoformat(), ends_on=year.end.isoformat(), seats=scene.lines[0].quantity,
     )  # fmt: skip
     return subscription
 

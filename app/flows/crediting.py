@@ -26,7 +26,8 @@ from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
 from app.orders.models import Order, PayBy
 from app.payments import credit
-from app.payments.models import CreditKind
+from app.payments import service as payments
+from app.payments.models import AttemptState, CreditKind
 
 _OWES: Final = frozenset({InvoiceState.OPEN, InvoiceState.UNCOLLECTIBLE})
 
@@ -63,8 +64,10 @@ def issue(
                   invoice=invoice.id, reason=str(reason), total=total)  # fmt: skip
     audit.record(tx, note.account_id, actor=actor, action="credit_note.issued", subject=note.id, now=now,
                  details={"invoice": invoice.number, "number": note.number, "total": total})  # fmt: skip
-    if settlement.invoice and not invoices.owed(tx, invoice):
-        close(tx, invoice, now)
+    if settlement.invoice:
+        settle(tx, invoice, now)
+    if not settlement.refund:  # of a refund people hear when the money leaves
+        jobs.defer(tx, "notify.credit_note", credit_note_id=note.id)
     return note
 
 
@@ -124,15 +127,23 @@ def pay_from_credit(tx: Tx, invoice: Invoice, *, actor: str, now: datetime, at_m
     )  # fmt: skip
     audit.record(tx, invoice.account_id, actor=actor, action="credit.spent", subject=invoice.id, now=now,
                  details={"amount": amount.minor, "currency": currency})  # fmt: skip
-    if not invoices.owed(tx, invoice):
-        close(tx, invoice, now)
+    settle(tx, invoice, now)
     return amount
 
 
-def close(tx: Tx, invoice: Invoice, now: datetime) -> None:
-    """Nothing is owed any more, by whatever means: the invoice is paid, and what waited for that is handed over."""
+def settle(tx: Tx, invoice: Invoice, now: datetime) -> None:
+    """Less is owed than before, by whatever means: a pay page that asks for the old amount is closed.
+
+    Where nothing is owed any more the invoice is paid, and what waited for that is handed over.
+    """
+    later = tx.get_one(Order, invoice.order_id).pay_by is PayBy.INVOICE
+    attempt = payments.latest_attempt_on(tx, invoice.id) if later else None
+    if attempt is not None and attempt.state is AttemptState.PENDING and attempt.provider_ref:
+        jobs.defer(tx, "payments.close_checkout", attempt_id=attempt.id)
+    if invoices.owed(tx, invoice):
+        return
     invoices.mark_paid(tx, invoice, now)
-    if tx.get_one(Order, invoice.order_id).pay_by is PayBy.INVOICE:
+    if later:
         jobs.defer(tx, "receivables.hand_over", invoice_id=invoice.id)
     events.append(tx, "invoice.paid", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
                   total={"amount": invoice.total_minor, "currency": invoice.currency})  # fmt: skip

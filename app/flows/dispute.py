@@ -14,7 +14,7 @@ from app.core.clock import local_date, transport_now
 from app.core.db import Tx
 from app.core.ids import new_id
 from app.core.money import Money
-from app.flows import consequences
+from app.flows import consequences, invoicing
 from app.flows.consequences import Fact
 from app.flows.ports import Ports
 from app.invoices import service as invoices
@@ -40,7 +40,7 @@ def apply(tx: Tx, ports: Ports, report: DisputeReport) -> str:
     if report.standing is Standing.INQUIRY:
         return "inquiry"
     payment = refunds.payment_of_charge(tx, ports.payments.name, report.charge_ref)
-    invoice = invoices.of_order(tx, payment.order_id) if payment else None
+    invoice = invoicing.paid_with(tx, payment) if payment else None
     if payment is None or invoice is None:
         return "not_ours"
     invoice = invoices.lock(tx, invoice.id)

@@ -44,9 +44,12 @@ def begin(tx: Tx, ports: Ports, subscription: Subscription, order: Order, failur
     if subscription.state is SubscriptionState.ACTIVE:
         standing.move(tx, subscription, SubscriptionState.PAST_DUE, now)
     amount = Money(order.total_minor, order.currency)
-    if amount.minor < policy.get(tx, MINIMUM, now).get(order.currency, 0) or dunning.collects(tx, order.id):
+    if amount.minor < policy.get(tx, MINIMUM, now).get(order.currency, 0):
+        subscriptions.cut(tx, subscription)
         return
-    debt = Debt(order.account_id, subscription.id, order.id, subscription.ends_on, amount)
+    if dunning.collects(tx, order.id):
+        return
+    debt = Debt(order.account_id, subscription.id, order.id, subscription.billed_to, amount)
     run = dunning.collect(tx, debt, failure, policy.get(tx, LADDER, now), now)
     order.expires_at = None  # it is open for as long as it is collected
     cover(tx, ports, run, now)
@@ -148,6 +151,8 @@ def give_up(tx: Tx, run: DunningRun, now: datetime) -> None:
             tx, subscription.id, item.order_id, reason="unpaid: the renewal could not be collected", now=now
         )
         if subscription.state is SubscriptionState.PAST_DUE:
+            if item.old_end_on < subscription.ends_on:
+                subscriptions.cut(tx, subscription)
             standing.move(tx, subscription, SubscriptionState.LAPSED, now)
             over = subscription.ends_on + timedelta(days=subscription.grace_days)
             if start_of(over, subscription.time_zone) <= now:

@@ -19,7 +19,7 @@ from app.flows import completion, ordering, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
-from app.orders.models import OfferSource, Order, OrderState, PayBy, Preview, Route
+from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.quotes import service as quotes
 from app.tax import service as tax
 from app.tax.determination import Treatment
@@ -61,7 +61,8 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
         accepted = tx.get_one(Preview, _held(orders.get(tx, order_id)).preview_id)
     # The price of a quote is honoured, so nothing is computed again; what the person decides is the destination.
     quoted = accepted.source is OfferSource.QUOTE
-    fresh = accepted if quoted else previews.price(ports, previews.request_of(accepted))
+    agreed = previews.agreed_lines(accepted) if accepted.kind is OrderKind.INSTALMENT else None
+    fresh = accepted if quoted else previews.price(ports, previews.request_of(accepted), agreed=agreed)
     with ports.db.transaction() as tx:
         order = _held(orders.lock(tx, order_id))
         _require_same(tx, order, accepted, fresh)
@@ -79,7 +80,8 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
         events.append(tx, "order.released", order.id, now=now, account_id=order.account_id)
         if order.pay_by is PayBy.INVOICE:
             quote = quotes.of_order(tx, order.id)
-            if quote is None:  # what a quote says about payment was agreed, whatever the account's limit
+            # What a quote or a term says about payment was agreed, whatever the account's limit.
+            if quote is None and order.kind is not OrderKind.INSTALMENT:
                 _require_credit(tx, order, now)
             ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
         elif not order.due:  # a change that its credit pays for, or too small to be charged

@@ -14,12 +14,13 @@ from app.core.db import Tx
 from app.core.i18n import translate
 from app.core.money import Money, total
 from app.flows import crediting
+from app.invoices import reminders
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
 from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
 from app.orders.changes import LineChange
-from app.orders.models import Order, OrderLine, Preview
+from app.orders.models import Order, OrderLine, PayBy, Preview
 from app.payments import credit
 from app.payments.models import CreditKind, Method, Payment
 from app.subscriptions.periods import Period
@@ -66,6 +67,8 @@ def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
     today = local_date(now, supply.entity.time_zone)
     invoice = invoices.finalize(tx, draft, issued_on=today, due_on=today + timedelta(days=net_days), now=now)
     _book(tx, invoice, booked_on=invoice.issued_on or today, now=now)
+    if order.pay_by is PayBy.INVOICE:
+        reminders.schedule(tx, invoice, accounts.get(tx, invoice.account_id).time_zone, now)
     events.append(
         tx, "invoice.issued", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
         due_on=str(invoice.due_on), total={"amount": invoice.total_minor, "currency": currency},
@@ -137,6 +140,12 @@ def _book(tx: Tx, invoice: Invoice, *, booked_on: date, now: datetime) -> None:
     )  # fmt: skip
 
 
+def paid_with(tx: Tx, payment: Payment) -> Invoice | None:
+    """The invoice that a payment is about: the first it went into, or where nothing was owed that of its order."""
+    into = invoices.of_payment(tx, payment.id)
+    return invoices.get(tx, into[0].invoice_id) if into else invoices.of_order(tx, payment.order_id)
+
+
 def receive(
     tx: Tx, payment: Payment, into: Sequence[tuple[Invoice, Money]], *, legal_entity_id: str, booked_on: date,
     now: datetime,
@@ -155,5 +164,4 @@ def receive(
         credit.give(tx, payment.account_id, over, kind=CreditKind.OVERPAYMENT, source=f"payment:{payment.id}", now=now)
     for invoice, part in into:
         invoices.allocate(tx, invoice, payment.id, part, now)
-        if not invoices.owed(tx, invoice):
-            crediting.close(tx, invoice, now)
+        crediting.settle(tx, invoice, now)

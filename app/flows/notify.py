@@ -30,12 +30,13 @@ from app.documents.render_mail import render_mail
 from app.documents.shapes import Span
 from app.flows.ports import Ports
 from app.invoices import service as invoices
-from app.invoices.models import InvoiceState
+from app.invoices.models import Invoice, InvoiceState
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import service as payments
 from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
+from app.subscriptions.models import Subscription
 
 ANSWER_DAYS: Final = policy.declare(
     policy.Policy("answer_days", 2, policy.whole_number(minimum=1), "Days within which staff promise an answer.")
@@ -89,13 +90,14 @@ def order_completed(ports: Ports, *, order_id: str) -> None:
     send(ports, name, data, to=order.buyer_email, locale=locale, message_id=f"receipt-{order.id}")
 
 
-def _page(ports: Ports, order: Order) -> str:
+def order_page(ports: Ports, order: Order) -> str:
+    """The address of an order's page, which needs no sign-in."""
     return ports.link(f"/orders/{ports.secrets.sign_token(orders.TOKEN, order.id)}")
 
 
 def _receipt(tx: Tx, ports: Ports, order: Order) -> PurchaseReceipt:
     invoice, payment = invoices.of_order(tx, order.id), payments.of_order(tx, order.id)
-    page = _page(ports, order)
+    page = order_page(ports, order)
     return PurchaseReceipt(
         vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
         items=bought(tx, order), total=Money(order.total_minor, order.currency),
@@ -110,10 +112,10 @@ def _renewal_receipt(tx: Tx, ports: Ports, order: Order) -> RenewalReceipt:
     invoice = invoices.of_order(tx, order.id)
     subscription = subscriptions.get(tx, order.subscription_id or "")
     line = orders.lines(tx, order.id)[0]
-    page = _page(ports, order)
+    page = order_page(ports, order)
     return RenewalReceipt(
         vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
-        plan=line.description, seats=line.quantity, term=Span(subscription.starts_on, subscription.ends_on),
+        plan=line.description, seats=line.quantity, term=_paid_term(order, invoice, subscription),
         total=Money(order.total_minor, order.currency), invoice_number=invoice.number or "" if invoice else "",
         license_url=f"{page}/license", invoice_url=f"{page}/invoice.pdf",
         subscription_url=ports.link("/account"),
@@ -123,7 +125,7 @@ def _renewal_receipt(tx: Tx, ports: Ports, order: Order) -> RenewalReceipt:
 def _change_receipt(tx: Tx, ports: Ports, order: Order) -> ChangeReceipt:
     invoice, held = invoices.of_order(tx, order.id), subscriptions.get(tx, order.subscription_id or "")
     line = next(each for each in subscriptions.lines(tx, held.id) if each.plan_id == held.plan_id)
-    given, page = int((order.change or {})["credit"]), _page(ports, order)
+    given, page = int((order.change or {})["credit"]), order_page(ports, order)
     return ChangeReceipt(
         vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
         plan=line.description, seats=line.quantity, last=held.ends_on - timedelta(days=1), items=bought(tx, order),
@@ -138,7 +140,15 @@ _RECEIPTS: Final[Mapping[OrderKind, tuple[MailName, Callable[[Tx, Ports, Order],
     OrderKind.PURCHASE: (MailName.PURCHASE_RECEIPT, _receipt),
     OrderKind.RENEWAL: (MailName.RENEWAL_RECEIPT, _renewal_receipt),
     OrderKind.EXPANSION: (MailName.CHANGE_RECEIPT, _change_receipt),
+    OrderKind.INSTALMENT: (MailName.RENEWAL_RECEIPT, _renewal_receipt),
 }
+
+
+def _paid_term(order: Order, invoice: Invoice | None, subscription: Subscription) -> Span:
+    """The renewed term; of an instalment the year that it is for."""
+    if order.kind is OrderKind.INSTALMENT and invoice is not None:
+        return Span(invoice.supply_from, invoice.supply_to)
+    return Span(subscription.starts_on, subscription.ends_on)
 
 
 @jobs.job("notify.order_held", retry=jobs.Retry(attempts=10, first=5))
@@ -149,7 +159,8 @@ def order_held(ports: Ports, *, order_id: str) -> None:
         locale = str(tx.get_one(Preview, order.preview_id).inputs["buyer"]["locale"])
         data = OrderHeld(
             vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
-            order_number=order.id, answer_by=_answer_by(tx, order.created_at).date(), order_url=_page(ports, order),
+            order_number=order.id, answer_by=_answer_by(tx, order.created_at).date(),
+            order_url=order_page(ports, order),
         )  # fmt: skip
     send(ports, MailName.ORDER_HELD, data, to=order.buyer_email, locale=locale, message_id=f"held-{order.id}")
 
@@ -166,7 +177,7 @@ def order_released(ports: Ports, *, order_id: str) -> None:
         data = OrderReleased(
             vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
             order_number=order.id, total=order.due,
-            pay_until=local_date(order.expires_at, zone), order_url=_page(ports, order),
+            pay_until=local_date(order.expires_at, zone), order_url=order_page(ports, order),
         )  # fmt: skip
     send(ports, MailName.ORDER_RELEASED, data, to=order.buyer_email, locale=locale, message_id=f"released-{order.id}")
 

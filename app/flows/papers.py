@@ -28,8 +28,8 @@ from app.documents.shapes import (
     TaxGroupView,
     TaxId,
 )
+from app.flows import paying_invoices
 from app.flows.ports import Ports
-from app.flows.purchase import ORDER_TOKEN
 from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.models import (
@@ -91,7 +91,7 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
         # The note of the determination says in one sentence what the block says in three facts: one of them.
         tax_notes=tuple(note for note in invoice.notes if shifted is None or note != found.note),
         message=str(invoice.seller.get("payment_details") or "") or None if owed else None,
-        pay_url=ports.link(f"/orders/{ports.secrets.sign_token(ORDER_TOKEN, order.id)}") if owed else None,
+        pay_url=ports.link(paying_invoices.link(ports, invoice.id)) if owed else None,
         is_tax_invoice=any(group.jurisdiction[:2] in _TAX_INVOICE for group in groups), test_mode=invoice.test,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from app.accounts.service import BuyerDetails
 from app.agreements import contracts
 from app.catalog import coupons
 from app.catalog import service as catalog
-from app.catalog.models import Coupon, Interval, Plan, PlanKind
+from app.catalog.models import Coupon, CouponDuration, Interval, Plan, PlanKind
 from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
@@ -34,7 +34,7 @@ from app.orders.service import PricedLine
 from app.quotes.discounts import Discount
 from app.screening import destinations
 from app.subscriptions import service as subscriptions
-from app.subscriptions.models import Subscription
+from app.subscriptions.models import YEAR_MONTHS, Billing, Subscription
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
@@ -66,8 +66,9 @@ class PreviewRequest:
     """What somebody wants to know the price of. `account_id` and `subscription_id` for a renewal or a known buyer.
 
     With `source` QUOTE it is an offer of sales: discounts count, and so many seats may be sold as nobody orders alone.
-    `term_months` is the whole committed term, prepaid at once; left out, it is one interval. An EXPANSION asks for
-    `lines` as they shall be from the day `change_on` on; today, where that is left out.
+    `term_months` is the whole committed term; left out, it is one interval. It is paid at once, or by `billing` year by
+    year: then the offer is for its first year. An EXPANSION asks for `lines` as they shall be from the day `change_on`
+    on; today, where that is left out.
     """
 
     lines: tuple[LineRequest, ...]
@@ -83,6 +84,7 @@ class PreviewRequest:
     term_months: int | None = None
     coupon: str = ""
     change_on: date | None = None
+    billing: Billing = Billing.PREPAID
 
     @property
     def months(self) -> int:
@@ -94,16 +96,23 @@ class PreviewRequest:
                 "A yearly plan is bought for one, two or three years, a monthly plan for one month.",
                 param="term_years",
             )
+        if self.billing is Billing.YEARLY and months <= YEAR_MONTHS:
+            raise Invalid("Billed yearly are terms of two or three years; this one is paid at once.", param="billing")
         return months
 
     @property
+    def bills(self) -> int:
+        """How often the term is billed."""
+        return self.months // YEAR_MONTHS if self.billing is Billing.YEARLY else 1
+
+    @property
     def intervals(self) -> int:
-        """How many intervals the term has."""
-        return self.months // TERM_MONTHS[self.interval][0]
+        """How many intervals one bill is for."""
+        return self.months // TERM_MONTHS[self.interval][0] // self.bills
 
 
-def price(ports: Ports, wanted: PreviewRequest) -> Preview:
-    """Price, tax and route a request and keep the answer.
+def price(ports: Ports, wanted: PreviewRequest, *, agreed: Sequence[PricedLine] | None = None) -> Preview:
+    """Price, tax and route a request and keep the answer; at prices that were `agreed` before, where there are any.
 
     Raises UnknownPlan, NoPrice, SeatsOutOfRange, CouponRefused, ConsumersNotServed, DestinationRefused, Invalid
     (naming the field). What needs a person is not refused: the route says so.
@@ -111,7 +120,7 @@ def price(ports: Ports, wanted: PreviewRequest) -> Preview:
     now = ports.clock.now()
     tax_ids = confirmed(ports, wanted, now)
     with ports.db.transaction() as tx:
-        return keep(tx, compute(tx, wanted, tax_ids, now), now)
+        return keep(tx, compute(tx, wanted, tax_ids, now, agreed=agreed), now)
 
 
 def confirmed(ports: Ports, wanted: PreviewRequest, now: datetime) -> list[TaxIdGiven]:
@@ -157,6 +166,7 @@ class Offer:
     question: taxing.Request
     answer: Determination
     routing: routing.Routing
+    committed: Money | None  # before tax, of a term that is billed yearly
     change: Change | None = None
     revision: int = 0  # of the subscription it rests on
 
@@ -172,8 +182,14 @@ class Offer:
         )
 
 
-def compute(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime) -> Offer:
-    """Price, tax and route a request whose tax numbers were checked. Raises like `price`."""
+def compute(
+    tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime, *,
+    agreed: Sequence[PricedLine] | None = None,
+) -> Offer:  # fmt: skip
+    """Price, tax and route a request whose tax numbers were checked. Raises like `price`.
+
+    `agreed` are lines at prices that were agreed before, instead of today's list.
+    """
     entity = accounts.seller(tx)
     today = local_date(now, entity.time_zone)
     if wanted.buyer.type is BuyerType.CONSUMER and not entity.sells_to_consumers:
@@ -187,7 +203,7 @@ def compute(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: 
     account_id = wanted.account_id or accounts.account_id_for_buyer(tx, wanted.buyer.email)
     plans = [catalog.plan_by_sku(tx, line.sku) for line in wanted.lines]
     held = subscriptions.get(tx, wanted.subscription_id) if wanted.subscription_id else None
-    priced = _priced(tx, wanted, plans, held, today, now)
+    priced = _priced(tx, wanted, plans, held, today, now, agreed)
     question = _tax_question(tx, entity, wanted, tax_ids, priced.plans, priced.lines, now)
     answer = determine(question)
     lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced.lines, answer.lines, strict=True))
@@ -198,13 +214,14 @@ def compute(tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: 
         due = sum((line.net for line in lines), Money.zero(wanted.currency)) + answer.tax
         change = priced.settled(_change_day(wanted, held, now), due, policy.get(tx, SMALLEST_CHARGE, now))
     return Offer(
-        wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route, change,
+        wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route, priced.committed, change,
         held.revision if held is not None else 0,
     )  # fmt: skip
 
 
 def _priced(
-    tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], held: Subscription | None, today: date, now: datetime
+    tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], held: Subscription | None, today: date, now: datetime,
+    agreed: Sequence[PricedLine] | None,
 ) -> Priced:  # fmt: skip
     """The lines with their plans: of a whole term, or what a change of a running one costs."""
     if held is not None and wanted.kind is OrderKind.EXPANSION:
@@ -213,14 +230,15 @@ def _priced(
         on = _change_day(wanted, held, now)
         return change_pricing.price(tx, held, targets, on=on, list_day=today, quoted=quoted)
     coupon = _coupon(tx, wanted, today)
-    lines = _discounted(_price_lines(tx, wanted, plans, today), coupon, wanted.currency)
+    full = _price_lines(tx, wanted, plans, today) if agreed is None else agreed
+    lines = _discounted(full, coupon, wanted.currency)
     carried = change_pricing.carried_lines(tx, held.id) if held is not None else ()
     by_id = {each.id: each for each in plans}
     by_id |= catalog.plans_by_id(tx, [line.plan_id for line in carried if line.plan_id not in by_id]) if carried else {}
     none = Money.zero(wanted.currency)
     return Priced(
         lines=(*lines, *carried), plans=(*plans, *(by_id[line.plan_id] for line in carried)), coupon=coupon, ends=(),
-        taken_back=(), credit_net=none, credit=none, unsold=None,
+        taken_back=(), credit_net=none, credit=none, unsold=None, committed=_committed(wanted, full, lines, coupon),
     )  # fmt: skip
 
 
@@ -237,7 +255,7 @@ def keep(tx: Tx, offer: Offer, now: datetime, *, until: datetime | None = None) 
         currency=offer.wanted.currency, tax=offer.answer.tax, legal_entity_id=offer.legal_entity_id,
         determination_id=determination.id, routing=offer.routing, lives=lives, now=now, account_id=offer.account_id,
         subscription_id=offer.wanted.subscription_id, discount=offer.discount, source=offer.wanted.source,
-        change=offer.change,
+        committed=offer.committed, change=offer.change,
     )  # fmt: skip
 
 
@@ -275,10 +293,11 @@ def _coupon(tx: Tx, wanted: PreviewRequest, today: date) -> Coupon | None:
     if wanted.coupon:
         skus = [line.sku for line in wanted.lines]
         return coupons.usable(tx, wanted.coupon, currency=wanted.currency, skus=skus, day=today)
-    if wanted.kind is not OrderKind.RENEWAL or wanted.subscription_id is None:
+    if wanted.kind is OrderKind.PURCHASE or wanted.subscription_id is None:
         return None
     subscription = subscriptions.get(tx, wanted.subscription_id)
-    starts_on = subscriptions.next_start(subscription, today)
+    renewed = wanted.kind is OrderKind.RENEWAL
+    starts_on = subscriptions.next_start(subscription, today) if renewed else subscription.billed_to
     running = subscriptions.running_coupon(subscription, starts_on)
     return coupons.of_id(tx, running) if running is not None else None
 
@@ -295,6 +314,20 @@ def _discounted(lines: Sequence[PricedLine], coupon: Coupon | None, currency: st
             "nothing_left", f"The code {coupon.code} leaves nothing to pay; ask our team, which can give it to you."
         )
     return left
+
+
+def _committed(
+    wanted: PreviewRequest, full: Sequence[PricedLine], first: Sequence[PricedLine], coupon: Coupon | None
+) -> Money | None:
+    """What all bills of the term come to before tax, each with the coupon if that still runs when it is due."""
+    if wanted.bills == 1:
+        return None
+    sums = [sum(line.net.minor for line in first)]
+    for year in range(1, wanted.bills):
+        goes_on = coupon is not None and coupon.duration is not CouponDuration.ONCE
+        runs = coupon is not None and goes_on and (coupon.months is None or year * YEAR_MONTHS < coupon.months)
+        sums.append(sum(line.net.minor for line in _discounted(full, coupon if runs else None, wanted.currency)))
+    return Money(sum(sums), wanted.currency)
 
 
 def _tax_question(
@@ -326,13 +359,11 @@ def _route(
     tx: Tx, wanted: PreviewRequest, account_id: str | None, plans: Sequence[Plan], priced: Priced,
     answer: Determination, rule: destinations.Rule | None, now: datetime,
 ) -> routing.Routing:  # fmt: skip
-    # What a higher plan adds is what it costs less what the lower one gives back.
-    net = Money(max(sum(line.net.minor for line in priced.lines) - priced.credit_net.minor, 0), wanted.currency)
     spent = _spent(tx, account_id, now) if account_id else []
     special = contracts.in_force(tx, account_id, now) if account_id else None
     return routing.decide(
         routing.Facts(
-            kind=wanted.kind, net=net, thresholds=policy.get(tx, routing.THRESHOLD, now), spent=spent,
+            kind=wanted.kind, net=priced.commitment, thresholds=policy.get(tx, routing.THRESHOLD, now), spent=spent,
             sales_only=next((plan.name for plan in plans if plan.sales_only), None),
             retired=next((plan.name for plan in plans if plan.retired_at is not None), priced.unsold),
             agreement=special.title if special else None,
@@ -354,6 +385,7 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int
         "lines": [_line_input(line) for line in wanted.lines],
         "interval": str(wanted.interval),
         "term_months": wanted.months,
+        "billing": str(wanted.billing),
         "coupon": coupons.normal(wanted.coupon),
         "currency": wanted.currency,
         "po_number": wanted.po_number,
@@ -365,6 +397,19 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int
         "tax_ids": [{"type": each.type, "value": each.value, "status": each.status} for each in tax_ids],
     }  # fmt: skip
     return plain | {"revision": revision} if revision else plain
+
+
+def agreed_lines(preview: Preview) -> list[PricedLine]:
+    """The lines of a stored offer, before its discount and tax."""
+    zero, currency = Money.zero(preview.currency), preview.currency
+    return [
+        PricedLine(
+            **{name: line[name] for name in ("plan_id", "price_id", "sku", "description", "quantity", "pricing")},
+            unit=Money(line["unit_minor"], currency), net=Money(line["net_minor"] + line["discount_minor"], currency),
+            tax=zero, intervals=line["intervals"],
+        )
+        for line in preview.lines
+    ]  # fmt: skip
 
 
 def _line_input(line: LineRequest) -> dict[str, Any]:
@@ -387,4 +432,5 @@ def request_of(preview: Preview) -> PreviewRequest:
         kind=preview.kind, account_id=preview.account_id, subscription_id=preview.subscription_id,
         term_months=inputs.get("term_months"), coupon=inputs.get("coupon", ""), source=preview.source,
         change_on=date.fromisoformat(preview.change["on"]) if preview.change else None,
+        billing=Billing(inputs.get("billing", Billing.PREPAID)),
     )  # fmt: skip

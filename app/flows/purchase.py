@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from structlog import get_logger
-
 from app.accounts import service as accounts
 from app.accounts.models import Account
 from app.agreements import service as agreements
@@ -21,9 +19,11 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, changing, completion, ordering, trade_credit
+from app.flows import cards, changing, completion, invoice_payment, ordering, trade_credit, unmatched
 from app.flows import preview as previews
 from app.flows.ports import Ports
+from app.invoices import service as invoices
+from app.invoices.models import InvoiceState
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
@@ -32,8 +32,6 @@ from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
 from app.subscriptions import service as subscriptions
-
-log = get_logger()
 
 PAYMENT_HOURS: Final = policy.declare(
     policy.Policy(
@@ -105,7 +103,10 @@ def resume(ports: Ports, order_id: str) -> Started:
     token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
     url = None
     if order.state is OrderState.AWAITING_PAYMENT and attempt is not None:
-        url = attempt.redirect_url or _open_checkout(ports, order, attempt, token, cards.consent(ports, locale))
+        url = attempt.redirect_url or open_page(
+            ports, attempt, about=f"Order {order.id}", email=order.buyer_email, back_to=f"/orders/{token}",
+            consent=cards.consent(ports, locale),
+        )  # fmt: skip
     return Started(order_id, token, order.state, url)
 
 
@@ -174,14 +175,17 @@ def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview
     trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
 
 
-def _open_checkout(ports: Ports, order: Order, attempt: PaymentAttempt, token: str, consent: str) -> str:
-    """Ask the provider for a page; asking again with the same attempt gets the same page."""
-    page = ports.link(f"/orders/{token}")
+def open_page(
+    ports: Ports, attempt: PaymentAttempt, *, about: str, email: str, back_to: str, consent: str = "",
+    keep_card: bool = True,
+) -> str:  # fmt: skip
+    """Ask the provider for a page; asking again with the same attempt gets the same page. Raises PaymentUnavailable."""
+    page = ports.link(back_to)
     checkout = ports.payments.start_checkout(
         CheckoutRequest(
-            attempt_id=attempt.id, amount=Money(attempt.amount_minor, attempt.currency),
-            description=f"Order {order.id}", customer_email=order.buyer_email, success_url=page, cancel_url=page,
-            expires_at=attempt.created_at + _CHECKOUT_LIVES, consent=consent,
+            attempt_id=attempt.id, amount=Money(attempt.amount_minor, attempt.currency), description=about,
+            customer_email=email, success_url=page, cancel_url=page, expires_at=attempt.created_at + _CHECKOUT_LIVES,
+            consent=consent, keep_card=keep_card,
         )
     )  # fmt: skip
     with ports.db.transaction() as tx:
@@ -203,20 +207,28 @@ def settle(ports: Ports, attempt_id: str) -> str:
         if attempt is None:
             raise NotFound("There is no such payment attempt.")
         card = payments.saved_method_of(tx, attempt)
-        closed = orders.get(tx, attempt.order_id).state in {OrderState.EXPIRED, OrderState.CANCELED}
+        closed = not _wanted(tx, attempt)
     if attempt.provider_ref is not None:
         report = ports.payments.report(attempt.provider_ref)
     elif card is not None:
-        # Nobody wants a closed order any more: what was taken for it is looked up, nothing is asked for.
+        # Nobody wants it to be paid any more: what was taken for it is looked up, nothing is asked for.
         found = _find(ports, attempt, card) if closed else _charge_or_find(ports, attempt, card)
         if found is None:
             return _give_up(ports, attempt.id, "never_charged")
         report = found
+    elif attempt.invoice_id is not None:
+        return _give_up(ports, attempt.id, "never_asked")  # whoever pays the invoice opens a page of their own
     else:
         resume(ports, attempt.order_id)
         return "reopened"
     with ports.db.transaction() as tx:
         return apply_report(tx, ports, report)
+
+
+def _wanted(tx: Tx, attempt: PaymentAttempt) -> bool:
+    if attempt.invoice_id is not None:
+        return invoices.get(tx, attempt.invoice_id).state is InvoiceState.OPEN
+    return orders.get(tx, attempt.order_id).state not in {OrderState.EXPIRED, OrderState.CANCELED}
 
 
 def _charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
@@ -244,9 +256,9 @@ def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentR
 
     What the provider will never take (the card is gone, the amount too small) is a declined charge to us.
     """
-    amount = Money(attempt.amount_minor, attempt.currency)
+    amount, about = Money(attempt.amount_minor, attempt.currency), f"Order {attempt.order_id}"
     try:
-        return ports.payments.charge_saved(card, amount, attempt_id=attempt.id, description=f"Order {attempt.order_id}")
+        return ports.payments.charge_saved(card, amount, attempt_id=attempt.id, description=about)
     except PaymentRefused as refused:
         return PaymentReport(
             ref=attempt.id, attempt_id=attempt.id, outcome=Outcome.FAILED, amount=amount,
@@ -255,7 +267,7 @@ def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentR
 
 
 def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
-    """Move the attempt and its order to what the provider reports; says what was done, in a word.
+    """Move the attempt and its order or open invoice to what the provider reports; says what was done, in a word.
 
     The order's row lock makes concurrent reports of one payment take turns, so the effect happens once.
     """
@@ -263,6 +275,12 @@ def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
     attempt = payments.lock_attempt(tx, report.attempt_id)
     if attempt is None:
         raise NotFound(f"The provider reports a payment {report.ref} that nobody here asked for.")
+    if attempt.invoice_id is not None:
+        return invoice_payment.apply(tx, attempt, report, now)
+    return _apply_to_order(tx, ports, attempt, report, now)
+
+
+def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> str:
     order = orders.lock(tx, attempt.order_id)
     if attempt.state is AttemptState.SUCCEEDED:
         return "known"
@@ -279,34 +297,26 @@ def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
     attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
-    misfit = _misfit(tx, order, report)
-    if misfit:
+    if (why := _unfit(tx, order, report)) is not None:
         if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
             expire(tx, order, now)  # what it was about is not there any more
-        return _set_aside(tx, order, report, misfit, now)
+        return unmatched.set_aside(tx, order, report, why, now)
     completion.complete(tx, ports, order, attempt, report, now)
     return "completed"
 
 
-def _misfit(tx: Tx, order: Order, report: PaymentReport) -> str:
-    """Why money that arrived cannot complete its order; empty where it can."""
+def _unfit(tx: Tx, order: Order, report: PaymentReport) -> str | None:
+    """Why money cannot complete the order it was paid for, if it cannot."""
     if report.amount != order.due:
         return "wrong_amount"
     if order.state is OrderState.COMPLETED:
         return "paid_twice"
-    change = tx.get_one(Preview, order.preview_id) if order.kind is OrderKind.EXPANSION else None
-    return "changed_meanwhile" if change is not None and not changing.fits(tx, change) else ""
-
-
-def _set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datetime) -> str:
-    """Money that fits no open order is kept in sight for finance, never booked as something it is not."""
-    amount = report.amount
-    details = {"amount": amount.minor, "currency": amount.currency, "charge": report.charge_ref, "why": why}
-    audit.record(tx, order.account_id, actor="provider", action="payment.unmatched", subject=order.id, now=now,
-                 details=details)  # fmt: skip
-    events.append(tx, "payment.unmatched", order.id, now=now, account_id=order.account_id, why=why)
-    log.error("payment.unmatched", order=order.id, why=why)
-    return why
+    if order.kind is OrderKind.EXPANSION:
+        return None if changing.fits(tx, tx.get_one(Preview, order.preview_id)) else "changed_meanwhile"
+    if order.kind is OrderKind.INSTALMENT:
+        next_year = subscriptions.get(tx, order.subscription_id or "").billed_until
+        return None if order.term_starts_on == next_year else "too_late"  # the subscription went on without that year
+    return None
 
 
 def expire(tx: Tx, order: Order, now: datetime) -> None:

@@ -19,6 +19,7 @@ from app.flows import completion, invoicing
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
+from app.licenses import service as licenses
 from app.orders import service as orders
 from app.payments import service as payments
 from app.payments.models import Method, Payment
@@ -67,7 +68,10 @@ def hand_over(ports: Ports, *, invoice_id: str) -> None:
     with ports.db.transaction() as tx:
         invoice = invoices.get(tx, invoice_id)
         if invoice.state is InvoiceState.PAID:
-            completion.replace_bridge(tx, ports, orders.lock(tx, invoice.order_id), ports.clock.now())
+            bridge = licenses.of_order(tx, invoice.order_id)
+            full = completion.replace_bridge(tx, ports, orders.lock(tx, invoice.order_id), ports.clock.now())
+            replaced = bridge.id if bridge is not None and full is not None else None
+            jobs.defer(tx, "notify.invoice_paid", invoice_id=invoice.id, bridge_id=replaced)
 
 
 def _check(transfer: Transfer, *, today: date) -> None:

@@ -21,7 +21,7 @@ from app.core.errors import DomainError
 from app.core.ids import new_id
 from app.core.money import Money
 from app.core.states import require_move
-from app.flows import changing, completion, consequences, crediting
+from app.flows import changing, completion, consequences, crediting, invoicing
 from app.flows.consequences import Effects, Fact
 from app.flows.crediting import SettlementDoesNotFit
 from app.flows.ports import Ports
@@ -262,6 +262,7 @@ def _succeed(tx: Tx, ports: Ports, refund: Refund, now: datetime) -> str:
     else:
         consequences.apply(tx, fact, invoice.subscription_id, order_id=order.id, now=now, by=refund.requested_by)
     _tell(tx, refund, "refund.succeeded", PROVIDER, now)
+    jobs.defer(tx, "notify.refund", refund_id=refund.id)
     return "succeeded"
 
 
@@ -277,6 +278,7 @@ def _fail(tx: Tx, refund: Refund, code: str, now: datetime) -> str:
     refund.state, refund.failure_code, refund.updated_at = RefundState.FAILED, code, transport_now()
     tx.flush()
     _tell(tx, refund, "refund.failed", PROVIDER, now, code=code)
+    jobs.defer(tx, "notify.refund_kept", refund_id=refund.id)
     return "failed"
 
 
@@ -288,7 +290,7 @@ def _made_elsewhere(tx: Tx, ports: Ports, report: RefundReport, now: datetime) -
     something it is not.
     """
     payment = refunds.payment_of_charge(tx, ports.payments.name, report.charge_ref)
-    invoice = invoices.of_order(tx, payment.order_id) if payment else None
+    invoice = invoicing.paid_with(tx, payment) if payment else None
     if payment is None or invoice is None:
         return "not_ours"
     invoice = invoices.lock(tx, invoice.id)
@@ -323,7 +325,8 @@ def _set_aside(tx: Tx, invoice: Invoice, report: RefundReport, why: DomainError,
 
 def _payment(tx: Tx, ports: Ports, invoice: Invoice, amount: Money) -> Payment:
     """The payment to send it back from."""
-    paid = [each for each in refunds.payments_of(tx, invoice.order_id) if each.provider == ports.payments.name]
+    into = [tx.get_one(Payment, each.payment_id) for each in invoices.payments(tx, invoice.id)]
+    paid = [each for each in into if each.provider == ports.payments.name]
     if not paid:
         raise NotRefundable(
             f"Nothing of this invoice was paid over {ports.payments.name}; give it as customer credit, or by wire."

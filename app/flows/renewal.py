@@ -143,7 +143,7 @@ def wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewRequ
         interval=Interval(subscription.interval), term_months=subscription.term_months, currency=subscription.currency,
         buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
         tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in tax_ids), kind=OrderKind.RENEWAL,
-        account_id=subscription.account_id, subscription_id=subscription.id,
+        account_id=subscription.account_id, subscription_id=subscription.id, billing=subscription.billing,
     )  # fmt: skip
 
 

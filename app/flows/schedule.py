@@ -6,6 +6,7 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     deliver,
     dunning_mails,
     inviting,
+    money_mails,
     notify,
     provider_events,
     provisioning,

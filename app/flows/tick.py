@@ -17,6 +17,8 @@ from app.flows import (
     contract_reminders,
     dunning,
     holds,
+    instalments,
+    invoice_reminders,
     openings,
     provisioning,
     purchase,
@@ -48,7 +50,9 @@ def tick(ports: Ports) -> int:
         + openings.enqueue_due(ports)
         + renewal.send_due_reminders(ports)
         + billing_run.enqueue_due(ports)
+        + instalments.enqueue_due(ports)
         + dunning.enqueue_due(ports)
+        + invoice_reminders.send_due(ports)
         + holds.announce_deletions(ports)
         + survey.enqueue_due(ports)
         + provisioning.delete_due(ports)
@@ -65,7 +69,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
             orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after),
             survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
             holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
-            contracts.next_due(tx, after), licenses.next_release(tx, after),
+            contracts.next_due(tx, after), licenses.next_release(tx, after), invoice_reminders.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

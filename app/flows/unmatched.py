@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col
+from structlog import get_logger
 
 from app.core import audit, events
 from app.core.db import Tx
@@ -17,6 +18,10 @@ from app.core.errors import DomainError
 from app.core.events import Event
 from app.flows.ports import Ports
 from app.orders import service as orders
+from app.orders.models import Order
+from app.payments.provider import PaymentReport
+
+log = get_logger()
 
 FOUND: Final = "payment.unmatched"
 RESOLVED: Final = "payment.resolved"
@@ -28,7 +33,9 @@ class NothingUnmatched(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """`why` is `paid_twice`, `wrong_amount` or `changed_meanwhile`."""
+    """`why` is `paid_twice`, `wrong_amount`, `changed_meanwhile` for a change of what is not there any more, or
+    `too_late` for a year of a term that ended without it.
+    """
 
     order_id: str
     account_id: str | None
@@ -49,6 +56,16 @@ def waiting(tx: Tx, order_id: str | None = None) -> list[Unmatched]:
         if each.type == FOUND
     ]
     return sorted(found, key=lambda each: each.since)
+
+
+def set_aside(tx: Tx, order: Order, report: PaymentReport, why: str, now: datetime) -> str:
+    """Money that fits nothing open is kept in sight for finance, never booked as something it is not."""
+    amount = report.amount
+    details = {"amount": amount.minor, "currency": amount.currency, "charge": report.charge_ref, "why": why}
+    audit.record(tx, order.account_id, actor="provider", action=FOUND, subject=order.id, now=now, details=details)
+    events.append(tx, FOUND, order.id, now=now, account_id=order.account_id, why=why)
+    log.error(FOUND, order=order.id, why=why)
+    return why
 
 
 def resolve(ports: Ports, order_id: str, *, by: str, note: str) -> None:

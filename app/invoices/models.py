@@ -145,6 +145,20 @@ class InvoicePayment(Table, table=True):
     allocated_at: datetime = Field(sa_type=INSTANT)
 
 
+class InvoiceReminder(Table, table=True):
+    """What is to be written about an open invoice and when: once per invoice and day, or skipped with a reason."""
+
+    __tablename__ = "invoice_reminder"
+    __table_args__ = (UniqueConstraint("invoice_id", "days_late"),)
+
+    id: str = Field(primary_key=True)
+    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    days_late: int  # negative: days before it is due
+    due_at: datetime = Field(sa_type=INSTANT, index=True)
+    sent_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    skipped_reason: str | None = None
+
+
 class InvoiceTax(Table, table=True):
     """Tax of the document by jurisdiction, name and rate: rounded here once (R-INV-3)."""
 

@@ -25,6 +25,7 @@ class OrderKind(StrEnum):
     PURCHASE = "purchase"
     RENEWAL = "renewal"
     EXPANSION = "expansion"  # of a running subscription: seats, add-ons or a higher plan, for the days that remain
+    INSTALMENT = "instalment"  # a further year of a term that is billed yearly
 
 
 class PayBy(StrEnum):
@@ -104,6 +105,8 @@ class Preview(Table, table=True):
     net_minor: int = minor_field()
     tax_minor: int = minor_field()
     total_minor: int = minor_field()
+    # Before tax, for the whole term that is agreed; NULL where all of it is paid at once (R-THR-1).
+    committed_minor: int | None = minor_field(default=None, nullable=True)
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     route: Route = Field(sa_type=text_enum(Route, name="route"))
     reasons: list[dict[str, Any]] = Field(sa_type=JSONB)
@@ -132,6 +135,11 @@ class Order(Table, table=True):
             postgresql_where=text("kind = 'expansion' AND state IN ('awaiting_payment', 'held')"),
         ),
         CheckConstraint("(kind = 'expansion') = (change IS NOT NULL)", name="expansion_says_what_changes"),
+        # One bill per year of a term (R-SUB-6), with the same room for another.
+        Index(
+            "uq_order_instalment_of_year", "subscription_id", "term_starts_on", unique=True,
+            postgresql_where=text("kind = 'instalment' AND state NOT IN ('expired', 'canceled')"),
+        ),
         # What staff have in hand when somebody calls.
         Index("ix_order_po_number", "po_number", postgresql_where=text("po_number <> ''")),
         Index("ix_order_lower_buyer_email", text("lower(buyer_email)")),
@@ -152,6 +160,7 @@ class Order(Table, table=True):
     net_minor: int = minor_field()
     tax_minor: int = minor_field()
     total_minor: int = minor_field()
+    committed_minor: int | None = minor_field(default=None, nullable=True)  # see Preview
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)

@@ -32,7 +32,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What routing looks at. `spent` holds the account's purchases of the last 365 days, this one left out."""
+    """What routing looks at. `net` is of the whole committed term.
+
+    `spent` holds the account's purchases of the last 365 days, this one left out.
+    """
 
     kind: OrderKind
     net: Money
@@ -58,7 +61,10 @@ class Routing:
 def decide(facts: Facts) -> Routing:
     """Sales outranks review, review outranks automatic; every reason that applies is given (R-THR-4)."""
     agreed = facts.kind is OrderKind.RENEWAL and facts.agreed_renewal
+    committed = facts.kind is OrderKind.INSTALMENT  # measured with its whole term when that was ordered (R-THR-1)
     sales = _retired(facts) if agreed else [*_deal_reasons(facts), *_retired(facts), *_amount_reasons(facts)]
+    if committed:
+        sales = []
     review = []
     if facts.tax_unclear:
         review.append(Reason("tax_unclear", f"A person has to confirm the tax: {facts.tax_unclear}"))
@@ -68,6 +74,8 @@ def decide(facts: Facts) -> Routing:
         return Routing(Route.SALES, (*sales, *review))
     if review:
         return Routing(Route.REVIEW, tuple(review))
+    if committed:
+        return Routing(Route.AUTOMATIC, (Reason("agreed", "A further year of a term that was agreed."),))
     if agreed:
         sentence = f"The agreement “{facts.agreement}” lets renewals run by themselves."
         return Routing(Route.AUTOMATIC, (Reason("agreed", sentence),))

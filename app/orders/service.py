@@ -58,7 +58,7 @@ def store_preview(
     tx: Tx, *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
     legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
     account_id: str | None = None, subscription_id: str | None = None, discount: dict[str, Any] | None = None,
-    source: OfferSource = OfferSource.LIST, change: Change | None = None,
+    source: OfferSource = OfferSource.LIST, change: Change | None = None, committed: Money | None = None,
 ) -> Preview:  # fmt: skip
     """Keep an offer for `lives`; equal inputs have equal `inputs_hash`. `discount` tells of the coupon behind it."""
     net = total([line.net for line in lines], currency)
@@ -67,6 +67,7 @@ def store_preview(
         legal_entity_id=legal_entity_id, currency=currency, inputs=inputs,
         inputs_hash=sha256_hex(canonical_json(inputs)), lines=[line.to_json() for line in lines],
         net_minor=net.minor, tax_minor=tax.minor, total_minor=(net + tax).minor,
+        committed_minor=committed.minor if committed is not None else None,
         tax_determination_id=determination_id, route=routing.route,
         reasons=[reason.to_json() for reason in routing.reasons], discount=discount,
         change=change.to_json() if change is not None else None, created_at=now,
@@ -96,8 +97,8 @@ def place(
         legal_entity_id=preview.legal_entity_id, subscription_id=preview.subscription_id,
         term_starts_on=term_starts_on, pay_by=pay_by, state=state, route=preview.route, reasons=preview.reasons,
         currency=preview.currency, net_minor=preview.net_minor, tax_minor=preview.tax_minor,
-        total_minor=preview.total_minor, tax_determination_id=preview.tax_determination_id,
-        discount=preview.discount, change=preview.change,
+        total_minor=preview.total_minor, committed_minor=preview.committed_minor,
+        tax_determination_id=preview.tax_determination_id, discount=preview.discount, change=preview.change,
         buyer_name=buyer["name"], buyer_email=buyer["email"], po_number=po_number, test=test, created_at=now,
         expires_at=expires_at,
     )  # fmt: skip
@@ -150,9 +151,9 @@ def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime) -> list[Mon
         col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID
     )
     rows = tx.execute(
-        select(col(Order.net_minor), col(Order.currency), col(Order.change)).where(
+        select(col(Order.committed_minor), col(Order.net_minor), col(Order.currency), col(Order.change)).where(
             col(Order.account_id).in_(account_ids),
-            col(Order.kind) != OrderKind.RENEWAL,
+            col(Order.kind).not_in([OrderKind.RENEWAL, OrderKind.INSTALMENT]),
             col(Order.state) == OrderState.COMPLETED,
             col(Order.completed_at) > since,
             ~invoices.came_to_nothing(col(Order.id)),
@@ -161,8 +162,8 @@ def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime) -> list[Mon
     )
     # A higher plan adds what it costs less what its lower one gives back; a carried charge comes with its invoice.
     return [
-        Money(minor - (change["credit_net"] if change else 0), currency)
-        for minor, currency, change in rows
+        Money(net - (change["credit_net"] if change else 0) if committed is None else committed, currency)
+        for committed, net, currency, change in rows
         if change is None or change["invoiced"]
     ]
 
@@ -210,6 +211,16 @@ def renewal_of_term(tx: Tx, subscription_id: str, starts_on: date) -> Order | No
         col(Order.subscription_id) == subscription_id, col(Order.kind) == OrderKind.RENEWAL, or_(waits, bought)
     )
     return tx.execute(query.order_by(col(Order.id)).limit(1)).scalar_one_or_none()
+
+
+def instalment_of(tx: Tx, subscription_id: str, starts_on: date) -> Order | None:
+    """The live order for the year of a term that begins on `starts_on`."""
+    query = select(Order).where(
+        col(Order.subscription_id) == subscription_id, col(Order.kind) == OrderKind.INSTALMENT,
+        col(Order.term_starts_on) == starts_on,
+        col(Order.state).not_in([OrderState.EXPIRED, OrderState.CANCELED]),
+    )  # fmt: skip
+    return tx.execute(query).scalar_one_or_none()
 
 
 def next_expiry(tx: Tx, after: datetime) -> datetime | None:

@@ -32,10 +32,17 @@ class PaymentAttempt(Table, table=True):
         currency_check(),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         UniqueConstraint("provider", "provider_ref"),
-    )
+        # Two people at one open invoice are led to one page: a second could only take the money twice.
+        Index(
+            "uq_payment_attempt_one_open_of_invoice", "invoice_id", unique=True,
+            postgresql_where=text("invoice_id IS NOT NULL AND state IN ('unknown', 'pending')"),
+        ),
+    )  # fmt: skip
 
     id: str = Field(primary_key=True)  # also the idempotency key sent to the provider
     order_id: str = Field(foreign_key="order.id", index=True)
+    # Set where the open invoice of a delivered order is paid; such an attempt completes no order.
+    invoice_id: str | None = Field(default=None, foreign_key="invoice.id", index=True)
     account_id: str = Field(foreign_key="account.id", index=True)
     amount_minor: int = minor_field()
     currency: str = Field(sa_type=CURRENCY)

@@ -30,6 +30,7 @@ class CheckoutRequest:
     cancel_url: str
     expires_at: datetime  # real time
     consent: str = ""  # what the buyer agrees to by paying: that the card is kept, and what for
+    keep_card: bool = True  # for later charges; not where whoever holds a link may pay
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,13 @@ from app.payments.models import AttemptState, Method, Payment, PaymentAttempt, P
 from app.payments.provider import PaymentReport, SavedMethod
 
 
-def intend(tx: Tx, *, order_id: str, account_id: str, amount: Money, provider: str, now: datetime) -> PaymentAttempt:
-    """Write down that money is about to be asked for, before anybody is asked (I5)."""
+def intend(
+    tx: Tx, *, order_id: str, account_id: str, amount: Money, provider: str, now: datetime,
+    invoice_id: str | None = None,
+) -> PaymentAttempt:  # fmt: skip
+    """Write down that money is about to be asked for, before anybody is asked (I5); for an open invoice or an order."""
     attempt = PaymentAttempt(
-        id=new_id("pat"), order_id=order_id, account_id=account_id, amount_minor=amount.minor,
+        id=new_id("pat"), order_id=order_id, invoice_id=invoice_id, account_id=account_id, amount_minor=amount.minor,
         currency=amount.currency, provider=provider, state=AttemptState.UNKNOWN, created_at=now, updated_at=now,
     )  # fmt: skip
     tx.add(attempt)
@@ -27,7 +30,16 @@ def intend(tx: Tx, *, order_id: str, account_id: str, amount: Money, provider: s
 
 
 def latest_attempt(tx: Tx, order_id: str) -> PaymentAttempt | None:
-    query = select(PaymentAttempt).where(col(PaymentAttempt.order_id) == order_id)
+    """The last attempt to pay an order before its delivery."""
+    query = select(PaymentAttempt).where(
+        col(PaymentAttempt.order_id) == order_id, col(PaymentAttempt.invoice_id).is_(None)
+    )
+    return tx.execute(query.order_by(col(PaymentAttempt.id).desc()).limit(1)).scalar_one_or_none()
+
+
+def latest_attempt_on(tx: Tx, invoice_id: str) -> PaymentAttempt | None:
+    """The last attempt to pay an open invoice."""
+    query = select(PaymentAttempt).where(col(PaymentAttempt.invoice_id) == invoice_id)
     return tx.execute(query.order_by(col(PaymentAttempt.id).desc()).limit(1)).scalar_one_or_none()
 
 

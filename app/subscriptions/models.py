@@ -19,6 +19,8 @@ from app.core.db import (
 )
 from app.core.states import declare_moves
 
+YEAR_MONTHS: Final = 12
+
 
 class SubscriptionState(StrEnum):
     TRIALING = "trialing"
@@ -59,9 +61,17 @@ SCHEDULED_MOVES: Final = declare_moves(
 )
 
 
+class Billing(StrEnum):
+    """How the term that was agreed is billed: at once, or year by year at the start of each (R-PRO-1)."""
+
+    PREPAID = "prepaid"
+    YEARLY = "yearly"
+
+
 class TermKind(StrEnum):
     PURCHASE = "purchase"
     RENEWAL = "renewal"
+    INSTALMENT = "instalment"  # a further year of a term that is billed yearly
 
 
 class Subscription(Table, table=True):
@@ -75,6 +85,8 @@ class Subscription(Table, table=True):
         CheckConstraint("term_months > 0", name="term_positive"),
         CheckConstraint("(not_renewing_at IS NULL) = (not_renewing_reason IS NULL)", name="not_renewing_says_why"),
         CheckConstraint("(parked_at IS NULL) = (parked_reason IS NULL)", name="parked_says_why"),
+        CheckConstraint("billed_until > starts_on AND billed_until <= ends_on", name="billed_within_the_term"),
+        Index("ix_subscription_to_bill", "billed_until", postgresql_where=text("billed_until < ends_on")),
     )
 
     id: str = Field(primary_key=True)
@@ -88,6 +100,8 @@ class Subscription(Table, table=True):
     term_months: int
     starts_on: date
     ends_on: date = Field(index=True)
+    # Of a term billed yearly, the end of the last year that was billed; NULL where the whole term was paid at once.
+    billed_until: date | None = None
     first_starts_on: date
     anchor_day: int
     anchor_month: int
@@ -113,6 +127,20 @@ class Subscription(Table, table=True):
     @property
     def renews_itself(self) -> bool:
         return self.auto_renew and self.not_renewing_at is None
+
+    @property
+    def billing(self) -> Billing:
+        return Billing.PREPAID if self.billed_until is None else Billing.YEARLY
+
+    @property
+    def billed_to(self) -> date:
+        """The first day that nothing was billed for."""
+        return self.billed_until or self.ends_on
+
+    @property
+    def billed_months(self) -> int:
+        """How many months one invoice of the term is for."""
+        return self.term_months if self.billed_until is None else YEAR_MONTHS
 
 
 class SubscriptionLine(Table, table=True):
@@ -140,7 +168,7 @@ class SubscriptionLine(Table, table=True):
 
 
 class SubscriptionTerm(Table, table=True):
-    """Every term a subscription has had. Two terms of one subscription cannot overlap."""
+    """Every term a subscription has had; one that is billed yearly, year by year. No two of them overlap."""
 
     __tablename__ = "subscription_term"
     __table_args__ = (

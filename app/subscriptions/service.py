@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlmodel import col
 
 from app.core.clock import start_of
@@ -16,13 +16,15 @@ from app.core.ids import new_id
 from app.core.money import Money
 from app.core.states import require_move
 from app.subscriptions.models import (
+    YEAR_MONTHS,
+    Billing,
     Subscription,
     SubscriptionLine,
     SubscriptionState,
     SubscriptionTerm,
     TermKind,
 )
-from app.subscriptions.periods import Period
+from app.subscriptions.periods import Period, term
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def begin(
     tx: Tx, *, account_id: str, legal_entity_id: str, order_id: str, plan_id: str, interval: str, term_months: int,
     period: Period, time_zone: str, grace_days: int, contact_name: str, contact_email: str, currency: str,
     lines: Sequence[LineBought], now: datetime, coupon: RunningCoupon | None = None,
+    billing: Billing = Billing.PREPAID,
 ) -> Subscription:  # fmt: skip
     """A new subscription with its first term, and the coupon that goes on beyond it."""
     subscription = Subscription(
@@ -73,14 +76,18 @@ def begin(
         contact_name=contact_name, contact_email=contact_email, auto_renew=term_months < 12, created_at=now,
         coupon_id=coupon.coupon_id if coupon else None, coupon_until=coupon.until if coupon else None,
     )  # fmt: skip
+    _bill_first(subscription, billing)
     tx.add(subscription)
     tx.flush()
     _set_lines(tx, subscription, lines)
-    _add_term(tx, subscription, TermKind.PURCHASE, period, order_id)
+    _add_term(tx, subscription, TermKind.PURCHASE, billed_period(subscription), order_id)
     return subscription
 
 
-def renew(tx: Tx, subscription: Subscription, *, period: Period, order_id: str, lines: Sequence[LineBought]) -> None:
+def renew(
+    tx: Tx, subscription: Subscription, *, period: Period, order_id: str, lines: Sequence[LineBought],
+    billing: Billing = Billing.PREPAID,
+) -> None:  # fmt: skip
     """Carry the subscription into a further term; the database refuses one that overlaps another."""
     if subscription.state is not SubscriptionState.ACTIVE:
         move(subscription, SubscriptionState.ACTIVE)
@@ -89,10 +96,71 @@ def renew(tx: Tx, subscription: Subscription, *, period: Period, order_id: str, 
     subscription.starts_on, subscription.ends_on = period.start, period.end
     if lines[0].plan_id != subscription.plan_id:  # a lower plan was scheduled, or sales sold another one
         subscription.plan_id = lines[0].plan_id
+    _bill_first(subscription, billing)
     subscription.not_renewing_at = subscription.not_renewing_reason = None
     subscription.parked_at = subscription.parked_reason = None
     _set_lines(tx, subscription, lines)
-    _add_term(tx, subscription, TermKind.RENEWAL, period, order_id)
+    _add_term(tx, subscription, TermKind.RENEWAL, billed_period(subscription), order_id)
+
+
+def _bill_first(subscription: Subscription, billing: Billing) -> None:
+    yearly = billing is Billing.YEARLY
+    subscription.billed_until = _year(subscription, subscription.starts_on).end if yearly else None
+
+
+def _year(subscription: Subscription, start: date) -> Period:
+    """A year of the term; the last one ends with it."""
+    return Period(start, min(term(start, YEAR_MONTHS, subscription.anchor_day).end, subscription.ends_on))
+
+
+def billed_period(subscription: Subscription) -> Period:
+    """The prepaid stretch that was invoiced last, which prorates what changes in it (R-PRO-3): the term, or a year."""
+    year = Period(subscription.starts_on, subscription.ends_on)
+    if subscription.billed_until is None:
+        return year
+    year = _year(subscription, subscription.starts_on)
+    while year.end < subscription.billed_until:
+        year = _year(subscription, year.end)
+    return year
+
+
+def bill(tx: Tx, subscription: Subscription, order_id: str, starts_on: date) -> Period:
+    """A further year of the term is paid or invoiced; late money for a year that ended the term brings it back.
+
+    Raises ValueError for a year that is not the next one, and for a term that was paid at once.
+    """
+    if subscription.billed_until is None or starts_on != subscription.billed_until:
+        raise ValueError(f"order {order_id} is for the year from {starts_on}, not for the next of {subscription.id}")
+    if subscription.state is not SubscriptionState.ACTIVE:
+        move(subscription, SubscriptionState.ACTIVE)
+    until = term(starts_on, YEAR_MONTHS, subscription.anchor_day).end
+    if subscription.ends_on <= starts_on:
+        subscription.ends_on = until
+    subscription.billed_until = min(until, subscription.ends_on)
+    year = Period(starts_on, subscription.billed_until)
+    _add_term(tx, subscription, TermKind.INSTALMENT, year, order_id)
+    return year
+
+
+def cut(tx: Tx, subscription: Subscription) -> None:
+    """A year that is not paid ends the term where the last paid one ends."""
+    subscription.ends_on = subscription.billed_to
+    tx.flush()
+
+
+def to_bill(tx: Tx, day: date, limit: int = 500) -> list[Subscription]:
+    """Subscriptions whose next year is to be billed by `day`, locked and skipping those in other hands."""
+    query = (
+        select(Subscription)
+        .where(
+            col(Subscription.billed_until) < col(Subscription.ends_on), col(Subscription.billed_until) <= day,
+            col(Subscription.state) == SubscriptionState.ACTIVE, col(Subscription.parked_at).is_(None),
+        )
+        .order_by(col(Subscription.billed_until), col(Subscription.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )  # fmt: skip
+    return list(tx.execute(query).scalars())
 
 
 def change(
@@ -141,7 +209,7 @@ def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought])
         values: dict[str, Any] = {
             "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
             "unit_minor": line.unit.minor, "net_minor": line.net.minor,
-            "arr_minor": annual(line.net, subscription.term_months).minor,
+            "arr_minor": annual(line.net, subscription.billed_months).minor,
             "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
         }  # fmt: skip
         row = known.pop(line.plan_id, None)
@@ -205,7 +273,7 @@ def terms(tx: Tx, subscription_id: str) -> list[SubscriptionTerm]:
 
 
 def term_of_order(tx: Tx, order_id: str) -> SubscriptionTerm | None:
-    """The term that an order bought."""
+    """The term that an order bought, or the year of it that it paid."""
     query = select(SubscriptionTerm).where(col(SubscriptionTerm.order_id) == order_id)
     return tx.execute(query).scalar_one_or_none()
 
@@ -230,12 +298,14 @@ def ended_by(tx: Tx, state: SubscriptionState, day: date, limit: int = 500) -> l
 
 def next_end(tx: Tx, after: datetime) -> datetime | None:
     """The next instant at which a term or its grace ends."""
-    over = col(Subscription.ends_on)
     nearest: list[datetime] = []
     for states, grace in (
         ((SubscriptionState.ACTIVE,), 0),
         ((SubscriptionState.LAPSED, SubscriptionState.PAST_DUE), 1),
     ):
+        over: Any = col(Subscription.ends_on)
+        if not grace:  # of a term billed yearly the next year begins before the term ends
+            over = func.coalesce(col(Subscription.billed_until), over)
         day = over + grace * col(Subscription.grace_days)
         # A local day begins up to 14 hours before and 12 hours after the same day in UTC.
         query = select(day, col(Subscription.time_zone)).where(

@@ -23,6 +23,7 @@ from app.web.api import (
     refunds,
     reports,
     sandbox,
+    statements,
     subscriptions,
     surveys,
     webhook_endpoints,
@@ -40,7 +41,7 @@ def include(app: FastAPI) -> None:
     app.include_router(stripe.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
-    for room in (changes, credit_notes, refunds, disputes, payment_methods):
+    for room in (changes, credit_notes, refunds, disputes, payment_methods, statements):
         app.include_router(room.router)
     app.include_router(refunds.previews)
     app.include_router(payment_methods.setups)

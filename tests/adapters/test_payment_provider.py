@@ -136,6 +136,13 @@ def test_a_card_that_the_buyer_does_not_leave_is_not_kept(rig: Rig) -> None:
     assert (report.outcome, report.method) == (Outcome.SUCCEEDED, None)
 
 
+def test_a_checkout_that_keeps_no_card_keeps_none_whatever_the_buyer_ticks(rig: Rig) -> None:
+    checkout = rig.adapter.start_checkout(replace(rig.request(), keep_card=False))
+    pay(rig.browser, checkout.url)
+    report = rig.adapter.report(checkout.ref)
+    assert (report.outcome, report.method) == (Outcome.SUCCEEDED, None)
+
+
 @pytest.mark.parametrize(("card", "code"), [(DECLINED, "card_declined"), (NO_FUNDS, "insufficient_funds")])
 def test_a_decline_at_the_page_leaves_the_checkout_open_for_another_card(rig: Rig, card: str, code: str) -> None:
     _, checkout = rig.open()

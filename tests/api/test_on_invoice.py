@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import shop
 from tests.api.buying import NEW_YORK, Buyer
 from tests.callers import customer
 from tests.world import World
@@ -98,3 +99,42 @@ def test_an_order_on_invoice_needs_its_number_and_stays_within_the_limit(world: 
     assert buyer.send_order(buyer.preview(**wanted), payment="invoice", po_number="PO-1").status_code == 201
     over = buyer.send_order(buyer.preview(**wanted), payment="invoice", po_number="PO-2")
     assert (over.status_code, over.json()["code"], over.json()["reason"]) == (409, "invoice_not_offered", "over_limit")
+
+
+def test_an_open_invoice_is_paid_on_a_page_for_what_is_owed_or_with_the_card_that_is_kept(
+    on_invoice: tuple[httpx.Client, str, dict[str, Any]], vendor: httpx.Client, world: World
+) -> None:
+    client, account, order = on_invoice
+    total, door = order["total"]["amount"], f"/v1/invoices/{order['invoice_id']}/pay"
+    assert vendor.post("/v1/payments", json=transfer(account, 1_000)).status_code == 201
+    bare = client.post(door, json={"by": "saved_card"})
+    assert (bare.status_code, bare.json()["code"]) == (409, "no_saved_card")
+    paying = client.post(door).json()
+    assert paying["amount"] == {"amount": total - 1_000, "currency": "USD"}
+    assert world.browser().get(paying["page_url"].removeprefix(world.url)).status_code == 200
+    shop.pay(world, paying["payment_url"])
+    world.work()
+    invoice = client.get(f"/v1/invoices/{order['invoice_id']}").json()
+    assert (invoice["state"], invoice["amount_due"]["amount"]) == ("paid", 0)
+    again = client.post(door)
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_owed")
+    reader, _ = customer(world, "invoices:read")
+    assert reader.post(door).status_code in {403, 404}
+
+
+def test_the_statement_agrees_with_the_invoice_and_belongs_to_its_account(
+    on_invoice: tuple[httpx.Client, str, dict[str, Any]], vendor: httpx.Client, world: World
+) -> None:
+    client, account, order = on_invoice
+    total, door = order["total"]["amount"], f"/v1/accounts/{account}/statement"
+    vendor.post("/v1/payments", json=transfer(account, 1_000))
+    for asker in (client, vendor):
+        told = asker.get(door).json()
+        assert [each["kind"] for each in told["movements"]] == ["invoice", "payment"]
+        assert told["closing"]["balance"]["amount"] == told["open_items"][0]["left"]["amount"] == total - 1_000
+        assert told["from"].endswith("-01-01")
+    assert client.get(f"{door}/pdf").content.startswith(b"%PDF")
+    assert len(client.get(f"{door}/csv").text.splitlines()) == 5
+    assert client.get(door, params={"from": "x"}).json()["param"] == "from"
+    other, _ = customer(world, "invoices:read")
+    assert {other.get(f"{door}{kind}").status_code for kind in ("", "/pdf", "/csv")} == {404}

@@ -19,9 +19,29 @@ def test_a_yearly_plan_can_be_prepaid_for_years(buyer: Buyer) -> None:
     assert three["route"] == "sales", "9,000.00 over the whole term"
 
 
+def test_a_term_billed_yearly_asks_for_a_year_and_is_measured_as_a_whole(buyer: Buyer, vendor: httpx.Client) -> None:
+    one, three = buyer.preview(), buyer.preview(term_years=3, billing="yearly")
+    assert (three["total"], three["net"], three["lines"][0]["intervals"]) == (one["total"], one["net"], 1)
+    assert three["committed"]["amount"] == 3 * one["net"]["amount"]
+    assert (one["billing"], one["committed"], three["billing"]) == ("prepaid", None, "yearly")
+    assert three["route"] == "sales", "9,000.00 over the whole term"
+    small = {"lines": [{"sku": "professional", "quantity": 11}], "term_years": 2, "billing": "yearly"}
+    full, off = buyer.preview(**small), buyer.preview(**small, coupon="welcome10")
+    assert off["committed"]["amount"] == full["committed"]["amount"] - off["discount"]["amount"], "off the first year"
+    order = buyer.buy(**small).order
+    term = vendor.get(f"/v1/subscriptions/{order['subscription_id']}").json()["term"]
+    assert (term["months"], term["billing"]) == (24, "yearly")
+    assert term["starts_on"] < term["billed_to"] < term["ends_on"]
+    invoice = vendor.get(f"/v1/invoices/{order['invoice_id']}").json()
+    assert (invoice["supply_from"], invoice["supply_to"]) == (term["starts_on"], term["billed_to"])
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "param"),
     [
+        ({"billing": "yearly"}, "invalid", "billing"),
+        ({"billing": "yearly", "term_years": 1}, "invalid", "billing"),
+        ({"billing": "monthly", "term_years": 2}, "invalid", "billing"),
         ({"term_years": 4}, "invalid", "term_years"),
         ({"term_years": 0}, "invalid", "term_years"),
         ({"term_years": "3"}, "invalid", "term_years"),

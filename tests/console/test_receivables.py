@@ -1,5 +1,6 @@
 """What finance does about invoices: records what the bank shows, decides who may owe how much."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import httpx
@@ -91,3 +92,21 @@ def test_credit_is_frozen_freed_and_limited_with_a_reason(world: World, invoice:
     assert [audited(world, f"credit.{what}")[0].actor for what in ("frozen", "unfrozen", "limited")] == [person.id] * 3
     wrong = do(browser, page, f"{page}/credit/limit", amount="much", currency="EUR", note="Known.")
     assert (wrong.status_code, "Write an amount" in wrong.text) == (422, True)
+
+
+def test_reminders_are_seen_ahead_and_put_off_with_a_reason(world: World, invoice: Invoice) -> None:
+    assert world.wired.advance_clock
+    assert invoice.due_on
+    world.wired.advance_clock(datetime.fromisoformat(f"{invoice.due_on}T00:00:00+00:00") - timedelta(days=7))
+    cashier, _ = staff_browser(world)
+    board = cashier.get("/console/dunning").text
+    assert "1 reminder of an open invoice goes out by then." in board
+    here = f"/console/invoices/{invoice.id}"
+    wrong = do(cashier, here, f"{here}/put_off", days="x", note="Pays in May.")
+    assert wrong.status_code == 422
+    assert "whole number" in wrong.text
+    done = do(cashier, here, f"{here}/put_off", days="10", note="Pays in May.")
+    assert done.headers["location"] == f"{here}?done=reminders-put-off"
+    assert "0 reminders of open invoices go out by then." in cashier.get("/console/dunning").text
+    (entry,) = audited(world, "invoice.reminders_put_off")
+    assert entry.details == {"days": 10, "reason": "Pays in May."}

@@ -20,6 +20,7 @@ from app.documents.shapes import (
     TaxGroupView,
     TaxId,
 )
+from app.documents.statement_shapes import OpenRow, StatementDocument, StatementRow
 
 SELLER = Party(
     name="Lindenhof Software Ltd.",
@@ -142,3 +143,27 @@ def quote(**changes: Any) -> QuoteDocument:
         "terms_title": "Terms of sale", "terms_version": "3", "legal_footer": FOOTER,
     }  # fmt: skip
     return QuoteDocument(**(defaults | changes))
+
+
+def statement(**changes: Any) -> StatementDocument:
+    """A statement over a year with one of each kind of row; an open invoice is overdue."""
+    rows = (
+        StatementRow(date(2026, 2, 1), "invoice", "LH-000041", "PO-4711", Money(132_000, "EUR"), Money(0, "EUR"),
+                     Money(132_000, "EUR")),
+        StatementRow(date(2026, 2, 20), "payment", "", "SEPA-77", Money(-60_000, "EUR"), Money(0, "EUR"),
+                     Money(72_000, "EUR")),
+        StatementRow(date(2026, 3, 1), "credit_note", "LH-CN-000002", "LH-000041", Money(-2_000, "EUR"),
+                     Money(0, "EUR"), Money(70_000, "EUR")),
+        StatementRow(date(2026, 3, 2), "moved", "LH-000041", "", Money(0, "EUR"), Money(5_000, "EUR"),
+                     Money(70_000, "EUR")),
+        StatementRow(date(2026, 3, 9), "refund", "LH-000030", "Visa •••• 4242", Money(1_000, "EUR"), Money(0, "EUR"),
+                     Money(71_000, "EUR")),
+    )  # fmt: skip
+    defaults: dict[str, Any] = {
+        "first": date(2026, 1, 1), "last": date(2026, 12, 31), "seller": SELLER, "buyer": BUYER,
+        "opening": Money(0, "EUR"), "closing": Money(71_000, "EUR"), "owed": Money(72_000, "EUR"),
+        "credit": Money(1_000, "EUR"), "returning": Money(0, "EUR"), "rows": rows,
+        "open_rows": (OpenRow("LH-000041", date(2026, 3, 3), Money(72_000, "EUR"), 303),), "legal_footer": FOOTER,
+        "message": "IBAN DE02 1203 0000 0000 2020 51",
+    }  # fmt: skip
+    return StatementDocument(**(defaults | changes))

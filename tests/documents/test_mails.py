@@ -45,6 +45,7 @@ from app.documents.mail_shapes import (
     Vendor,
     WorkspaceReady,
 )
+from app.documents.money_mails import CreditNoteIssued, InvoicePaid, InvoiceReminder, RefundKept, RefundSent
 from app.documents.render_mail import TEMPLATES, UnsafeSubject, render_mail
 from app.documents.shapes import Span
 
@@ -79,6 +80,12 @@ REMINDER = RenewalReminder(
     total=Money(142800, "EUR"),
 )
 OWED = (Owed("Enterprise", date(2026, 12, 21), Money(142800, "EUR")),)
+REFUNDED: dict[str, Any] = SHARED | {
+    "number": "LH-CN-000003",
+    "invoice_number": "LH-000030",
+    "total": Money(7000, "EUR"),
+    "credit_note_url": f"{SITE}/invoices/s1gn3d/credit_notes/cn_2/pdf",
+}
 MAILS: dict[MailName, MailData] = {
     MailName.SIGN_IN: SignIn(vendor=VENDOR, sign_in_url=f"{SITE}/sign-in/t0k3n", code="482913", valid_minutes=15),
     MailName.PURCHASE_RECEIPT: PurchaseReceipt(
@@ -195,8 +202,68 @@ MAILS: dict[MailName, MailData] = {
     ),
     MailName.MEMBER_ADDED: MemberAdded(**ADDED),
     MailName.STAFF_ADDED: StaffAdded(**{name: value for name, value in ADDED.items() if name != "company"}),
+    MailName.INVOICE_REMINDER: InvoiceReminder(
+        **SHARED,
+        number="LH-000041",
+        owed=Money(72000, "EUR"),
+        total=Money(132000, "EUR"),
+        due_on=date(2026, 12, 22),
+        days_late=7,
+        pay_url=f"{SITE}/invoices/s1gn3d",
+        po_number="PO-4711",
+        works_until=date(2027, 1, 1),
+    ),
+    MailName.INVOICE_PAID: InvoicePaid(
+        **SHARED,
+        number="LH-000041",
+        total=Money(132000, "EUR"),
+        invoice_url=f"{SITE}/invoices/s1gn3d/pdf",
+        license_url=f"{SITE}/orders/s1gn3d/license",
+        bridge_until=date(2027, 1, 2),
+    ),
+    MailName.CREDIT_NOTE_ISSUED: CreditNoteIssued(
+        **SHARED,
+        number="LH-CN-000002",
+        invoice_number="LH-000041",
+        total=Money(5000, "EUR"),
+        kept=Money(3000, "EUR"),
+        off=Money(2000, "EUR"),
+        left=Money(70000, "EUR"),
+        credit_note_url=f"{SITE}/invoices/s1gn3d/credit_notes/cn_1/pdf",
+    ),
+    MailName.REFUND_SENT: RefundSent(**REFUNDED, card_last4="4242"),
+    MailName.REFUND_KEPT: RefundKept(**REFUNDED),
 }
 every_mail = pytest.mark.parametrize("name", MAILS)
+
+
+def test_a_workspace_is_not_asked_to_install_a_license_when_its_invoice_is_paid() -> None:
+    paid = MAILS[MailName.INVOICE_PAID]
+    assert isinstance(paid, InvoicePaid)
+    mail = render_mail(MailName.INVOICE_PAID, replace(paid, license_url=None, bridge_until=None), "en")
+    assert "license" not in mail.text
+    assert Seen(mail.html).buttons == 1
+
+
+@pytest.mark.parametrize(
+    ("days_late", "changes", "subject", "said"),
+    [
+        (-7, {}, "is due on December 22, 2026", "works until January 1, 2027"),
+        (0, {}, "is due today", "are due today"),
+        (1, {}, "is 1 day overdue", "we have not seen them yet"),
+        (30, {"works_until": None}, "is 30 days overdue", "has ended"),
+        (7, {"owed": Money(132000, "EUR"), "po_number": ""}, "is 7 days overdue", "forward it to whoever pays"),
+    ],
+)
+def test_a_reminder_of_an_invoice_says_how_late_it_is_and_until_when_all_works(
+    days_late: int, changes: dict[str, Any], subject: str, said: str
+) -> None:
+    reminder = MAILS[MailName.INVOICE_REMINDER]
+    assert isinstance(reminder, InvoiceReminder)
+    mail = render_mail(MailName.INVOICE_REMINDER, replace(reminder, days_late=days_late, **changes), "en")
+    assert subject in mail.subject
+    assert said in mail.text
+    assert ("thank you for what was paid already" in mail.text) == ("owed" not in changes)
 
 
 class Seen(HTMLParser):

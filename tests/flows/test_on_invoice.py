@@ -14,13 +14,11 @@ from app.accounts import service as accounts
 from app.core.errors import DomainError, Invalid
 from app.core.money import Money
 from app.entitlements import service as entitlements
-from app.flows import held_orders, invoicing, purchase, receivables, trade_credit
-from app.flows.receivables import Transfer
+from app.flows import held_orders, invoicing, purchase, trade_credit
 from app.flows.trade_credit import InvoiceNotOffered
 from app.invoices import service as invoices
-from app.invoices.models import Invoice, InvoicePayment, InvoiceState
-from app.ledger.models import Posting
-from app.licenses.models import License, LicenseState
+from app.invoices.models import InvoicePayment, InvoiceState
+from app.licenses.models import LicenseState
 from app.orders import service as orders
 from app.orders.models import Order, OrderState, PayBy, Preview
 from app.payments.errors import AlreadyRecorded
@@ -29,51 +27,8 @@ from app.reports import verify_books
 from app.subscriptions.models import Subscription
 from tests import shop
 from tests.console.helping import DONETSK
-from tests.flows.on_invoice import placing
-from tests.signing_in import make_member
+from tests.flows.on_invoice import balance, invoice_of, licenses_of, open_account, order_on_invoice, placing, wire
 from tests.world import World
-
-
-def open_account(world: World) -> str:
-    """An account that never bought, with somebody who may buy for it."""
-    with world.db.transaction() as tx:
-        return make_member(tx, email="ada@example.de").account_id
-
-
-def order_on_invoice(world: World, account_id: str, seats: int = 12) -> Order:
-    started = purchase.start(world.ports, placing(world, shop.offer(world, seats), account_id))
-    world.work()
-    with world.db.transaction() as tx:
-        return orders.get(tx, started.order_id)
-
-
-def invoice_of(world: World, order: Order) -> Invoice:
-    with world.db.transaction() as tx:
-        found = invoices.of_order(tx, order.id)
-    assert found
-    return found
-
-
-def licenses_of(world: World, order: Order) -> list[License]:
-    with world.db.transaction() as tx:
-        query = select(License).where(col(License.order_id) == order.id).order_by(col(License.issued_at))
-        return list(tx.execute(query).scalars())
-
-
-def wire(world: World, account_id: str, minor: int, reference: str = "SEPA-1", **changes: Any) -> Payment:
-    given: dict[str, Any] = {
-        "account_id": account_id, "amount": Money(minor, "EUR"), "method": Method.WIRE, "reference": reference,
-        "value_on": world.ports.clock.now().date() - timedelta(days=1),
-    }  # fmt: skip
-    payment = receivables.record(world.ports, Transfer(**(given | changes)), by="stf_test")
-    world.work()
-    return payment
-
-
-def balance(world: World, code: str) -> int:
-    with world.db.transaction() as tx:
-        query = select(func.coalesce(func.sum(col(Posting.amount_minor)), 0))
-        return int(tx.execute(query.where(col(Posting.ledger_account) == code)).scalar_one())
 
 
 def test_an_order_on_invoice_is_delivered_at_once_with_a_license_that_bridges_the_time_to_pay(world: World) -> None:

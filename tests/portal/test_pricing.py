@@ -58,6 +58,19 @@ def test_a_code_used_up_between_price_and_order_is_told_and_nothing_is_ordered(w
     assert count(world, Order) == 1
 
 
+def test_a_term_billed_yearly_says_what_is_due_now_and_what_the_whole_term_comes_to(world: World) -> None:
+    ada = at_payment(world, "/checkout?sku=professional&seats=11&interval=3years-yearly&currency=EUR")
+    pay(ada)
+    world.work()
+    order = last_order(world)
+    assert (order.net_minor, order.committed_minor) == (121_000, 363_000)
+    page = signed_in(world, order).open(f"/account/subscriptions/{order.subscription_id}")
+    assert "Billed yearly next on" in page.text
+    bo = priced(world, "/checkout?sku=professional&seats=11&interval=3years-yearly&currency=EUR")
+    assert "billed at the start of each of 3 years" in bo.page.text
+    assert "the whole term comes to 3,630.00 EUR before tax" in bo.page.text
+
+
 def test_a_discounted_order_for_two_years_is_bought_shown_and_explained(world: World) -> None:
     ada = at_payment(world, "/checkout?sku=professional&seats=20&interval=2years&currency=EUR&coupon=WELCOME10")
     pay(ada)

@@ -82,6 +82,7 @@ NOT_PERSONAL = {
     "provisioning_task.claimed_by": "the name of a program",
     "provisioning_task.failure_reason": "told by the vendor's provisioner, about a server",
     "provisioning_task.message": "told by the vendor's provisioner, about a server",
+    "invoice_reminder.skipped_reason": SENTENCE,
     "renewal_reminder.skipped_reason": SENTENCE,
     "sandbox_checkout.cancel_url": "the sandbox's: an order's own page",
     "sandbox_checkout.description": CATALOG,

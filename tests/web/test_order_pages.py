@@ -6,9 +6,11 @@ from datetime import date
 import pytest
 
 from app.web.portal import views as v
+from app.web.portal.invoice_views import PayInvoiceView
 from app.web.views import (
     Fact,
     Link,
+    MoneyRow,
     Page,
     Step,
     SurveyForm,
@@ -89,6 +91,22 @@ UNPAID = v.ProgressView(steps=(STEPS[0], Step(label="Payment", state="now"), Ste
 
 BARE = replace(ORDER, license=None, documents=(), facts=(), survey=None, progress=UNPAID)
 
+OWED = PayInvoiceView(
+    state="owed",
+    number="NW-2026-00042",
+    company="Analytical Engines GmbH",
+    rows=(
+        MoneyRow(label="Total with tax", amount="3,213.00 EUR"),
+        MoneyRow(label="Paid", note="2 December 2026, by bank transfer", amount="−1,000.00 EUR"),
+    ),
+    total="2,213.00 EUR",
+    documents=(Link(label="Invoice NW-2026-00042 (PDF)", href="/invoices/t/pdf"),),
+    facts=(Fact(name="PO number", value="PO-4711"),),
+    due=date(2026, 12, 22),
+    pay_href="/invoices/t/pay",
+    transfer="IBAN DE02 1203 0000 0000 2020 51",
+)
+
 PAGES: dict[str, Page] = {
     "order-paid": ORDER,
     "order-bridge": replace(
@@ -110,6 +128,12 @@ PAGES: dict[str, Page] = {
     "order-failed": replace(
         BARE, state="payment_failed", failure="The bank declined the card.", pay_href="/orders/1/pay"
     ),
+    "invoice-owed": OWED,
+    "invoice-overdue": replace(OWED, overdue_days=12, card_href="/invoices/t/card", card="Visa •••• 4242"),
+    "invoice-refused": replace(OWED, refusal="The card has expired. Pay with another card."),
+    "invoice-waiting": replace(OWED, state="waiting", refresh_href="/invoices/t/refresh"),
+    "invoice-paid": replace(OWED, state="paid", pay_href="", transfer="", total="0.00 EUR"),
+    "invoice-over": replace(OWED, state="over", pay_href="", transfer="", total="0.00 EUR"),
     "order-expired": replace(BARE, state="expired", restart_href="/checkout"),
     "order-canceled": replace(BARE, state="canceled"),
 }

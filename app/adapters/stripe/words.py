@@ -42,7 +42,10 @@ class NotOurs(NotFound):
 
 
 def checkout_params(request: CheckoutRequest) -> dict[str, Any]:
-    """Full redirect Checkout for one amount that keeps the card for renewals. Raises PaymentRefused on the amount."""
+    """Full redirect Checkout for one amount that keeps the card for renewals, where that is wanted.
+
+    Raises PaymentRefused on the amount.
+    """
     description = request.description[:250]
     price = {
         "currency": request.amount.currency.lower(),
@@ -56,9 +59,9 @@ def checkout_params(request: CheckoutRequest) -> dict[str, Any]:
         "payment_intent_data": {
             "description": description,
             "metadata": {"attempt_id": request.attempt_id, "made_by": _AT_CHECKOUT},
-            "setup_future_usage": "off_session",
+            **({"setup_future_usage": "off_session"} if request.keep_card else {}),
         },
-        "customer_creation": "always",
+        "customer_creation": "always" if request.keep_card else "if_required",
         "customer_email": request.customer_email,
         "allowed_payment_method_types": ["card"],
         "line_items": [{"quantity": 1, "price_data": price}],

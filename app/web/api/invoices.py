@@ -1,10 +1,10 @@
-"""Invoices: read, and fetched as PDF."""
+"""Invoices: read, fetched as PDF, and paid while they are open."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlmodel import col
 from starlette.responses import Response
@@ -15,12 +15,14 @@ from app.core.db import Tx as Unit
 from app.core.errors import NotFound
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import explain_invoice, papers
+from app.flows import explain_invoice, papers, paying_invoices
 from app.flows.explain_invoice import LineTold
+from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
 from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoiceState
+from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.web.api.access import KEYED, find, key_with, visible
-from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
+from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
 
@@ -29,6 +31,7 @@ router = APIRouter(
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("invoices:read")]
+Payer = Annotated[ApiKey, key_with("orders:write")]
 _PDF: dict[int | str, dict[str, Any]] = {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
 }
@@ -252,6 +255,45 @@ def explain_invoice_amounts(invoice_id: str, tx: Tx, key: Reader) -> Explanation
         treatment=told.treatment, reason=told.reason, note=told.note, data_version=told.data_version,
         net=MoneyOut.of(told.net), tax=MoneyOut.of(told.tax), total=MoneyOut.of(told.total), sentence=told.sentence,
         replays=told.replays,
+    )  # fmt: skip
+
+
+class PayIn(In):
+    """`page`: to the provider's page, for whoever pays. `saved_card`: the card kept for the account, at once."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"by": "page"}})
+
+    by: Literal["page", "saved_card"] = "page"
+
+
+class PayingOut(BaseModel):
+    """`payment_url` is where `amount`, what is owed now, is paid; null once the saved card was charged."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "invoice_id": "inv_01ka8qj6x0c5q4m3t2r1p0n9mk", "amount": {"amount": 300000, "currency": "USD"},
+        "payment_url": "https://pay.example/cs_1", "page_url": "https://billing.example/invoices/inv_01ka8q.x",
+    }})  # fmt: skip
+
+    invoice_id: str
+    amount: MoneyOut
+    payment_url: str | None
+    page_url: str = Field(description="The invoice's own page, which can be forwarded to whoever pays.")
+
+
+@router.post(
+    "/{invoice_id}/pay",
+    responses=problems(*KEYED, NotFound, NothingOwed, NoSavedCard, CardDeclined, PaymentUnavailable, PaymentRefused),
+)
+def pay_invoice(invoice_id: str, ports: Wired, key: Payer, body: PayIn | None = None) -> PayingOut:
+    """Pay what is still owed of an open invoice by card: on the provider's page, or with the saved card at once."""
+    with ports.db.transaction() as tx:
+        invoice = _final(tx, invoice_id, key)
+    saved = body is not None and body.by == "saved_card"
+    pay = paying_invoices.charge_saved_card if saved else paying_invoices.lead_to_page
+    paying = pay(ports, invoice.id)
+    return PayingOut(
+        invoice_id=invoice.id, amount=MoneyOut.of(paying.amount), payment_url=paying.payment_url,
+        page_url=ports.link(paying_invoices.link(ports, invoice.id)),
     )  # fmt: skip
 
 

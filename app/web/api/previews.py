@@ -25,6 +25,7 @@ from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
 from app.orders.errors import ConsumersNotServed, SeatsOutOfRange
 from app.orders.models import OrderKind, Preview, Route
 from app.screening.destinations import DestinationRefused
+from app.subscriptions.models import Billing
 from app.subscriptions.replay import model_of
 from app.tax import service as tax
 from app.tax.dataset import load
@@ -88,6 +89,7 @@ class TaxIdIn(In):
 class PreviewIn(In):
     """`term` is another name for `interval`; `term_years` prepays a yearly plan for two or three years at once.
 
+    With `billing` yearly it is billed year by year: `total` is then the first year's, `committed` the whole term's.
     `coupon` is a code for a discount; one that cannot be used is refused with `reason`.
     """
 
@@ -102,6 +104,7 @@ class PreviewIn(In):
     interval: Interval | None = None
     term: Interval | None = None
     term_years: Annotated[int | None, Field(strict=True, ge=1, le=3)] = None
+    billing: Billing = Billing.PREPAID
     currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
     coupon: Annotated[Line, Field(max_length=40, description="A code; upper or lower case.")] = ""
     buyer: BuyerIn
@@ -127,7 +130,7 @@ class PreviewIn(In):
             currency=self.currency, buyer=self.buyer.details(),
             tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in self.tax_ids),
             account_id=key.account_id if key else None, term_months=self.term_years * 12 if self.term_years else None,
-            coupon=self.coupon,
+            coupon=self.coupon, billing=self.billing,
         )  # fmt: skip
 
 
@@ -228,6 +231,7 @@ class PreviewOut(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "interval": "year", "term_months": 12,
+        "billing": "prepaid", "committed": None,
         "currency": "EUR", "coupon": None,
         "lines": [{"sku": "professional", "description": "Professional", "quantity": 25,
                    "unit": {"amount": 11000, "currency": "EUR"}, "price": "110.00 EUR", "intervals": 1,
@@ -250,6 +254,8 @@ class PreviewOut(BaseModel):
     kind: OrderKind
     interval: Interval
     term_months: int
+    billing: Billing
+    committed: MoneyOut | None = Field(description="Before tax, for the whole term; null where it is paid at once.")
     currency: str
     lines: list[PreviewLineOut]
     discount: MoneyOut
@@ -270,11 +276,12 @@ def facts(ports: Ports, preview: Preview) -> dict[str, Any]:
     with ports.db.transaction() as tx:
         found = tax.stored(tx, preview.tax_determination_id)
         terms = agreements.terms_in_force(tx, preview.created_at.date())
-    currency = preview.currency
+    currency, asked = preview.currency, previews.request_of(preview)
     return {
         "id": preview.id, "kind": preview.kind, "interval": preview.inputs["interval"], "currency": currency,
         "lines": [PreviewLineOut.of(line, currency) for line in preview.lines],
-        "term_months": previews.request_of(preview).months,
+        "term_months": asked.months, "billing": asked.billing,
+        "committed": None if preview.committed_minor is None else MoneyOut.minor(preview.committed_minor, currency),
         "discount": MoneyOut.minor(sum(line.get("discount_minor", 0) for line in preview.lines), currency),
         "coupon": _coupon(preview), "net": MoneyOut.minor(preview.net_minor, currency),
         "tax": TaxOut.of_determination(found), "total": MoneyOut.minor(preview.total_minor, currency),

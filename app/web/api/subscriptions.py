@@ -23,7 +23,7 @@ from app.orders.errors import AlreadyRenewed, NeedsQuote, PreviewChanged, Previe
 from app.orders.models import Order, OrderKind, OrderState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.subscriptions import service
-from app.subscriptions.models import Subscription, SubscriptionLine, SubscriptionState
+from app.subscriptions.models import Billing, Subscription, SubscriptionLine, SubscriptionState
 from app.web.api.access import KEYED, find, key_with, visible
 from app.web.api.change_shapes import ScheduledChangeOut
 from app.web.api.orders import AcceptanceIn, OrderOut, PreviewId, check_acceptance, evidence, of_started
@@ -70,19 +70,21 @@ class NextStepOut(BaseModel):
 
 
 class TermOut(BaseModel):
-    """`ends_on` is the first day after the term."""
+    """`ends_on` is the first day after the term, `billed_to` the first that nothing was billed for."""
 
     starts_on: date
     ends_on: date
     months: int
     interval: str
+    billing: Billing
+    billed_to: date
 
 
 class SubscriptionOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk", "state": "active",
         "currency": "USD", "term": {"starts_on": "2026-11-22", "ends_on": "2027-11-22", "months": 12,
-                                    "interval": "year"},
+                                    "interval": "year", "billing": "prepaid", "billed_to": "2027-11-22"},
         "lines": [{"sku": "professional", "description": "Professional", "quantity": 25,
                    "unit": {"amount": 12000, "currency": "USD"}, "net": {"amount": 300000, "currency": "USD"},
                    "arr": {"amount": 300000, "currency": "USD"}}],
@@ -112,7 +114,8 @@ class SubscriptionOut(BaseModel):
         lines = sorted(service.lines(tx, row.id), key=lambda line: line.plan_id != row.plan_id)
         return cls(
             id=row.id, account_id=row.account_id, state=row.state, currency=row.currency,
-            term=TermOut(starts_on=row.starts_on, ends_on=row.ends_on, months=row.term_months, interval=row.interval),
+            term=TermOut(starts_on=row.starts_on, ends_on=row.ends_on, months=row.term_months, interval=row.interval,
+                         billing=row.billing, billed_to=row.billed_to),
             lines=[LineOut.of(line, row.currency) for line in lines], next_step=_next_step(tx, row, now),
             auto_renew=row.auto_renew, not_renewing_since=row.not_renewing_at,
             scheduled_change=ScheduledChangeOut.waiting(tx, row),

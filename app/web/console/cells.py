@@ -42,6 +42,7 @@ ORDER_COLUMNS = ("Order", "State", "Route", "Placed", "Total")
 SUBSCRIPTION_COLUMNS = ("Subscription", "Plan", "State", "Ends")
 LICENSE_COLUMNS = ("License", "Plan", "Seats", "State", "Ends")
 INVOICE_COLUMNS = ("Invoice", "State", "Issued", "Total")
+CREDIT_NOTE_COLUMNS = ("Credit note", "Reason", "Issued", "Total")
 WORKSPACE_COLUMNS = ("Workspace", "Address", "State")
 
 
@@ -112,7 +113,7 @@ def workspaces(rows: list[Workspace], all_href: str = "") -> Related:
 
 def credit_notes(rows: Sequence[CreditNote]) -> Related:
     shown = tuple(map(credit_note_row, rows))
-    return Related(title="Credit notes", columns=("Credit note", "Reason", "Issued", "Total"), rows=shown)
+    return Related(title="Credit notes", columns=CREDIT_NOTE_COLUMNS, rows=shown)
 
 
 def refunds(rows: Sequence[Refund]) -> Related:

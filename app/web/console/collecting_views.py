@@ -13,12 +13,14 @@ from app.web.views import Fact, Form, Link, Option, Step
 
 @dataclass(frozen=True, kw_only=True)
 class DunningView:
-    """`/console/dunning`: what goes out tomorrow and in the days after, what is collected, what is parked."""
+    """`/console/dunning`: the tries and reminders that go out soon, what is collected, what is parked."""
 
     template: ClassVar[str] = "console/dunning.html"
     section: ClassVar[str] = "dunning"
     tomorrow: int
     week: Related
+    reminders_tomorrow: int
+    reminders: Related
     open_runs: Related
     parked: Related
     closed: Related

@@ -1,7 +1,6 @@
 """Credit notes: the list, and one with its lines, its postings and its PDF."""
 
 from fastapi import APIRouter, Request
-from sqlalchemy import or_, select
 from sqlmodel import col
 from starlette.responses import Response
 
@@ -13,9 +12,9 @@ from app.documents.shapes import DocumentKind
 from app.flows import papers
 from app.invoices import credit_notes as service
 from app.invoices.models import CreditNote, CreditReason, Invoice
-from app.web.console import cells, lists
+from app.web.console import cells, documents, lists
 from app.web.console.render import Reader, page
-from app.web.console.views import Cell, DetailView, ListView, Related
+from app.web.console.views import Cell, DetailView, Related
 from app.web.deps import Tx
 from app.web.views import Fact, Link
 
@@ -24,25 +23,9 @@ router = APIRouter()
 
 @router.get("/console/credit_notes")
 def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Response:
-    query = select(CreditNote, col(Account.name)).join(Account, col(Account.id) == col(CreditNote.account_id))
-    if wanted.q:
-        query = query.where(
-            or_(
-                col(CreditNote.number).icontains(wanted.q, autoescape=True), col(CreditNote.id) == wanted.q,
-                col(CreditNote.invoice_id) == wanted.q, col(CreditNote.account_id) == wanted.q,
-                col(Account.name).icontains(wanted.q, autoescape=True),
-            )
-        )  # fmt: skip
-    if why := lists.one_of(CreditReason, wanted.state):
-        query = query.where(col(CreditNote.reason) == why)
-    found = lists.window(tx, query, col(CreditNote.id), wanted, "credit_notes")
-    rows = []
-    for each, name in found.rows:
-        first, *rest = cells.credit_note_row(each)
-        rows.append((first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), *rest))
-    view = ListView(
-        kind="credit_notes", columns=("Credit note", "Account", "Reason", "Issued", "Total"), rows=tuple(rows),
-        form=wanted.form, states=lists.options(CreditReason), pages=found.pages,
+    view = documents.listed(
+        tx, wanted, CreditNote, kind="credit_notes", columns=cells.CREDIT_NOTE_COLUMNS, row=cells.credit_note_row,
+        states=CreditReason, state=col(CreditNote.reason), exact=(col(CreditNote.invoice_id),),
     )  # fmt: skip
     return page(request, tx, view, who)
 

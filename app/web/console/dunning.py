@@ -17,7 +17,8 @@ from app.core.errors import DomainError, Invalid
 from app.dunning import service
 from app.dunning.ladder import LONGEST_PAUSE_DAYS
 from app.dunning.models import AutomaticCharge, DunningRun, DunningStep, Outcome, Owed, RunState
-from app.flows import billing_run, dunning
+from app.flows import billing_run, dunning, invoice_reminders
+from app.flows.invoice_reminders import Ahead
 from app.flows.ports import Ports
 from app.payments import declines
 from app.payments.models import PaymentAttempt
@@ -46,11 +47,17 @@ _WORDS: Final = {
 @router.get("/console/dunning")
 def board(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
     week = _steps_until(tx, now + timedelta(days=_AHEAD_DAYS))
+    ahead = invoice_reminders.ahead(tx, now + timedelta(days=_AHEAD_DAYS))
     view = DunningView(
         tomorrow=sum(step.due_at <= now + timedelta(days=1) for step, _, _ in week),
         week=Related(
             title="What goes out in the next 7 days", columns=("Customer", "When", "What", "If it fails"),
             rows=tuple(_step_row(step, run, name) for step, run, name in week),
+        ),
+        reminders_tomorrow=sum(each.at <= now + timedelta(days=1) for each in ahead),
+        reminders=Related(
+            title="Reminders of open invoices in the next 7 days",
+            columns=("Customer", "When", "Days overdue", "Invoice", "Owed"), rows=tuple(map(_reminder_row, ahead)),
         ),
         open_runs=_runs(tx, "Being collected", now, is_open=True), parked=_parked(tx),
         closed=_runs(tx, "Ended lately", now, is_open=False),
@@ -78,6 +85,14 @@ def _step_row(step: DunningStep, run: DunningRun, company: str) -> cells.Row:
     return (
         cells.named("dunning", run.id, company), Cell(text=f"{step.due_at:%Y-%m-%d %H:%M} UTC"), Cell(text=tries),
         Cell(text=fails),
+    )  # fmt: skip
+
+
+def _reminder_row(each: Ahead) -> cells.Row:
+    return (
+        cells.named("invoices", each.invoice.id, each.company), Cell(text=f"{each.at:%Y-%m-%d %H:%M} UTC"),
+        Cell(text=str(each.days_late), number=True), Cell(text=each.invoice.number or ""),
+        Cell(text=str(each.owed), number=True),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi import Form as FormField
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlmodel import col
 from starlette.responses import Response
 
@@ -19,9 +19,9 @@ from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import explain_invoice, papers, receivables
+from app.flows import explain_invoice, invoice_reminders, papers, receivables
 from app.flows.receivables import Transfer
-from app.invoices import credit_notes, service
+from app.invoices import credit_notes, reminders, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
 from app.payments import refunds
 from app.payments.models import DisputeState, Method, Payment
@@ -29,7 +29,7 @@ from app.subscriptions.proration import Share
 from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.web import auth
-from app.web.console import cells, lists, orders
+from app.web.console import cells, documents, lists, orders
 from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason
 from app.web.console.views import (
     Action,
@@ -37,7 +37,6 @@ from app.web.console.views import (
     ConsoleExplainView,
     ConsoleInvoiceView,
     Input,
-    ListView,
     Related,
 )
 from app.web.deps import Tx, Wired
@@ -51,25 +50,9 @@ Text = Annotated[str, FormField()]
 
 @router.get("/console/invoices")
 def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Response:
-    query = select(Invoice, col(Account.name)).join(Account, col(Account.id) == col(Invoice.account_id))
-    if wanted.q:
-        query = query.where(
-            or_(
-                col(Invoice.number).icontains(wanted.q, autoescape=True), col(Invoice.id) == wanted.q,
-                col(Invoice.account_id) == wanted.q, col(Invoice.po_number) == wanted.q,
-                col(Account.name).icontains(wanted.q, autoescape=True),
-            )
-        )  # fmt: skip
-    if state := lists.one_of(InvoiceState, wanted.state):
-        query = query.where(col(Invoice.state) == state)
-    found = lists.window(tx, query, col(Invoice.id), wanted, "invoices")
-    rows = []
-    for each, name in found.rows:
-        first, *rest = cells.invoice_row(each)
-        rows.append((first, Cell(text=name, href=f"/console/accounts/{each.account_id}"), *rest))
-    view = ListView(
-        kind="invoices", columns=("Invoice", "Account", "State", "Issued", "Total"), rows=tuple(rows),
-        form=wanted.form, states=lists.options(InvoiceState), pages=found.pages,
+    view = documents.listed(
+        tx, wanted, Invoice, kind="invoices", columns=cells.INVOICE_COLUMNS, row=cells.invoice_row,
+        states=InvoiceState, state=col(Invoice.state), exact=(col(Invoice.po_number),),
     )  # fmt: skip
     return page(request, tx, view, who)
 
@@ -101,6 +84,25 @@ def record_payment(
     typed = {"note": note, "amount": amount, "reference": reference, "value_on": value_on, "ground": ground}
     here = f"/console/invoices/{invoice_id}"
     return attempt(ports, "payment", typed, deed, again, to=here, done="payment-recorded")
+
+
+@router.post("/console/invoices/{invoice_id}/put_off")
+def put_off(
+    request: Request, ports: Wired, who: Cashier, invoice_id: str, note: Note = "", days: Text = ""
+) -> Response:  # fmt: skip
+    """Leave the customer alone about this invoice for some days."""
+    ids.require_form("inv", invoice_id)
+
+    def deed() -> None:
+        if not days.isdecimal() or len(days) > 4:
+            raise Invalid("Write the days as a whole number, such as 7.", param="days")
+        invoice_reminders.put_off(ports, invoice_id, days=int(days), reason=reason(note), by=who.staff_id)
+
+    def again(tx: Session, form: Form, status: int) -> Response:
+        return _show(request, tx, who, invoice_id, form, status)
+
+    here = f"/console/invoices/{invoice_id}"
+    return attempt(ports, "put_off", {"note": note, "days": days}, deed, again, to=here, done="reminders-put-off")
 
 
 def _amount(text: str, currency: str) -> Money:
@@ -145,16 +147,22 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
         total=money(found.total_minor, found.currency), open_amount=str(due) if due else "",
         treatment=orders.in_words(determination), facts=_facts(found), documents=_documents(found, who),
         postings=cells.postings(tx, _sources(tx, found)), related=_related(tx, found),
-        actions=_actions(found, who, form, due), form=form,
+        actions=_actions(tx, found, who, form, due), form=form,
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
 
 
-def _actions(found: Invoice, who: SignedInStaff, form: Form, due: Money) -> tuple[Action, ...]:
+def _actions(tx: Session, found: Invoice, who: SignedInStaff, form: Form, due: Money) -> tuple[Action, ...]:
     if not due or not can(who, May.PAYMENTS_WRITE):
         return ()
     typed = form_for("payment", form)
     prefilled = typed if typed.values else Form(values={"amount": str(due.major()), "ground": "wire"})
+    later = Action(
+        name="put_off", title="Put the reminders off", button="Put them off",
+        href=f"/console/invoices/{found.id}/put_off", procedure="invoice-reminders", form=form_for("put_off", form),
+        inputs=(Input(name="days", label="Days", hint="All that are to come move by as many."),),
+        hint="What the customer said, and when the money is to come.",
+    )  # fmt: skip
     return (
         Action(
             name="payment", title="Record a payment", button="Record the payment", tone="primary",
@@ -167,6 +175,7 @@ def _actions(found: Invoice, who: SignedInStaff, form: Form, due: Money) -> tupl
             options=(Option(value="wire", label="By wire"), Option(value="cheque", label="By cheque")),
             asked="How it came", hint="Who told you, and where the statement is kept.",
         ),
+        *((later,) if reminders.to_come(tx, found.id) else ()),
     )  # fmt: skip
 
 

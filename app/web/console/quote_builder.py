@@ -28,6 +28,7 @@ from app.quotes import service as quotes
 from app.quotes.discounts import Discount, share
 from app.quotes.errors import QuoteNotReady
 from app.quotes.models import PaymentTerms, Quote, QuoteState
+from app.subscriptions.models import Billing
 from app.tax.determination import Treatment
 from app.web import auth, show
 from app.web.console.quote_views import QuoteBuilderView, QuoteFiguresView
@@ -116,8 +117,8 @@ def read(form: Posted) -> Draft:
     """The draft that was typed. Raises Invalid naming the input."""
     currency = form.text("currency").upper()
     term = TERMS.get(form.text("term"))
-    if term is None:
-        raise Invalid("Choose a term from the list.", param="term")
+    if term is None or term[2] is not Billing.PREPAID:
+        raise Invalid("Choose a term from the list; what is quoted is paid at once.", param="term")
     if len(currency) != 3 or not currency.isalpha() or not currency.isascii():
         raise Invalid("Choose a currency.", param="currency")
     payment = form.text("payment") or "card"

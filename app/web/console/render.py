@@ -37,6 +37,7 @@ _DONE: Final = {
     "order-released": "The order is released, and the buyer is asked by mail to pay.",
     "payment-resolved": "Recorded. The payment no longer waits for a person.",
     "payment-recorded": "The payment is booked.",
+    "reminders-put-off": "The reminders to come were put off.",
     "credit-frozen": "This account pays by card from now on.",
     "credit-unfrozen": "This account may order on invoice again.",
     "credit-limited": "The limit is recorded.",

@@ -81,6 +81,8 @@ def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response
 def _billed(found: Subscription) -> str:
     years = found.term_months // 12
     words = f"by the {found.interval}" if years < 2 else f"for {years} years in advance"
+    if found.billed_until is not None:
+        words = f"yearly for {years} years, so far to {found.billed_until}, that day not included"
     if found.coupon_id is None:
         return words
     until = f"to terms that begin before {found.coupon_until}" if found.coupon_until else "to every term"

@@ -34,6 +34,8 @@ _SENTENCES: Final = {
     "subscription.change_withdrawn": "Takes back what was wished for the next term",
     "subscription.change_applied": "What was wished for the next term was carried out",
     "license.released": "A license that was held back took the place of the one before",
+    "subscription.billed": "A further year of a term was billed",
+    "invoice.reminders_put_off": "Reminders of an invoice were put off",
     "subscription.not_renewing": "Does not want to renew",
     "subscription.renewing_again": "Wants to renew after all",
     "subscription.auto_renew_on": "Let it renew by itself",

@@ -223,7 +223,7 @@ class InvoiceRow:
     state: str
     pdf_href: str
     xml_href: str = ""
-    pay_href: str = ""
+    pay_href: str = ""  # the page where it is read and paid
     explain_href: str = ""
 
 

@@ -16,6 +16,7 @@ from app.core.canonical import canonical_json, sha256_hex
 from app.core.errors import DomainError, Invalid
 from app.flows.preview import TERM_MONTHS, LineRequest, PreviewRequest, TaxIdGiven, request_of
 from app.orders.models import Preview
+from app.subscriptions.models import Billing
 from app.tax.identifiers import type_for
 from app.tax.names import country_name
 from app.tax.service import normalized
@@ -40,27 +41,28 @@ _NEEDED: Final = {
 _INPUT_OF: Final = {
     "email": "email", "name": "full_name", "company": "company", "line1": "address", "city": "city",
     "postcode": "postcode", "country": "country", "tax_id": "tax_id", "currency": "term", "terms": "accept",
-    "lines.0.quantity": "seats", "coupon": "coupon", "term_years": "term",
+    "lines.0.quantity": "seats", "coupon": "coupon", "term_years": "term", "billing": "term",
 }  # fmt: skip
 
 
-# How the form names terms: month, year, and years by their number.
-TERMS: Final[dict[str, tuple[Interval, int]]] = {
-    "year": (Interval.YEAR, 12), "2years": (Interval.YEAR, 24), "3years": (Interval.YEAR, 36),
-    "month": (Interval.MONTH, 1),
+# How the form names terms: month, year, and years by their number, paid in advance or billed yearly.
+TERMS: Final[dict[str, tuple[Interval, int, Billing]]] = {
+    "year": (Interval.YEAR, 12, Billing.PREPAID), "2years": (Interval.YEAR, 24, Billing.PREPAID),
+    "3years": (Interval.YEAR, 36, Billing.PREPAID), "2years-yearly": (Interval.YEAR, 24, Billing.YEARLY),
+    "3years-yearly": (Interval.YEAR, 36, Billing.YEARLY), "month": (Interval.MONTH, 1, Billing.PREPAID),
 }  # fmt: skip
 
 
 def term_of(preview: Preview) -> str:
     """What the form calls the term of a stored offer."""
     request = request_of(preview)
-    return term_name(request.interval, request.months)
+    return term_name(request.interval, request.months, request.billing)
 
 
-def term_name(interval: Interval, months: int | None) -> str:
+def term_name(interval: Interval, months: int | None, billing: Billing = Billing.PREPAID) -> str:
     """What forms call a term; without `months` it is one interval."""
-    names = (name for name, meant in TERMS.items() if meant == (interval, months or TERM_MONTHS[interval][0]))
-    return next(names)
+    asked = (interval, months or TERM_MONTHS[interval][0], billing)
+    return next(name for name, meant in TERMS.items() if meant == asked)
 
 
 @cache
@@ -117,7 +119,7 @@ def read(posted: Posted, *, locale: str, account: Account | None, complete: bool
         return Basket(values, addons, errors, None)
     wanted = PreviewRequest(
         lines=tuple(LineRequest(sku, seats) for sku in (values["sku"], *addons)), interval=term[0],
-        term_months=term[1], coupon=values["coupon"],
+        term_months=term[1], billing=term[2], coupon=values["coupon"],
         currency=values["currency"], buyer=_buyer(values, locale, complete=complete), tax_ids=tax_ids,
         account_id=account.id if account else None,
     )  # fmt: skip
@@ -176,7 +178,7 @@ def fingerprint(wanted: PreviewRequest) -> str:
     buyer = wanted.buyer
     return sha256_hex(canonical_json({
         "lines": [[line.sku, line.quantity] for line in wanted.lines], "interval": wanted.interval.value,
-        "months": wanted.months, "coupon": coupons.normal(wanted.coupon),
+        "months": wanted.months, "billing": wanted.billing.value, "coupon": coupons.normal(wanted.coupon),
         "currency": wanted.currency, "tax_ids": [[each.type, each.value] for each in wanted.tax_ids],
         "buyer": [
             buyer.email, buyer.name, buyer.company, buyer.type.value, buyer.country, buyer.region, buyer.postcode,

@@ -40,6 +40,7 @@ from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired
 from app.orders.models import PayBy, Preview, Route
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
+from app.subscriptions.models import YEAR_MONTHS, Billing
 from app.tax import service as tax
 from app.web import csrf, show
 from app.web.auth import CustomerIfAny
@@ -56,7 +57,8 @@ _PREVIEWS: Final = (300, 600)
 # Each request mails two people, one of them at an address that was only typed. Offices share a network address.
 _QUOTES: Final = (20, 3600)
 _TERMS: Final = {
-    "year": "1 year", "2years": "2 years, paid in advance", "3years": "3 years, paid in advance", "month": "1 month",
+    "year": "1 year", "2years": "2 years, paid in advance", "3years": "3 years, paid in advance",
+    "2years-yearly": "2 years, billed yearly", "3years-yearly": "3 years, billed yearly", "month": "1 month",
 }  # fmt: skip
 _RENEWAL: Final = {
     Interval.YEAR: "It ends after one year. Renewing is your decision; nothing is charged by itself.",
@@ -323,7 +325,14 @@ def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> 
 
 def _renewal(found: Preview, interval: Interval) -> str:
     years = (found.inputs.get("term_months") or 12) // 12
-    return _RENEWAL[interval] if years < 2 else _RENEWAL[interval].replace("one year", f"{years} years")
+    words = _RENEWAL[interval] if years < 2 else _RENEWAL[interval].replace("one year", f"{years} years")
+    if found.committed_minor is None:
+        return words
+    whole = Money(found.committed_minor, found.currency)
+    return (
+        f"You are billed at the start of each of {years} years; the whole term comes to {whole} before tax."
+        f" {words.replace('nothing is charged by itself', 'no further term is charged by itself')}"
+    )
 
 
 def _estimate(tx: Tx, ports: Ports, filled: Basket) -> PreviewView:
@@ -337,12 +346,13 @@ def _estimate(tx: Tx, ports: Ports, filled: Basket) -> PreviewView:
 
 def _net_rows(tx: Tx, filled: Basket, today: date) -> list[MoneyRow]:
     seats = int(filled.value("seats").replace(",", "").replace(" ", ""))
-    (interval, months), currency = basket.TERMS[filled.value("term")], filled.value("currency")
+    (interval, months, billing), currency = basket.TERMS[filled.value("term")], filled.value("currency")
+    billed = YEAR_MONTHS if billing is Billing.YEARLY else months
     plans = [catalog.plan_by_sku(tx, sku) for sku in (filled.value("sku"), *filled.addons)]
     rows, nets = [], []
     for plan in plans:
         row = catalog.price_on(tx, plan, currency, interval, today)
-        line = figures.unsaved(row.pricing, seats, months // TERM_MONTHS[interval][0])
+        line = figures.unsaved(row.pricing, seats, billed // TERM_MONTHS[interval][0])
         nets.append(Money(line.net_minor, currency))
         note = figures.how(line, currency, interval.value)
         rows.append(MoneyRow(label=plan.name, amount=str(nets[-1]), note=note))

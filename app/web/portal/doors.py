@@ -13,6 +13,7 @@ from app.web.portal import (
     invoices,
     licenses,
     orders,
+    pay_invoice,
     payment_methods,
     people,
     pricing,
@@ -20,6 +21,7 @@ from app.web.portal import (
     quotes,
     renew,
     sign_in,
+    statement,
     static,
     subscriptions,
     survey,
@@ -32,8 +34,8 @@ from app.web.portal import (
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
-        static, pricing, checkout, orders, quotes, terms, renew, card, survey, verify, sign_in, dashboard, licenses,
-        subscriptions, changes, invoices, workspaces, people, tax_ids, payment_methods, privacy,
+        static, pricing, checkout, orders, pay_invoice, quotes, terms, renew, card, survey, verify, sign_in, dashboard,
+        licenses, subscriptions, changes, invoices, statement, workspaces, people, tax_ids, payment_methods, privacy,
     )
 )  # fmt: skip
 

@@ -16,7 +16,8 @@ from app.core.errors import NotFound
 from app.core.ids import has_form
 from app.core.money import Money
 from app.core.paging import page
-from app.flows import explain_invoice, papers
+from app.flows import explain_invoice, papers, paying_invoices
+from app.flows.ports import Ports
 from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.models import CreditNote, Invoice, InvoiceState
@@ -42,8 +43,8 @@ _STATES: Final = {
 
 @router.get("")
 def listed(
-    request: Request, tx: Tx, who: Reader, state: str = "", year: str = "", after: str = ""
-) -> Response:  # fmt: skip
+    request: Request, tx: Tx, ports: Wired, who: Reader, state: str = "", year: str = "", after: str = ""
+) -> Response:
     """Newest first; drafts are not the customer's yet."""
     query = select(Invoice).where(col(Invoice.account_id) == who.account_id, col(Invoice.number).is_not(None))
     chosen = {"state": state if state in set(_STATES) else "", "year": year if _is_year(year) else ""}
@@ -56,7 +57,7 @@ def listed(
     kept = {name: value for name, value in chosen.items() if value}
     older = urlencode({**kept, "after": found.data[-1].id}) if found.has_more else ""
     view = InvoicesView(
-        invoices=tuple(row for each in found.data for row in _rows(tx, each)),
+        invoices=tuple(row for each in found.data for row in _rows(tx, ports, each)),
         credit=" and ".join(str(each) for each in credit.balances(tx, who.account_id)),
         states=tuple(Option(value=key.value, label=label) for key, label in _STATES.items()),
         years=_years(tx, who), form=FormView(values=chosen), open_total=_open_total(tx, who),
@@ -123,9 +124,9 @@ def _open_total(tx: Unit, who: SignedInCustomer) -> str:
     return " and ".join(str(owed[currency]) for currency in sorted(owed) if owed[currency])
 
 
-def _rows(tx: Unit, each: Invoice) -> list[InvoiceRow]:
+def _rows(tx: Unit, ports: Ports, each: Invoice) -> list[InvoiceRow]:
     """The credit notes of an invoice, newest first, and the invoice under them."""
-    return [*(_note_row(note) for note in reversed(credit_notes.of_invoice(tx, each.id))), _row(tx, each)]
+    return [*(_note_row(note) for note in reversed(credit_notes.of_invoice(tx, each.id))), _row(tx, ports, each)]
 
 
 def _note_row(note: CreditNote) -> InvoiceRow:
@@ -139,7 +140,7 @@ def _note_row(note: CreditNote) -> InvoiceRow:
     )  # fmt: skip
 
 
-def _row(tx: Unit, each: Invoice) -> InvoiceRow:
+def _row(tx: Unit, ports: Ports, each: Invoice) -> InvoiceRow:
     lines = invoices.lines(tx, each.id)
     owed = invoices.owed(tx, each).minor if each.state is InvoiceState.OPEN else 0
     return InvoiceRow(
@@ -147,5 +148,6 @@ def _row(tx: Unit, each: Invoice) -> InvoiceRow:
         about=", ".join(f"{line.description}, {line.quantity:,} seats" for line in lines),
         total=str(Money(each.total_minor, each.currency)), open_amount=str(Money(owed, each.currency)),
         state=each.state.value, pdf_href=f"/account/invoices/{each.id}/pdf",
+        pay_href=paying_invoices.link(ports, each.id) if owed else "",
         explain_href=f"/account/invoices/{each.id}/explain",
     )  # fmt: skip

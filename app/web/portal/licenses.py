@@ -30,7 +30,10 @@ Reader = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_READ))
 Writer = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_WRITE))]
 router = APIRouter(include_in_schema=False, prefix="/account/licenses", dependencies=[Depends(csrf.protect)])
 _ENGLISH = pages.English()
-_REASONS = {OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal", OrderKind.EXPANSION: "Change"}
+_REASONS = {
+    OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal", OrderKind.EXPANSION: "Change",
+    OrderKind.INSTALMENT: "Next year",
+}  # fmt: skip
 
 
 @router.get("")

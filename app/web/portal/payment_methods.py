@@ -26,7 +26,7 @@ from app.web.auth import CustomerIfAny, customer
 from app.web.deps import Now, Tx, Wired
 from app.web.portal.account_views import PaymentMethodRow, PaymentMethodsView
 from app.web.portal.entry_views import CardKeptState, CardKeptView
-from app.web.portal.orders import decline_in_words
+from app.web.portal.order_page import decline_in_words
 from app.web.portal.render import Form, account_page, see_other
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.ACCOUNT_READ))]

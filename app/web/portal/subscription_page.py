@@ -31,7 +31,7 @@ RUNNING: Final = frozenset({SubscriptionState.TRIALING, SubscriptionState.ACTIVE
 OVER: Final = frozenset({SubscriptionState.CANCELED, SubscriptionState.EXPIRED})
 _ENGLISH: Final = pages.English()
 _PER: Final = {1: "a month", 12: "a year", 24: "for two years", 36: "for three years"}  # by months of the term
-_TERMS: Final = {TermKind.PURCHASE: "Bought", TermKind.RENEWAL: "Renewed"}
+_TERMS: Final = {TermKind.PURCHASE: "Bought", TermKind.RENEWAL: "Renewed", TermKind.INSTALMENT: "Next year"}
 
 
 def opens_on(tx: Unit, held: Subscription, today: date) -> date:
@@ -128,8 +128,15 @@ def row(tx: Unit, held: Subscription, today: date) -> SubscriptionRow:
         subscription_id=held.id, plan=catalog.plans_by_id(tx, [held.plan_id])[held.plan_id].name,
         state=held.state.value, seats=lines[0].quantity, starts=held.starts_on,
         until=held.ends_on - timedelta(days=1), renewal=renewal_words(tx, held, today),
-        price=f"{net} {_PER[held.term_months]}", href=f"/account/subscriptions/{held.id}",
+        price=f"{net} {_PER[held.billed_months]}", href=f"/account/subscriptions/{held.id}",
     )  # fmt: skip
+
+
+def _billed(held: Subscription) -> tuple[Fact, ...]:
+    """When the next year of a term is billed."""
+    if held.billed_until is None or held.billed_until >= held.ends_on:
+        return ()
+    return (Fact(name="Billed yearly", value=f"next on {_ENGLISH.day(held.billed_until)}"),)
 
 
 def _facts(tx: Unit, held: Subscription, today: date) -> tuple[Fact, ...]:
@@ -143,6 +150,7 @@ def _facts(tx: Unit, held: Subscription, today: date) -> tuple[Fact, ...]:
     grace = figures.counted(held.grace_days, "day", "days")
     return (
         *facts,
+        *_billed(held),
         Fact(name="Renewal", value=renewal_words(tx, held, today)),
         Fact(name="After the end", value=f"It keeps working for {grace}."),
         Fact(name="Contact", value=f"{held.contact_name}, {held.contact_email}"),

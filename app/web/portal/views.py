@@ -196,7 +196,8 @@ OrderState = Literal[
 class OrderView:
     """`/orders/{id}`: the confirmation, safe to reload and to reach by the mailed link.
 
-    `pay_href` is posted to for another try at paying. `review_by` is the day by which a held order is decided.
+    `pay_href` is posted to for another try at paying; behind `invoice_href` an open invoice is read and paid.
+    `review_by` is the day by which a held order is decided.
     `failure` is the bank's reason in words. `workspace` is the name and address of a cloud installation.
     """
 
@@ -212,6 +213,7 @@ class OrderView:
     failure: str = ""
     review_by: date | None = None
     invoice_due: date | None = None
+    invoice_href: str = ""
     pay_href: str = ""
     restart_href: str = ""
     license: LicenseReady | None = None
