@@ -124,12 +124,16 @@ def _request(tx: Tx, held: Subscription, lines: Sequence[LineNext]) -> PreviewRe
 
 
 def _keep_wish(tx: Tx, held: Subscription, lines: Sequence[LineNext], diff: Diff, now: datetime) -> Preview:
-    """What goes down costs nothing and waits: kept as an offer of nothing, so that it is agreed to like any other."""
-    _require_sold(tx, held, lines, now)
+    """What goes down costs nothing and waits: kept as an offer of nothing, so that it is agreed to like any other.
+
+    What waits already stays beside it: fewer seats do not drop a lower plan.
+    """
+    wish = _with_what_waits(tx, held, diff.wish)
+    _require_sold(tx, held, _after(tx, held, wish), now)
     if held.not_renewing_at is not None:
         raise ChangeRefused("It ends with this term; there is no next one.", reason="not_renewing")
     last = tx.get_one(Preview, _last_order(tx, held).preview_id)
-    change = Change(AT_RENEWAL, local_date(now, held.time_zone), wish=diff.wish.to_json(), invoiced=False)
+    change = Change(AT_RENEWAL, local_date(now, held.time_zone), wish=wish.to_json(), invoiced=False)
     route = Routing(Route.AUTOMATIC, (Reason(_FREE, f"It begins with the term from {held.ends_on} on."),))
     inputs = last.inputs | {
         "lines": [{"sku": line.sku, "quantity": line.quantity} for line in lines], "revision": held.revision,
@@ -140,6 +144,26 @@ def _keep_wish(tx: Tx, held: Subscription, lines: Sequence[LineNext], diff: Diff
         routing=route, lives=timedelta(hours=policy.get(tx, previews.PREVIEW_HOURS, now)), now=now,
         account_id=held.account_id, subscription_id=held.id, change=change,
     )  # fmt: skip
+
+
+def _with_what_waits(tx: Tx, held: Subscription, wish: Wish) -> Wish:
+    waiting = scheduled.scheduled(tx, held.id)
+    if waiting is None:
+        return wish
+    dropped = tuple(sorted({*waiting.dropped, *wish.dropped}))
+    return Wish(wish.plan_id or waiting.plan_id, wish.seats or waiting.seats, dropped)
+
+
+def _after(tx: Tx, held: Subscription, wish: Wish, lines: Sequence[LineNext] = ()) -> list[LineNext]:
+    """The next term with a wish: from what is held, or from `lines`, which will be held by then."""
+    own = sorted(subscriptions.lines(tx, held.id), key=lambda line: line.plan_id != held.plan_id)
+    now = lines or [LineNext(line.sku, line.quantity) for line in own]
+    return scheduled.with_wish(now, wish, tx.get_one(Plan, wish.plan_id).sku if wish.plan_id else None)
+
+
+def _wish_of(offer: Preview) -> Wish:
+    kept = Change.from_json(offer.change or {}).wish
+    return Wish(kept["plan_id"], kept["seats"], tuple(kept["dropped"]))
 
 
 def _require_sold(tx: Tx, held: Subscription, lines: Sequence[LineNext], now: datetime) -> None:
@@ -169,13 +193,11 @@ def next_term(ports: Ports, offer: Preview) -> previews.Offer | None:
         held = subscriptions.get(tx, offer.subscription_id or "")
         if held.not_renewing_at is not None:
             return None
-        lines = [LineNext(each["sku"], each["quantity"]) for each in offer.inputs["lines"]]
-        waiting = scheduled.scheduled(tx, held.id)
-        stored = Change.from_json(offer.change or {})
-        if waiting is not None and stored.effective != AT_RENEWAL:
-            plan = tx.get_one(Plan, waiting.plan_id).sku if waiting.plan_id else None
-            wish = Wish(waiting.plan_id, waiting.seats, tuple(waiting.dropped))
-            lines = scheduled.with_wish(lines, wish, plan)
+        if Change.from_json(offer.change or {}).effective == AT_RENEWAL:
+            lines = _after(tx, held, _wish_of(offer))
+        else:
+            going_up = [LineNext(each["sku"], each["quantity"]) for each in offer.inputs["lines"]]
+            lines = _after(tx, held, _with_what_waits(tx, held, Wish()), going_up)
         last = renewal.wanted(tx, held, None)
         asked = replace(last, lines=tuple(LineRequest(line.sku, line.quantity) for line in lines))
         try:
@@ -239,14 +261,15 @@ def _schedule(ports: Ports, offer: Preview, by: str) -> ScheduledChange:
             raise PreviewExpired("Offers are shown for a day; look at it again.", param="preview")
         if held.not_renewing_at is not None:
             raise ChangeRefused("It ends with this term; there is no next one.", reason="not_renewing")
-        lines = [LineNext(each["sku"], each["quantity"]) for each in offer.inputs["lines"]]
-        kept = Change.from_json(offer.change or {}).wish
-        wish = Wish(kept["plan_id"], kept["seats"], tuple(kept["dropped"]))
+        wish, waiting = _wish_of(offer), scheduled.scheduled(tx, held.id)
+        if waiting is not None and Wish(waiting.plan_id, waiting.seats, tuple(waiting.dropped)) == wish:
+            return waiting  # a second click
         if held.revision == offer.inputs["revision"]:
-            _require_sold(tx, held, lines, now)
+            _require_sold(tx, held, _after(tx, held, wish), now)
             row = scheduled.schedule(tx, held, wish, by=by, now=now)
             tell(tx, held, "subscription.change_scheduled", by, now, row)
             return row
+        lines = [LineNext(each["sku"], each["quantity"]) for each in offer.inputs["lines"]]
         diff = _difference(tx, held, lines, now)
         fresh = _keep_wish(tx, held, lines, diff, now) if diff.down else None
     raise PreviewChanged("It was changed meanwhile; look at it again.", preview=fresh.id if fresh else None)

@@ -92,16 +92,20 @@ def test_a_pending_lower_plan_is_not_dropped_by_more_seats_and_the_automatic_ren
     assert held_lines(world, held) == {"enterprise": 13}
     with world.db.transaction() as tx:
         assert [(line.sku, line.quantity) for line in scheduled.next_term(tx, held)] == [("professional", 13)]
+    row = schedule(world, held, seats=12)  # nor by fewer of them
+    assert row.plan_id is not None
+    offer = seat_change.preview(world.ports, held.id, Wanted(seats=12))
+    assert seat_change.commit(world.ports, offer.id, changing.how(world)).scheduled == row, "a second click"
     pass_days(world, 31)
     billing_run.enqueue_due(world.ports)
     world.work()
-    assert held_lines(world, held) == {"professional": 13}
+    assert held_lines(world, held) == {"professional": 12}
     after = subscription(world, bought)
     with world.db.transaction() as tx:
         license_ = licenses.current(tx, held.id)
         plan = subscriptions.get(tx, held.id).plan_id
     assert license_ is not None
-    assert (license_.sku, license_.seats, after.state) == ("professional", 13, SubscriptionState.ACTIVE)
+    assert (license_.sku, license_.seats, after.state) == ("professional", 12, SubscriptionState.ACTIVE)
     assert license_.plan_id == plan
 
 
