@@ -18,7 +18,9 @@ def upgrade() -> None:
     for table in ("order", "preview"):
         op.add_column(table, sa.Column("committed_minor", sa.BigInteger(), nullable=True))
         op.drop_constraint(op.f(f"ck_{table}_kind"), table, type_="check")
-        op.create_check_constraint(op.f(f"ck_{table}_kind"), table, "kind IN ('purchase', 'renewal', 'instalment')")
+        op.create_check_constraint(
+            op.f(f"ck_{table}_kind"), table, "kind IN ('purchase', 'renewal', 'expansion', 'instalment')"
+        )
     op.drop_constraint(op.f("ck_subscription_term_term_kind"), "subscription_term", type_="check")
     op.create_check_constraint(
         op.f("ck_subscription_term_term_kind"), "subscription_term", "kind IN ('purchase', 'renewal', 'instalment')"
