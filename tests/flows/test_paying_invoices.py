@@ -17,7 +17,6 @@ from app.invoices.models import Invoice, InvoiceState
 from app.orders.models import PayBy
 from app.payments import credit, refunds
 from app.payments import service as payments
-from app.payments.errors import PaymentUnavailable
 from app.payments.models import AttemptState, PaymentAttempt, RefundState
 from app.payments.provider import PaymentReport
 from app.reports import verify_books
@@ -149,9 +148,8 @@ def test_a_charge_whose_answer_got_lost_is_found_and_not_made_again(world: World
     invoice = invoice_of(world, order)
     keep_card(world, account)
     switches.flip(world.db, fault=Fault.LOST_ANSWER)
-    with pytest.raises(PaymentUnavailable):
-        paying_invoices.charge_saved_card(world.ports, invoice.id)
-    assert attempt_of(world, invoice).state is AttemptState.UNKNOWN
+    paying_invoices.charge_saved_card(world.ports, invoice.id)
+    assert attempt_of(world, invoice).state is AttemptState.SUCCEEDED
     switches.flip(world.db, fault=Fault.NONE)
     with pytest.raises(NothingOwed):
         paying_invoices.lead_to_page(world.ports, invoice.id)
