@@ -22,6 +22,7 @@ CATALOG = "from the catalog file"
 SENTENCE = "a sentence or code the software makes, without personal data"
 NOT_PERSONAL = {
     "custom_agreement.renews_by_itself": "yes or no",
+    "order.carried_to": "the id of a row",
     "order.pay_by": "card or invoice",
     "payment.recorded_by": "the id of a member of staff or of a key",
     "api_key.name": "the name whoever made the key gave to a program",
@@ -101,6 +102,8 @@ NOT_PERSONAL = {
     "sandbox_setup.success_url": "the sandbox's: our own page",
     "sandbox_refund.reason": "one of three words",
     "sandbox_switches.target_url": "our own webhook",
+    "scheduled_change.closed_by": "the id of a member of the account, of staff or of a key",
+    "scheduled_change.requested_by": "the id of a member of the account, of staff or of a key",
     "seller_registration.valid_to": "a date",
     "signing_key.valid_to": "a date",
     "state_move.to_state": "a state",
@@ -169,6 +172,7 @@ HARMLESS_JSON = {
     "sandbox_setup.extra": "our own ids",
     "sandbox_setup.intent_extra": "our own ids",
     "sandbox_refund.extra": "ids of ours, as metadata",
+    "scheduled_change.dropped": "skus of add-ons",
     "subscription_line.pricing": CATALOG,
     "survey_invitation.segment": "plan, size and kind of a purchase",
     "tax_determination.result": "rates, amounts and reasons",
