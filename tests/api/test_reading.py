@@ -28,6 +28,8 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
         "quote_id": buyer.client.post("/v1/quotes", json={"preview": buyer.preview()["id"]}).json()["id"],
         "workspace_id": vendor.post("/v1/workspaces", json={"subscription_id": order["subscription_id"]}).json()["id"],
         "key_id": vendor.get("/v1/api_keys").json()["data"][0]["id"],
+        "payment_method_id": vendor.get("/v1/payment_methods").json()["data"][0]["id"],
+        "card_setup_id": vendor.post("/v1/card_setups", json={"account_id": order["account_id"]}).json()["id"],
     }  # fmt: skip
     assert vendor.patch(f"/v1/quotes/{ids['quote_id']}", json={}).status_code == 200  # so that there is a paper
     invited = vendor.post("/v1/surveys/invitations", json={"kind": "purchase", "external_ref": "1"}).json()
