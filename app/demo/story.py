@@ -1,7 +1,6 @@
 """The main job, told once: buy, be taxed, be licensed, be provisioned, renew, be asked, be exported."""
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 import httpx
 
 from app.core.money import Money
+from app.demo import years
 from app.demo.cast import (
     Bought,
     Vendor,
@@ -47,6 +47,7 @@ class Told:
 
     license_file: Path
     renewed_file: Path
+    checked_at: datetime  # business time at which both files were in use
     files: list[Path]
     german: Bought
     totp: str
@@ -77,6 +78,8 @@ def tell(house: House, teller: Teller) -> Told:
     _survey_by_mail(house, vendor, teller)
     renewed_file = _renewal(house, vendor, german, license_file, teller)
     nps = _standing(vendor, hooks, teller)
+    checked_at = datetime.fromisoformat(vendor.get("/v1/sandbox/clock")["now"])
+    years.tell(house, vendor, ADA["email"], _account_of(vendor, ADA["company"]), teller)
     teller.chapter("The books")
     files += _exports(vendor, teller)
     step = teller.step("Staff sign in with a second factor")
@@ -84,7 +87,7 @@ def tell(house: House, teller: Teller) -> Told:
     quotes = console.get("/console/quotes")
     must("Enterprise" in quotes.text or "quo_" in quotes.text, "staff do not see the quote request")
     step.done("the console shows the quote request with its reasons")
-    return Told(license_file, renewed_file, [license_file, renewed_file, *files], german, totp, nps)
+    return Told(license_file, renewed_file, checked_at, [license_file, renewed_file, *files], german, totp, nps)
 
 
 def _listen(vendor: Vendor, teller: Teller) -> dict[str, str]:
@@ -253,6 +256,11 @@ def _renewal(house: House, vendor: Vendor, german: Bought, old: Path, teller: Te
     return renewed
 
 
+def _account_of(vendor: Vendor, company: str) -> str:
+    found = vendor.get("/v1/accounts", limit=100)["data"]
+    return str(next(each["id"] for each in found if each["name"] == company))
+
+
 def _standing(vendor: Vendor, hooks: dict[str, str], teller: Teller) -> dict[str, Any]:
     step = teller.step("What customers said")
     today = datetime.fromisoformat(vendor.get("/v1/sandbox/clock")["now"]).date()
@@ -301,8 +309,8 @@ def _exports(vendor: Vendor, teller: Teller) -> list[Path]:
             path.write_bytes(answer.content)
             kept.append(path)
     rows = [json.loads(line) for line in (FOLDER / "invoice_register.jsonl").read_text().splitlines()]
-    numbers = [row["number"] for row in rows]
-    must(len(numbers) == len(set(numbers)) == 4, f"the register has {numbers}")
-    must(all(re.fullmatch(r"ACME-\d{6}", number) for number in numbers), f"the numbers are {numbers}")
-    step.done(f"{len(rows)} invoices, {numbers[0]} to {numbers[-1]}, as CSV and JSON Lines", invoices=len(rows))
+    numbers = [row["number"] for row in rows if "-CN-" not in row["number"]]
+    gapless = [f"ACME-{each:06d}" for each in range(1, len(numbers) + 1)]
+    must(sorted(numbers) == gapless, f"the register has {numbers}")
+    step.done(f"{len(numbers)} invoices, {numbers[0]} to {numbers[-1]}, as CSV and JSON Lines", invoices=len(numbers))
     return kept

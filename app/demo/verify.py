@@ -2,7 +2,6 @@
 
 import csv
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,15 +21,14 @@ def check(vendor: Vendor, told: Told, teller: Teller) -> list[Path]:
     key_file = FOLDER / "license-public-key.pem"
     key_file.write_bytes(_published_pem(vendor))
     keys = load_keys(key_file.read_bytes())
-    now = datetime.fromisoformat(vendor.get("/v1/sandbox/clock")["now"])
     flipped = 0
     for path in (told.license_file, told.renewed_file):
         data = path.read_bytes()
-        must(verify_license_file(data, keys, now).accepted, f"{path.name} is not accepted")
+        must(verify_license_file(data, keys, told.checked_at).accepted, f"{path.name} is not accepted")
         for position in range(0, len(data), max(1, len(data) // _FLIPS)):
             forged = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
             must(
-                not verify_license_file(forged, keys, now).accepted,
+                not verify_license_file(forged, keys, told.checked_at).accepted,
                 f"{path.name} is accepted with byte {position} flipped",
             )
             flipped += 1

@@ -5,7 +5,7 @@ What belongs to another account does not exist for the asker: every door finds i
 
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Select
 
@@ -78,6 +78,11 @@ def sees(key: ApiKey, account_id: str) -> bool:
     return key.account_id is None or key.account_id == account_id
 
 
-def visible(query: Select[T], account_column: Any, key: ApiKey) -> Select[T]:
-    """The query narrowed to what `key` may see."""
+OfAccount = Annotated[str | None, Query(description="Only what belongs to this account.")]
+
+
+def visible(query: Select[T], account_column: Any, key: ApiKey, account_id: str | None = None) -> Select[T]:
+    """The query narrowed to what `key` may see, and to one account where that is asked for."""
+    if account_id is not None:
+        query = query.where(account_column == ids.require_form("acc", account_id))
     return query if key.account_id is None else query.where(account_column == key.account_id)

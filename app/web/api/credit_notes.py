@@ -24,7 +24,7 @@ from app.invoices import credit_notes as service
 from app.invoices import service as invoices
 from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit
 from app.invoices.models import CreditNote, CreditReason, Invoice
-from app.web.api.access import KEYED, find, key_with, vendor_with, visible
+from app.web.api.access import KEYED, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, Note, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
@@ -173,11 +173,11 @@ class CreditNoteList(PageOut[CreditNoteOut]):
 
 @router.get("", responses=problems(*KEYED))
 def list_credit_notes(
-    tx: Tx, key: Reader, invoice_id: str | None = None, limit: Limit = 20,
+    tx: Tx, key: Reader, invoice_id: str | None = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("cn")] = None,
 ) -> CreditNoteList:  # fmt: skip
     """Newest first."""
-    query = visible(select(CreditNote), col(CreditNote.account_id), key)
+    query = visible(select(CreditNote), col(CreditNote.account_id), key, account_id)
     if invoice_id is not None:
         query = query.where(col(CreditNote.invoice_id) == invoice_id)
     found = paging.page(tx, query, col(CreditNote.id), limit=limit, starting_after=starting_after)

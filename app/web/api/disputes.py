@@ -12,7 +12,7 @@ from app.accounts.models import ApiKey
 from app.core import paging
 from app.core.errors import NotFound
 from app.payments.models import Dispute, DisputeState
-from app.web.api.access import KEYED, find, key_with, visible
+from app.web.api.access import KEYED, OfAccount, find, key_with, visible
 from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, cursor
 from app.web.deps import Tx
 from app.web.problems import problems
@@ -59,11 +59,11 @@ class DisputeList(PageOut[DisputeOut]):
 
 @router.get("", responses=problems(*KEYED))
 def list_disputes(
-    tx: Tx, key: Reader, state: DisputeState | None = None, limit: Limit = 20,
+    tx: Tx, key: Reader, state: DisputeState | None = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("dis")] = None,
 ) -> DisputeList:  # fmt: skip
     """Newest first."""
-    query = visible(select(Dispute), col(Dispute.account_id), key)
+    query = visible(select(Dispute), col(Dispute.account_id), key, account_id)
     if state is not None:
         query = query.where(col(Dispute.state) == state)
     found = paging.page(tx, query, col(Dispute.id), limit=limit, starting_after=starting_after)

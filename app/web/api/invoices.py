@@ -21,7 +21,7 @@ from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
 from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoiceState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
-from app.web.api.access import KEYED, find, key_with, visible
+from app.web.api.access import KEYED, OfAccount, find, key_with, visible
 from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
@@ -219,11 +219,11 @@ def _final(tx: Unit, invoice_id: str, key: ApiKey) -> Invoice:
 
 @router.get("", responses=problems(*KEYED))
 def list_invoices(
-    tx: Tx, key: Reader, state: InvoiceState | None = None, limit: Limit = 20,
+    tx: Tx, key: Reader, state: InvoiceState | None = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("inv")] = None,
 ) -> InvoiceList:  # fmt: skip
     """Newest first."""
-    query = visible(select(Invoice).where(col(Invoice.number).is_not(None)), col(Invoice.account_id), key)
+    query = visible(select(Invoice).where(col(Invoice.number).is_not(None)), col(Invoice.account_id), key, account_id)
     if state is not None:
         query = query.where(col(Invoice.state) == state)
     found = paging.page(tx, query, col(Invoice.id), limit=limit, starting_after=starting_after)

@@ -20,7 +20,7 @@ from app.licenses.findings import Finding
 from app.licenses.linter import lint
 from app.licenses.models import License, LicenseState
 from app.web.api import validation
-from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, visible
+from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, visible
 from app.web.api.shapes import In, JsonRoute, Limit, Note, PageOut, StrictRoute, cursor
 from app.web.api.validation import MAX_BODY_BYTES, FindingOut, ValidateIn, ValidationOut
 from app.web.deps import Now, Tx, Wired
@@ -148,11 +148,11 @@ def _jwk(key: SigningKey) -> JwkOut:
 
 @router.get("", responses=problems(*KEYED))
 def list_licenses(
-    tx: Tx, key: Reader, state: LicenseState | None = None, limit: Limit = 20,
+    tx: Tx, key: Reader, state: LicenseState | None = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("lic")] = None,
 ) -> LicenseList:  # fmt: skip
     """Newest first."""
-    query = visible(select(License), col(License.account_id), key)
+    query = visible(select(License), col(License.account_id), key, account_id)
     if state is not None:
         query = query.where(col(License.state) == state)
     found = paging.page(tx, query, col(License.id), limit=limit, starting_after=starting_after)

@@ -28,7 +28,7 @@ from app.orders.errors import NeedsQuote, OrderClosed, PreviewChanged, PreviewEx
 from app.orders.models import Order, OrderKind, OrderLine, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
-from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, visible
+from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, visible
 from app.web.api.previews import named
 from app.web.api.shapes import ID, In, JsonRoute, Limit, Line, MoneyOut, PageOut, ReasonOut, cursor
 from app.web.deps import Tx, Wired, client_ip
@@ -237,11 +237,11 @@ def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> 
 
 @router.get("", responses=problems(*KEYED))
 def list_orders(
-    tx: Tx, ports: Wired, key: Reader, state: OrderState | None = None, limit: Limit = 20,
+    tx: Tx, ports: Wired, key: Reader, state: OrderState | None = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("ord")] = None,
 ) -> OrderList:  # fmt: skip
     """Newest first."""
-    query = visible(select(Order), col(Order.account_id), key)
+    query = visible(select(Order), col(Order.account_id), key, account_id)
     if state is not None:
         query = query.where(col(Order.state) == state)
     found = paging.page(tx, query, col(Order.id), limit=limit, starting_after=starting_after)

@@ -19,7 +19,7 @@ from app.payments import methods
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.payments.methods import CardState
 from app.payments.models import CardSetup, PaymentMethod, SetupState
-from app.web.api.access import KEYED, find, key_with, sees, visible
+from app.web.api.access import KEYED, OfAccount, find, key_with, sees, visible
 from app.web.api.shapes import ID, In, JsonRoute, Limit, PageOut, cursor
 from app.web.deps import Now, Tx, Wired
 from app.web.problems import problems
@@ -104,10 +104,15 @@ class CardSetupOut(BaseModel):
 
 @router.get("", responses=problems(*KEYED))
 def list_payment_methods(
-    tx: Tx, now: Now, key: Reader, limit: Limit = 20, starting_after: Annotated[str | None, cursor("pmt")] = None
+    tx: Tx,
+    now: Now,
+    key: Reader,
+    account_id: OfAccount = None,
+    limit: Limit = 20,
+    starting_after: Annotated[str | None, cursor("pmt")] = None,
 ) -> PaymentMethodList:
     """Cards that are kept, newest first."""
-    query = visible(select(PaymentMethod), col(PaymentMethod.account_id), key)
+    query = visible(select(PaymentMethod), col(PaymentMethod.account_id), key, account_id)
     query = query.where(col(PaymentMethod.removed_at).is_(None))
     found = paging.page(tx, query, col(PaymentMethod.id), limit=limit, starting_after=starting_after)
     return PaymentMethodList(data=[PaymentMethodOut.of(tx, row, now) for row in found.data], has_more=found.has_more)

@@ -17,7 +17,7 @@ from app.flows.receivables import Transfer
 from app.invoices import service as invoices
 from app.payments.errors import AlreadyRecorded
 from app.payments.models import Method, Payment
-from app.web.api.access import KEYED, find, key_with, vendor_with, visible
+from app.web.api.access import KEYED, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.shapes import ID, In, JsonRoute, Limit, Line, MoneyIn, MoneyOut, PageOut, cursor
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
@@ -99,10 +99,14 @@ class PaymentList(PageOut[PaymentOut]):
 
 @router.get("", responses=problems(*KEYED))
 def list_payments(
-    tx: Tx, key: Reader, limit: Limit = 20, starting_after: Annotated[str | None, cursor("pay")] = None
+    tx: Tx,
+    key: Reader,
+    account_id: OfAccount = None,
+    limit: Limit = 20,
+    starting_after: Annotated[str | None, cursor("pay")] = None,
 ) -> PaymentList:
     """Newest first."""
-    query = visible(select(Payment), col(Payment.account_id), key)
+    query = visible(select(Payment), col(Payment.account_id), key, account_id)
     found = paging.page(tx, query, col(Payment.id), limit=limit, starting_after=starting_after)
     return PaymentList(data=[PaymentOut.of(tx, row) for row in found.data], has_more=found.has_more)
 

@@ -38,7 +38,7 @@ from app.quotes.discounts import Discount
 from app.quotes.errors import DiscountNeedsApproval, QuoteClosed, QuoteNotReady, SignatureNeeded
 from app.quotes.models import PaymentTerms, Quote, QuoteState
 from app.screening.destinations import DestinationRefused
-from app.web.api.access import KEYED, KEYLESS, Anyone, find, key_with, vendor_with, visible
+from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.orders import OrderOut, PreviewId, evidence, of_started
 from app.web.api.previews import named
 from app.web.api.shapes import (
@@ -270,11 +270,11 @@ def request_quote(body: QuoteIn, ports: Wired, key: Anyone) -> QuoteOut:
 
 @router.get("", responses=problems(*KEYED))
 def list_quotes(
-    tx: Tx, ports: Wired, key: Reader, state: QuoteState | None = None, limit: Limit = 20,
+    tx: Tx, ports: Wired, key: Reader, state: QuoteState | None = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("quo")] = None,
 ) -> QuoteList:  # fmt: skip
     """Newest first."""
-    query = visible(select(Quote), col(Quote.account_id), key)
+    query = visible(select(Quote), col(Quote.account_id), key, account_id)
     if key.account_id is not None:
         query = query.where(or_(col(Quote.preview_id).is_not(None), col(Quote.sent_at).is_not(None)))
     if state is not None:

@@ -18,7 +18,7 @@ from app.flows.refund import Asked, NotRefundable, Outlook
 from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit
 from app.invoices.models import CreditReason, Invoice
 from app.payments.models import Refund, RefundState
-from app.web.api.access import KEYED, find, key_with, vendor_with, visible
+from app.web.api.access import KEYED, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.credit_notes import CreditIn
 from app.web.api.shapes import JsonRoute, Limit, MoneyOut, PageOut, StrictRoute, cursor
 from app.web.deps import Tx, Wired
@@ -112,11 +112,11 @@ _REFUSED = (NotAllowed, NotFound, Invalid, CreditTooLarge, NothingToCredit, NotC
 
 @router.get("", responses=problems(*KEYED))
 def list_refunds(
-    tx: Tx, key: Reader, state: RefundState | None = None, limit: Limit = 20,
+    tx: Tx, key: Reader, state: RefundState | None = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("ref")] = None,
 ) -> RefundList:  # fmt: skip
     """Newest first."""
-    query = visible(select(Refund), col(Refund.account_id), key)
+    query = visible(select(Refund), col(Refund.account_id), key, account_id)
     if state is not None:
         query = query.where(col(Refund.state) == state)
     found = paging.page(tx, query, col(Refund.id), limit=limit, starting_after=starting_after)

@@ -24,7 +24,7 @@ from app.orders.models import Order, OrderKind, OrderState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.subscriptions import service
 from app.subscriptions.models import Billing, Subscription, SubscriptionLine, SubscriptionState
-from app.web.api.access import KEYED, find, key_with, visible
+from app.web.api.access import KEYED, OfAccount, find, key_with, visible
 from app.web.api.change_shapes import ScheduledChangeOut
 from app.web.api.orders import AcceptanceIn, OrderOut, PreviewId, check_acceptance, evidence, of_started
 from app.web.api.previews import PreviewOut, facts, named
@@ -222,11 +222,11 @@ def _renewal_of_next_term(tx: Unit, row: Subscription) -> Order | None:
 
 @router.get("", responses=problems(*KEYED))
 def list_subscriptions(
-    tx: Tx, now: Now, key: Reader, state: SubscriptionState | None = None, limit: Limit = 20,
-    starting_after: Annotated[str | None, cursor("sub")] = None,
+    tx: Tx, now: Now, key: Reader, state: SubscriptionState | None = None, account_id: OfAccount = None,
+    limit: Limit = 20, starting_after: Annotated[str | None, cursor("sub")] = None,
 ) -> SubscriptionList:  # fmt: skip
     """Newest first."""
-    query = visible(select(Subscription), col(Subscription.account_id), key)
+    query = visible(select(Subscription), col(Subscription.account_id), key, account_id)
     if state is not None:
         query = query.where(col(Subscription.state) == state)
     found = paging.page(tx, query, col(Subscription.id), limit=limit, starting_after=starting_after)
