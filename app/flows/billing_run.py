@@ -5,11 +5,11 @@ away for months makes up one term after the other. One account that cannot be bi
 stops the others.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select
 from sqlmodel import col
 from structlog import get_logger
 
@@ -27,17 +27,23 @@ from app.flows.ports import Ports
 from app.flows.purchase import Placing
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderState, Route
-from app.payments import declines
+from app.orders.models import Order, OrderKind, OrderState, Route
+from app.payments import answers, declines
 from app.payments.errors import PaymentUnavailable
+from app.payments.models import ChargeAnswer
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState
 
 log = get_logger()
 
+# The jobs that do it for many (`bulk_ordering`, `bulk_completion`).
+ORDER_DUE: Final = "billing.order_due"
+COMPLETE_PAID: Final = "billing.complete_paid"
 _MOST: Final = 500
+_AT_ONCE: Final = 4  # workers that share what is due
+_ENOUGH_FOR_ONE: Final = 300
 # Another try may well find it otherwise; everything else that is refused stays refused until a person has looked.
-_PASSING: Final = (Unavailable, PaymentUnavailable, PreviewChanged, PreviewExpired)
+PASSING: Final = (Unavailable, PaymentUnavailable, PreviewChanged, PreviewExpired)
 _NO_CARD: Final = Failure(declines.NO_CARD, needs_card=True, method_ref=None)
 
 
@@ -46,7 +52,8 @@ def enqueue_due(ports: Ports) -> int:
     now = ports.clock.now()
     count = 0
     with ports.db.transaction() as tx:
-        for subscription in _ended(tx, SubscriptionState.ACTIVE, now):
+        wished = or_(col(Subscription.auto_renew).is_(False), col(Subscription.not_renewing_at).is_not(None))
+        for subscription in _ended(tx, SubscriptionState.ACTIVE, now, wished):
             if start_of(subscription.ends_on, subscription.time_zone) <= now:
                 count += _apart(tx, subscription, now, _end_of_term)
         for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE):
@@ -54,15 +61,80 @@ def enqueue_due(ports: Ports) -> int:
                 over = subscription.ends_on + timedelta(days=subscription.grace_days)
                 if start_of(over, subscription.time_zone) <= now:
                     count += _apart(tx, subscription, now, _end_of_grace)
+    with ports.db.transaction() as tx:
+        count += _share(tx, ORDER_DUE, _over(tx.execute(_places(due_query(now))), now))
+        waiting = [each for each in tx.execute(_under_way(now)).scalars() if _has_ended(each, now)]
+        jobs.defer_many(tx, renew_automatically, [order_of(each) for each in waiting])
+        count += len(waiting) + _share(tx, COMPLETE_PAID, answers.waiting(tx))
     return count
 
 
-def _ended(tx: Tx, state: SubscriptionState, now: datetime) -> list[Subscription]:
-    """Those whose term ended, without what is parked and what is being collected, locked."""
+def _share(tx: Tx, name: str, count: int) -> int:
+    """Put the job that works a list off on the queue, more than once where there is enough for several workers."""
+    for place in range(min(-(-count // _ENOUGH_FOR_ONE), _AT_ONCE)):
+        jobs.defer(tx, name, once=f"{name}:{place}")
+    return count
+
+
+def _places(query: Select[Subscription]) -> Select[date, str]:
+    return query.with_only_columns(col(Subscription.ends_on), col(Subscription.time_zone)).limit(
+        _AT_ONCE * _ENOUGH_FOR_ONE
+    )
+
+
+def _over(ends: Iterable[tuple[date, str]], now: datetime) -> int:
+    return sum(start_of(ends_on, time_zone) <= now for ends_on, time_zone in ends)
+
+
+def _has_ended(subscription: Subscription, now: datetime) -> bool:
+    return start_of(subscription.ends_on, subscription.time_zone) <= now
+
+
+def due_query(now: datetime) -> Select[Subscription]:
+    """Those that renew by themselves and whose next term nobody has ordered, by end and id.
+
+    A local day begins up to 14 hours before the same day in UTC: the caller looks at the time zone.
+    """
+    return _renewing(now).where(~_ordered())
+
+
+def _under_way(now: datetime) -> Select[Subscription]:
+    """Those whose order waits for a charge that nobody has heard of; the job that charges it may have died."""
+    paid = select(col(ChargeAnswer.order_id)).where(col(ChargeAnswer.order_id) == col(Order.id))
+    unanswered = _ordered(~exists(paid))
+    return _renewing(now).where(unanswered).limit(_MOST)
+
+
+def _renewing(now: datetime) -> Select[Subscription]:
+    return _ended_query(SubscriptionState.ACTIVE, now).where(
+        col(Subscription.auto_renew), col(Subscription.not_renewing_at).is_(None)
+    )
+
+
+def _ordered(*where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """An order of the next term is alive, as `orders.renewal_of_term` has it."""
+    live = select(col(Order.id)).where(
+        col(Order.subscription_id) == col(Subscription.id), col(Order.kind) == OrderKind.RENEWAL,
+        or_(
+            col(Order.state).in_([OrderState.AWAITING_PAYMENT, OrderState.HELD]),
+            and_(col(Order.term_starts_on) == col(Subscription.ends_on), col(Order.state) == OrderState.COMPLETED),
+        ),
+        *where,
+    )  # fmt: skip
+    return exists(live)
+
+
+def _ended(tx: Tx, state: SubscriptionState, now: datetime, *where: ColumnElement[bool]) -> list[Subscription]:
+    query = _ended_query(state, now).where(*where).limit(_MOST).with_for_update(skip_locked=True)
+    return list(tx.execute(query).scalars())
+
+
+def _ended_query(state: SubscriptionState, now: datetime) -> Select[Subscription]:
+    """Those whose term ended, without what is parked and what is being collected."""
     collected = select(col(DunningItem.order_id)).where(
         col(DunningItem.subscription_id) == col(Subscription.id), col(DunningItem.state) == Owed.OWED
     )
-    query = (
+    return (
         select(Subscription)
         .where(
             col(Subscription.state) == state,
@@ -71,10 +143,7 @@ def _ended(tx: Tx, state: SubscriptionState, now: datetime) -> list[Subscription
             ~exists(collected),
         )
         .order_by(col(Subscription.ends_on), col(Subscription.id))
-        .limit(_MOST)
-        .with_for_update(skip_locked=True)
     )
-    return list(tx.execute(query).scalars())
 
 
 def _apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx, Subscription, datetime], None]) -> int:
@@ -92,8 +161,6 @@ def _apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx,
 def _end_of_term(tx: Tx, subscription: Subscription, now: datetime) -> None:
     if subscription.not_renewing_at is not None:
         standing.move(tx, subscription, SubscriptionState.CANCELED, now)
-    elif subscription.auto_renew:
-        defer(tx, subscription)
     else:
         standing.move(tx, subscription, SubscriptionState.LAPSED, now)
 
@@ -105,11 +172,19 @@ def _end_of_grace(tx: Tx, subscription: Subscription, now: datetime) -> None:
 
 
 def defer(tx: Tx, subscription: Subscription) -> None:
-    """Renew the term that ended, once."""
-    jobs.defer(
-        tx, renew_automatically, lock=subscription.account_id, once=f"renew:{subscription.id}",
-        subscription_id=subscription.id, ends_on=subscription.ends_on.isoformat(),
-    )  # fmt: skip
+    """Renew the term that ended by the single path, once."""
+    jobs.defer_many(tx, renew_automatically, [order_of(subscription)])
+
+
+def order_of(subscription: Subscription) -> jobs.Order:
+    """The job of one renewal, locked by account."""
+    arguments = {"subscription_id": subscription.id, "ends_on": subscription.ends_on.isoformat()}
+    return jobs.Order(arguments, lock=subscription.account_id, once=key_of(subscription.id))
+
+
+def key_of(subscription_id: str) -> str:
+    """Under this key one job of a subscription's renewal waits."""
+    return f"renew:{subscription_id}"
 
 
 @jobs.job("renewal.renew_automatically", retry=jobs.Retry(attempts=6, first=30))
@@ -117,12 +192,17 @@ def renew_automatically(ports: Ports, *, subscription_id: str, ends_on: str) -> 
     """Renew one term with the saved card; what cannot be billed is parked, or it would come back every minute."""
     try:
         renew_term(ports, subscription_id, ends_on)
-    except _PASSING:
+    except PASSING:
         raise
     except Exception as broken:
         log.exception("billing_run.parked", subscription=subscription_id)
         with ports.db.transaction() as tx:
-            dunning.park(tx, subscriptions.lock(tx, subscription_id), _reason(broken), ports.clock.now())
+            park(tx, subscription_id, broken, ports.clock.now())
+
+
+def park(tx: Tx, subscription_id: str, broken: Exception, now: datetime) -> None:
+    """Leave a subscription alone until a person has looked at what broke."""
+    dunning.park(tx, subscriptions.lock(tx, subscription_id), _reason(broken), now)
 
 
 def _reason(broken: Exception) -> str:

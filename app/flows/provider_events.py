@@ -10,7 +10,7 @@ from app.core import inbox, jobs
 from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.errors import NotFound
-from app.flows import dispute, purchase, refund
+from app.flows import bulk_charging, dispute, purchase, refund
 from app.flows.ports import Ports
 from app.payments import refunds
 from app.payments.provider import DisputeReport, PaymentReport, RefundReport
@@ -48,7 +48,7 @@ def apply(tx: Tx, ports: Ports, report: Report) -> str:
         return refund.apply(tx, ports, report)
     if isinstance(report, DisputeReport):
         return dispute.apply(tx, ports, report)
-    return purchase.apply_report(tx, ports, report)
+    return bulk_charging.take_report(tx, ports, report)
 
 
 def _fetch(ports: Ports, named: Mapping[str, Any]) -> Report:

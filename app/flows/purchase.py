@@ -200,7 +200,7 @@ def settle(ports: Ports, attempt_id: str) -> str:
         report = ports.payments.report(attempt.provider_ref)
     elif card is not None:
         # Nobody wants a closed order any more: what was taken for it is looked up, nothing is asked for.
-        found = ports.payments.find_charge(attempt.id) if closed else _charge_or_find(ports, attempt, card)
+        found = ports.payments.find_charge(attempt.id) if closed else charge_or_find(ports, attempt, card)
         if found is None:
             return _give_up(ports, attempt.id, "never_charged")
         report = found
@@ -211,7 +211,7 @@ def settle(ports: Ports, attempt_id: str) -> str:
         return apply_report(tx, ports, report)
 
 
-def _charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
+def charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
     """Providers forget idempotency keys after a day: from then on a charge is looked up, never asked for again."""
     if transport_now() - attempt.created_at < _KEYS_LAST:
         return charge(ports, attempt, card)

@@ -4,9 +4,10 @@
 purchase; the table of orders refuses a second renewal of the same term.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -37,7 +38,7 @@ from app.orders.models import Order, OrderKind, OrderState, Preview, Route
 from app.payments import service as payments
 from app.payments.models import AttemptState
 from app.subscriptions import service as subscriptions
-from app.subscriptions.models import RenewalLink, RenewalReminder, Subscription, SubscriptionState
+from app.subscriptions.models import RenewalLink, RenewalReminder, Subscription, SubscriptionLine, SubscriptionState
 
 log = get_logger()
 
@@ -135,13 +136,21 @@ def _wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewReq
         .order_by(col(Order.completed_at).desc())
         .limit(1)
     ).scalar_one()
-    buyer = dict(tx.get_one(Preview, last.preview_id).inputs["buyer"])
+    buyer = tx.get_one(Preview, last.preview_id).inputs["buyer"]
     tax_ids = tx.execute(select(AccountTaxId).where(col(AccountTaxId.account_id) == subscription.account_id)).scalars()
-    lines = sorted(subscriptions.lines(tx, subscription.id), key=lambda line: line.plan_id != subscription.plan_id)
+    return next_term(subscription, subscriptions.lines(tx, subscription.id), buyer, list(tax_ids), seats)
+
+
+def next_term(
+    subscription: Subscription, lines: Sequence[SubscriptionLine], buyer: Mapping[str, Any],
+    tax_ids: Sequence[AccountTaxId], seats: int | None = None,
+) -> PreviewRequest:  # fmt: skip
+    """What the next term is asked as; `buyer` as the preview of the last order has it."""
+    ordered = sorted(lines, key=lambda line: line.plan_id != subscription.plan_id)
     return PreviewRequest(
-        lines=tuple(LineRequest(line.sku, seats or line.quantity) for line in lines),
+        lines=tuple(LineRequest(line.sku, seats or line.quantity) for line in ordered),
         interval=Interval(subscription.interval), term_months=subscription.term_months, currency=subscription.currency,
-        buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
+        buyer=BuyerDetails(**{**buyer, "type": BuyerType(buyer["type"])}),
         tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in tax_ids), kind=OrderKind.RENEWAL,
         account_id=subscription.account_id, subscription_id=subscription.id,
     )  # fmt: skip

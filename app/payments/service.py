@@ -1,7 +1,8 @@
 """Attempts to be paid, and payments that were."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,12 +16,20 @@ from app.payments.models import AttemptState, Method, Payment, PaymentAttempt, P
 from app.payments.provider import PaymentReport, SavedMethod
 
 
+def attempt_row(*, order_id: str, account_id: str, amount: Money, provider: str, now: datetime) -> dict[str, Any]:
+    """An attempt of which nobody was asked yet."""
+    return {
+        "id": new_id("pat"), "order_id": order_id, "account_id": account_id, "amount_minor": amount.minor,
+        "currency": amount.currency, "provider": provider, "state": AttemptState.UNKNOWN, "created_at": now,
+        "updated_at": now,
+    }  # fmt: skip
+
+
 def intend(tx: Tx, *, order_id: str, account_id: str, amount: Money, provider: str, now: datetime) -> PaymentAttempt:
     """Write down that money is about to be asked for, before anybody is asked (I5)."""
     attempt = PaymentAttempt(
-        id=new_id("pat"), order_id=order_id, account_id=account_id, amount_minor=amount.minor,
-        currency=amount.currency, provider=provider, state=AttemptState.UNKNOWN, created_at=now, updated_at=now,
-    )  # fmt: skip
+        **attempt_row(order_id=order_id, account_id=account_id, amount=amount, provider=provider, now=now)
+    )
     tx.add(attempt)
     tx.flush()
     return attempt
@@ -56,16 +65,21 @@ def saved_method_of(tx: Tx, attempt: PaymentAttempt) -> SavedMethod | None:
     return SavedMethod(row.customer_ref, row.method_ref, row.label)
 
 
-def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> Payment:
-    """Money that arrived. The provider's charge is unique, so a second record of it is refused by the table."""
+def payment_row(attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> dict[str, Any]:
+    """The money that a successful charge brought."""
     if report.charge_ref is None:
         raise ValueError(f"a successful payment {report.ref} has no charge")
-    payment = Payment(
-        id=new_id("pay"), account_id=attempt.account_id, order_id=attempt.order_id, attempt_id=attempt.id,
-        amount_minor=report.amount.minor, currency=report.amount.currency, method=Method.CARD,
-        method_label=report.method.label if report.method else "", provider=attempt.provider,
-        provider_ref=report.charge_ref, received_at=now,
-    )  # fmt: skip
+    return {
+        "id": new_id("pay"), "account_id": attempt.account_id, "order_id": attempt.order_id, "attempt_id": attempt.id,
+        "amount_minor": report.amount.minor, "currency": report.amount.currency, "method": Method.CARD,
+        "method_label": report.method.label if report.method else "", "provider": attempt.provider,
+        "provider_ref": report.charge_ref, "received_at": now,
+    }  # fmt: skip
+
+
+def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> Payment:
+    """Money that arrived. The provider's charge is unique, so a second record of it is refused by the table."""
+    payment = Payment(**payment_row(attempt, report, now))
     tx.add(payment)
     tx.flush()
     return payment
@@ -92,14 +106,21 @@ def record_transfer(
 
 def keep_method(tx: Tx, account_id: str, provider: str, method: SavedMethod, now: datetime) -> None:
     """Remember a card the provider keeps, for renewals with one button."""
-    tx.execute(
-        insert(PaymentMethod)
-        .values(
-            id=new_id("pmt"), account_id=account_id, provider=provider, customer_ref=method.customer_ref,
-            method_ref=method.method_ref, label=method.label, created_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["provider", "method_ref"])
-    )  # fmt: skip
+    keep_methods(tx, [(account_id, provider, method)], now)
+
+
+def keep_methods(tx: Tx, found: Sequence[tuple[str, str, SavedMethod]], now: datetime) -> None:
+    """Remember cards of (account, provider)."""
+    if not found:
+        return
+    rows = [
+        {
+            "id": new_id("pmt"), "account_id": account_id, "provider": provider, "customer_ref": method.customer_ref,
+            "method_ref": method.method_ref, "label": method.label, "created_at": now,
+        }
+        for account_id, provider, method in found
+    ]  # fmt: skip
+    tx.execute(insert(PaymentMethod).values(rows).on_conflict_do_nothing(index_elements=["provider", "method_ref"]))
 
 
 def saved_method(tx: Tx, account_id: str, provider: str) -> SavedMethod | None:

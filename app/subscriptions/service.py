@@ -72,28 +72,40 @@ def begin(
     return subscription
 
 
+def renewed(subscription: Subscription, period: Period) -> dict[str, Any]:
+    """What of a subscription changes as it is carried into a further term. Raises MoveRefused."""
+    if subscription.state is not SubscriptionState.ACTIVE:
+        require_move("subscription", subscription.state, SubscriptionState.ACTIVE)
+    follows = period.start == subscription.ends_on  # one that does not follow on has an anchor of its own
+    return {
+        "state": SubscriptionState.ACTIVE, "starts_on": period.start, "ends_on": period.end,
+        "anchor_day": subscription.anchor_day if follows else period.start.day,
+        "anchor_month": subscription.anchor_month if follows else period.start.month,
+        "not_renewing_at": None, "not_renewing_reason": None, "parked_at": None, "parked_reason": None,
+    }  # fmt: skip
+
+
 def renew(tx: Tx, subscription: Subscription, *, period: Period, order_id: str, lines: Sequence[LineBought]) -> None:
     """Carry the subscription into a further term; the database refuses one that overlaps another."""
-    if subscription.state is not SubscriptionState.ACTIVE:
-        move(subscription, SubscriptionState.ACTIVE)
-    if period.start != subscription.ends_on:  # a term that does not follow on has an anchor of its own
-        subscription.anchor_day, subscription.anchor_month = period.start.day, period.start.month
-    subscription.starts_on, subscription.ends_on = period.start, period.end
-    subscription.not_renewing_at = subscription.not_renewing_reason = None
-    subscription.parked_at = subscription.parked_reason = None
+    for name, value in renewed(subscription, period).items():
+        setattr(subscription, name, value)
     _set_lines(tx, subscription, lines)
     _add_term(tx, subscription, TermKind.RENEWAL, period, order_id)
+
+
+def line_values(line: LineBought, term_months: int) -> dict[str, Any]:
+    """What a subscription keeps of a line, but for its ids."""
+    return {
+        "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
+        "unit_minor": line.unit.minor, "net_minor": line.net.minor, "arr_minor": annual(line.net, term_months).minor,
+        "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
+    }  # fmt: skip
 
 
 def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought]) -> None:
     known = {line.plan_id: line for line in lines(tx, subscription.id)}
     for line in bought:
-        values: dict[str, Any] = {
-            "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
-            "unit_minor": line.unit.minor, "net_minor": line.net.minor,
-            "arr_minor": annual(line.net, subscription.term_months).minor,
-            "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
-        }  # fmt: skip
+        values = line_values(line, subscription.term_months)
         row = known.pop(line.plan_id, None)
         if row is None:
             tx.add(SubscriptionLine(id=new_id("sln"), subscription_id=subscription.id, plan_id=line.plan_id, **values))
@@ -105,10 +117,16 @@ def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought])
     tx.flush()
 
 
+def term_row(subscription_id: str, kind: TermKind, period: Period, order_id: str) -> dict[str, Any]:
+    """A term that an order bought."""
+    return {
+        "subscription_id": subscription_id, "kind": kind, "starts_on": period.start, "ends_on": period.end,
+        "order_id": order_id,
+    }  # fmt: skip
+
+
 def _add_term(tx: Tx, subscription: Subscription, kind: TermKind, period: Period, order_id: str) -> None:
-    tx.add(SubscriptionTerm(
-        subscription_id=subscription.id, kind=kind, starts_on=period.start, ends_on=period.end, order_id=order_id
-    ))  # fmt: skip
+    tx.add(SubscriptionTerm(**term_row(subscription.id, kind, period, order_id)))
     tx.flush()
 
 
