@@ -63,7 +63,7 @@ def enqueue_due(ports: Ports) -> int:
                     count += _apart(tx, subscription, now, _end_of_grace)
     with ports.db.transaction() as tx:
         count += _share(tx, ORDER_DUE, _over(tx.execute(_places(due_query(now))), now))
-        waiting = [each for each in tx.execute(_under_way(now)).scalars() if _has_ended(each, now)]
+        waiting = [each for each in tx.execute(_under_way(now)).scalars() if has_ended(each, now)]
         jobs.defer_many(tx, renew_automatically, [order_of(each) for each in waiting])
         count += len(waiting) + _share(tx, COMPLETE_PAID, answers.waiting(tx))
     return count
@@ -86,7 +86,7 @@ def _over(ends: Iterable[tuple[date, str]], now: datetime) -> int:
     return sum(start_of(ends_on, time_zone) <= now for ends_on, time_zone in ends)
 
 
-def _has_ended(subscription: Subscription, now: datetime) -> bool:
+def has_ended(subscription: Subscription, now: datetime) -> bool:
     return start_of(subscription.ends_on, subscription.time_zone) <= now
 
 

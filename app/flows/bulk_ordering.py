@@ -22,7 +22,7 @@ from app.agreements.service import Evidence
 from app.core import audit, bulk, events, jobs, keys, policy
 from app.core.audit import Deed
 from app.core.bulk import Batch, plain
-from app.core.clock import start_of, transport_now
+from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.events import Happened
 from app.core.money import Money
@@ -79,7 +79,7 @@ def order_chunk(ports: Ports, after: Place | None = None, *, size: int = CHUNK) 
         return None
     run = _Run(ports)
     now = ports.clock.now()
-    bulk.bisected([each.id for each in found if _ended(each, now)], run.order, run.park)
+    bulk.bisected([each.id for each in found if billing_run.has_ended(each, now)], run.order, run.park)
     while run.asks:
         asked = run.ask_registries()
         bulk.bisected(asked, run.order, run.park)
@@ -90,10 +90,6 @@ def _due_behind(tx: Tx, now: datetime, after: Place | None, size: int) -> list[S
     behind = [tuple_(col(Subscription.ends_on), col(Subscription.id)) > after] if after is not None else []
     query = billing_run.due_query(now).where(*behind).limit(size).with_for_update(skip_locked=True)
     return list(tx.execute(query).scalars())
-
-
-def _ended(subscription: Subscription, now: datetime) -> bool:
-    return start_of(subscription.ends_on, subscription.time_zone) <= now
 
 
 @dataclass(frozen=True, slots=True)
