@@ -12,6 +12,7 @@ from app.agreements import papers
 from app.agreements.models import CustomAgreement, PaperKind
 from app.agreements.papers import Upload
 from app.core import audit, events
+from app.core.bulk import among
 from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.errors import DomainError, Invalid, NotFound
@@ -93,7 +94,7 @@ def titles_in_force(tx: Tx, account_ids: Sequence[str], now: datetime) -> dict[s
     query = (
         select(CustomAgreement)
         .where(
-            col(CustomAgreement.account_id).in_(account_ids),
+            among(col(CustomAgreement.account_id), account_ids),
             col(CustomAgreement.effective_from) <= day,
             or_(col(CustomAgreement.effective_to).is_(None), col(CustomAgreement.effective_to) > day),
             col(CustomAgreement.ended_at).is_(None),

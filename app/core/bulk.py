@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar, cast
 import psycopg
 import structlog
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import ColumnElement, select, text
+from sqlalchemy import ColumnElement, String, any_, literal, select, text
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import Table as SqlTable
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import OperationalError
 
 from app.core.db import Table, Tx, driver_connection
@@ -85,12 +85,12 @@ def copy(tx: Tx, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows by COPY; the first one says which columns."""
     names = tuple(rows[0])
     into = sql_table(table)
-    writers = [_writer(into, name) for name in names]
+    named = [(name, _writer(into, name)) for name in names]
     lines = []
     for row in rows:
         if len(row) != len(names):
             raise ValueError(f"rows of {into.name} name different columns")
-        lines.append("\t".join([write(row[name]) for name, write in zip(names, writers, strict=True)]))
+        lines.append("\t".join([write(row[name]) for name, write in named]))
     lines.append("")
     data = "\n".join(lines).encode()
     for listener in _listeners:
@@ -118,16 +118,20 @@ def _writer(table: SqlTable, name: str) -> Callable[[Any], str]:
     return _plain
 
 
+_PLAIN: Final[dict[object, str]] = {None: "\\N", True: "t", False: "f"}
+
+
 def _plain(value: object) -> str:
-    match value:
-        case None:
-            return "\\N"
-        case str():
-            return value.translate(_ESCAPED) if "\\" in value or not value.isprintable() else value
-        case bool():
-            return "t" if value else "f"
-        case _:  # numbers, dates and instants read as they are written
-            return str(value)
+    kind = type(value)
+    if kind is str:
+        return _text(cast(str, value))
+    if kind is bool or value is None:
+        return _PLAIN[value]
+    return _text(value) if isinstance(value, str) else str(value)  # numbers, dates, instants read as they are written
+
+
+def _text(value: str) -> str:
+    return value.translate(_ESCAPED) if "\\" in value or not value.isprintable() else value
 
 
 def _member(value: object) -> str:
@@ -135,8 +139,15 @@ def _member(value: object) -> str:
 
 
 # JSON escapes control characters itself and keeps its own backslashes, which COPY would take for its own.
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
+_JSON: Final = {None: "null", True: "true", False: "false"}
+
+
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False).replace("\\", "\\\\")
+    if value is None or type(value) is bool:
+        return _JSON[value]
+    written = _encode(value)
+    return written.replace("\\", "\\\\") if "\\" in written else written
 
 
 def _json_or_nothing(value: object) -> str:
@@ -175,21 +186,29 @@ def update(tx: Tx, table: type[Table], key: str, rows: Sequence[Mapping[str, Any
 def _parameter(table: SqlTable, name: str, value: object) -> object:
     kind = table.c[name].type
     if isinstance(kind, JSONB):
-        return None if value is None and kind.none_as_null else json.dumps(value, ensure_ascii=False)
+        return None if value is None and kind.none_as_null else _encode(value)
     return value.value if isinstance(value, Enum) else value
 
 
 def read(
-    tx: Tx, table: type[R], *where: ColumnElement[bool], order_by: str | None = None, lock: bool = False
-) -> list[R]:
-    """Rows for rules to read, in the order of a column, locked if asked to: without the session's bookkeeping."""
+    tx: Tx, table: type[R], *where: ColumnElement[bool], only: Sequence[str] = (), order_by: str | None = None,
+    lock: bool = False,
+) -> list[R]:  # fmt: skip
+    """Rows, or some columns `only`, for rules to read, without the session's bookkeeping; in the order of a column,
+    locked if asked to.
+    """
     from_table = sql_table(table)
-    query = select(*from_table.columns).where(*where)
+    query = select(*(each for each in from_table.columns if not only or each.name in only)).where(*where)
     if order_by is not None:
         query = query.order_by(from_table.c[order_by])
     if lock:
         query = query.with_for_update()
     return [cast(R, row) for row in tx.execute(query)]
+
+
+def among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
+    """`column` is one of many values: one parameter, however many they are."""
+    return cast(ColumnElement[bool], column == any_(literal(list(values), ARRAY(String))))
 
 
 def bisected(

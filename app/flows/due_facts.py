@@ -15,6 +15,7 @@ from app.agreements import contracts
 from app.catalog import coupons
 from app.catalog.models import Coupon, Interval, Plan, Price
 from app.core import bulk, jobs, policy
+from app.core.bulk import among
 from app.core.db import Tx
 from app.dunning.ladder import CHARGES_A_DAY
 from app.dunning.models import AutomaticCharge
@@ -103,7 +104,7 @@ class Loaded(Tables):
 
 def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
     """Those of these subscriptions that are still due, locked, without those in other hands or waiting for a job."""
-    query = billing_run.due_query(now).where(col(Subscription.id).in_(ids)).with_for_update(skip_locked=True)
+    query = billing_run.due_query(now).where(among(col(Subscription.id), ids)).with_for_update(skip_locked=True)
     found = list(tx.execute(query).scalars())
     waiting = jobs.waiting_keys(tx, [billing_run.key_of(each.id) for each in found])
     held = [each for each in found if billing_run.key_of(each.id) not in waiting]
@@ -111,10 +112,10 @@ def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
         return []
     subscription_ids, account_ids = [each.id for each in held], list({each.account_id for each in held})
     lines = grouped(
-        bulk.read(tx, SubscriptionLine, col(SubscriptionLine.subscription_id).in_(subscription_ids), order_by="id"),
+        bulk.read(tx, SubscriptionLine, among(col(SubscriptionLine.subscription_id), subscription_ids), order_by="id"),
         "subscription_id",
     )
-    tax_ids = grouped(bulk.read(tx, AccountTaxId, col(AccountTaxId.account_id).in_(account_ids)), "account_id")
+    tax_ids = grouped(bulk.read(tx, AccountTaxId, among(col(AccountTaxId.account_id), account_ids)), "account_id")
     buyers, cards = _buyers(tx, subscription_ids), _cards(tx, account_ids, ports.payments.name)
     charges = _charges(tx, subscription_ids, now - _DAY)
     bound = policy.get(tx, CHARGES_A_DAY, now)
@@ -142,7 +143,7 @@ def _buyers(tx: Tx, subscription_ids: Sequence[str]) -> dict[str, dict[str, Any]
     query = (
         select(col(Order.subscription_id), col(Preview.inputs)["buyer"])
         .join(Preview, col(Preview.id) == col(Order.preview_id))
-        .where(col(Order.subscription_id).in_(subscription_ids), col(Order.state) == OrderState.COMPLETED)
+        .where(among(col(Order.subscription_id), subscription_ids), col(Order.state) == OrderState.COMPLETED)
         .ext(distinct_on(col(Order.subscription_id)))
         .order_by(col(Order.subscription_id), col(Order.completed_at).desc())
     )
@@ -152,7 +153,7 @@ def _buyers(tx: Tx, subscription_ids: Sequence[str]) -> dict[str, dict[str, Any]
 def _cards(tx: Tx, account_ids: Sequence[str], provider: str) -> dict[str, PaymentMethod]:
     """The newest card of each account."""
     rows = bulk.read(
-        tx, PaymentMethod, col(PaymentMethod.account_id).in_(account_ids), col(PaymentMethod.provider) == provider,
+        tx, PaymentMethod, among(col(PaymentMethod.account_id), account_ids), col(PaymentMethod.provider) == provider,
         col(PaymentMethod.removed_at).is_(None), order_by="id",
     )  # fmt: skip
     return {row.account_id: row for row in rows}
@@ -161,7 +162,7 @@ def _cards(tx: Tx, account_ids: Sequence[str], provider: str) -> dict[str, Payme
 def _charges(tx: Tx, subscription_ids: Sequence[str], since: datetime) -> dict[str, int]:
     query = (
         select(col(AutomaticCharge.subscription_id), func.count())
-        .where(col(AutomaticCharge.subscription_id).in_(subscription_ids), col(AutomaticCharge.asked_at) > since)
+        .where(among(col(AutomaticCharge.subscription_id), subscription_ids), col(AutomaticCharge.asked_at) > since)
         .group_by(col(AutomaticCharge.subscription_id))
     )
     return dict(tx.execute(query).all())

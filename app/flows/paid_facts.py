@@ -13,6 +13,7 @@ from app.agreements import contracts
 from app.catalog import service as catalog
 from app.catalog.models import CouponRedemption, Family, Plan
 from app.core import bulk, keys
+from app.core.bulk import among
 from app.core.db import Tx
 from app.core.money import Money
 from app.dunning.models import DunningItem
@@ -82,9 +83,9 @@ class Sorted:
 def lock(tx: Tx, ports: Ports, attempt_ids: Sequence[str]) -> Sorted:
     """Those of these answers that nobody else is at; attempts, orders and subscriptions are locked, in this order."""
     taken = {each.attempt_id: each for each in answers.lock(tx, attempt_ids)}
-    attempts = bulk.read(tx, PaymentAttempt, col(PaymentAttempt.id).in_(taken), order_by="id", lock=True)
+    attempts = bulk.read(tx, PaymentAttempt, among(col(PaymentAttempt.id), taken), order_by="id", lock=True)
     order_ids = [each.order_id for each in taken.values()]
-    orders = {each.id: each for each in bulk.read(tx, Order, col(Order.id).in_(order_ids), order_by="id", lock=True)}
+    orders = {each.id: each for each in bulk.read(tx, Order, among(col(Order.id), order_ids), order_by="id", lock=True)}
     over = [each.id for each in attempts if _is_over(each, orders[each.order_id])]
     rest = [each for each in attempts if each.id not in set(over)]
     plain = _plain(tx, ports, taken, rest, orders)
@@ -102,32 +103,32 @@ def _plain(
 ) -> list[Paid]:
     """Those without anything that a completion has to look at twice."""
     ids = [each.order_id for each in attempts]
-    subscription_ids = [orders[each].subscription_id for each in ids]
+    subscription_ids = [orders[each].subscription_id or "" for each in ids]
     subscriptions = {
         each.id: each
-        for each in bulk.read(tx, Subscription, col(Subscription.id).in_(subscription_ids), order_by="id", lock=True)
+        for each in bulk.read(tx, Subscription, among(col(Subscription.id), subscription_ids), order_by="id", lock=True)
     }
-    lines = grouped(bulk.read(tx, OrderLine, col(OrderLine.order_id).in_(ids), order_by="position"), "order_id")
+    lines = grouped(bulk.read(tx, OrderLine, among(col(OrderLine.order_id), ids), order_by="position"), "order_id")
     held = grouped(
-        bulk.read(tx, SubscriptionLine, col(SubscriptionLine.subscription_id).in_(subscription_ids), order_by="id"),
+        bulk.read(tx, SubscriptionLine, among(col(SubscriptionLine.subscription_id), subscription_ids), order_by="id"),
         "subscription_id",
     )
     plans = catalog.plans_by_id(tx, sorted({line.plan_id for group in lines.values() for line in group}))
-    previews = {
-        each.id: each for each in bulk.read(tx, Preview, col(Preview.id).in_([orders[x].preview_id for x in ids]))
-    }
+    wanted = among(col(Preview.id), [orders[each].preview_id for each in ids])
+    wanted = among(col(Preview.id), [orders[each].preview_id for each in ids])
+    previews = {each.id: each for each in bulk.read(tx, Preview, wanted, only=("id", "inputs"))}
     taxes = {
         row.id: Determination.from_json(row.result)
         for row in tx.execute(
             select(col(TaxDetermination.id), col(TaxDetermination.result)).where(
-                col(TaxDetermination.id).in_([orders[each].tax_determination_id for each in ids])
+                among(col(TaxDetermination.id), [orders[each].tax_determination_id for each in ids])
             )
         )
     }
     force = grouped(
         bulk.read(
-            tx, License, col(License.subscription_id).in_(subscription_ids), col(License.state) == LicenseState.ACTIVE,
-            order_by="id", lock=True,
+            tx, License, among(col(License.subscription_id), subscription_ids), col(License.state) == LicenseState.ACTIVE,
+            only=("id", "account_id", "subscription_id"), order_by="id", lock=True,
         ),
         "subscription_id",
     )  # fmt: skip
@@ -152,12 +153,12 @@ def _plain(
 def _special(tx: Tx, order_ids: Sequence[str], subscription_ids: Sequence[str]) -> set[str]:
     """Orders that are collected or redeem a coupon, subscriptions whose workspace sleeps."""
     return {
-        *tx.execute(select(col(DunningItem.order_id)).where(col(DunningItem.order_id).in_(order_ids))).scalars(),
+        *tx.execute(select(col(DunningItem.order_id)).where(among(col(DunningItem.order_id), order_ids))).scalars(),
         *tx.execute(
-            select(col(CouponRedemption.order_id)).where(col(CouponRedemption.order_id).in_(order_ids))
+            select(col(CouponRedemption.order_id)).where(among(col(CouponRedemption.order_id), order_ids))
         ).scalars(),
         *tx.execute(
-            select(col(BillingHold.subscription_id)).where(col(BillingHold.subscription_id).in_(subscription_ids))
+            select(col(BillingHold.subscription_id)).where(among(col(BillingHold.subscription_id), subscription_ids))
         ).scalars(),
     }
 

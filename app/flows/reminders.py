@@ -8,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from app.core import policy
+from app.core.bulk import among
 from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.ids import new_id
@@ -38,7 +39,7 @@ def withdraw(tx: Tx, subscription_ids: Sequence[str]) -> None:
     tx.execute(
         update(RenewalReminder)
         .where(
-            col(RenewalReminder.subscription_id).in_(subscription_ids),
+            among(col(RenewalReminder.subscription_id), subscription_ids),
             col(RenewalReminder.sent_at).is_(None),
             col(RenewalReminder.skipped_reason).is_(None),
         )

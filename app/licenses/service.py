@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from app.core import audit, events, keys
+from app.core.bulk import among
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
@@ -87,7 +88,7 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
 
 def previous_ids(tx: Tx, subscription_ids: Sequence[str]) -> set[str]:
     """The ids inside the files these subscriptions have had."""
-    query = select(col(License.file_id)).where(col(License.subscription_id).in_(subscription_ids))
+    query = select(col(License.file_id)).where(among(col(License.subscription_id), subscription_ids))
     return set(tx.execute(query).scalars())
 
 

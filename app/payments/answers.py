@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
+from app.core.bulk import among
 from app.core.db import Tx
 from app.core.money import Money
 from app.payments.models import ChargeAnswer
@@ -51,7 +52,7 @@ def oldest(tx: Tx, limit: int) -> list[str]:
 
 def lock(tx: Tx, attempt_ids: Sequence[str]) -> list[ChargeAnswer]:
     """Those of these answers that are still there, locked, without those in other hands."""
-    query = select(ChargeAnswer).where(col(ChargeAnswer.attempt_id).in_(attempt_ids))
+    query = select(ChargeAnswer).where(among(col(ChargeAnswer.attempt_id), attempt_ids))
     return list(tx.execute(query.order_by(col(ChargeAnswer.attempt_id)).with_for_update(skip_locked=True)).scalars())
 
 
@@ -61,7 +62,7 @@ def of_order(tx: Tx, order_id: str) -> ChargeAnswer | None:
 
 def forget(tx: Tx, attempt_ids: Sequence[str]) -> None:
     """They are acted upon."""
-    tx.execute(delete(ChargeAnswer).where(col(ChargeAnswer.attempt_id).in_(attempt_ids)))
+    tx.execute(delete(ChargeAnswer).where(among(col(ChargeAnswer.attempt_id), attempt_ids)))
 
 
 def waiting(tx: Tx) -> int:

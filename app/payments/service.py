@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
+from app.core.bulk import among
 from app.core.db import Tx
 from app.core.ids import new_id
 from app.core.money import Money
@@ -110,17 +111,20 @@ def keep_method(tx: Tx, account_id: str, provider: str, method: SavedMethod, now
 
 
 def keep_methods(tx: Tx, found: Sequence[tuple[str, str, SavedMethod]], now: datetime) -> None:
-    """Remember cards of (account, provider)."""
-    if not found:
-        return
+    """Remember cards of (account, provider), those that are not known yet."""
+    refs = among(col(PaymentMethod.method_ref), [method.method_ref for _, _, method in found])
+    query = select(col(PaymentMethod.provider), col(PaymentMethod.method_ref)).where(refs)
+    known = {(row.provider, row.method_ref) for row in tx.execute(query)} if found else set()
     rows = [
         {
             "id": new_id("pmt"), "account_id": account_id, "provider": provider, "customer_ref": method.customer_ref,
             "method_ref": method.method_ref, "label": method.label, "created_at": now,
         }
         for account_id, provider, method in found
+        if (provider, method.method_ref) not in known
     ]  # fmt: skip
-    tx.execute(insert(PaymentMethod).values(rows).on_conflict_do_nothing(index_elements=["provider", "method_ref"]))
+    if rows:
+        tx.execute(insert(PaymentMethod).values(rows).on_conflict_do_nothing(index_elements=["provider", "method_ref"]))
 
 
 def saved_method(tx: Tx, account_id: str, provider: str) -> SavedMethod | None:

@@ -2,7 +2,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
@@ -60,7 +60,12 @@ class Subscription(Table, table=True):
         CheckConstraint("term_months > 0", name="term_positive"),
         CheckConstraint("(not_renewing_at IS NULL) = (not_renewing_reason IS NULL)", name="not_renewing_says_why"),
         CheckConstraint("(parked_at IS NULL) = (parked_reason IS NULL)", name="parked_says_why"),
-    )
+        # What the billing run walks along, in this order.
+        Index(
+            "ix_subscription_renewing", "ends_on", "id",
+            postgresql_where=text("state = 'active' AND auto_renew AND not_renewing_at IS NULL AND parked_at IS NULL"),
+        ),
+    )  # fmt: skip
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)

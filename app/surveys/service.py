@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from app.accounts.models import Account
 from app.core import events, policy
+from app.core.bulk import among
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.ids import has_form, new_id
@@ -164,14 +165,16 @@ def asked_since(tx: Tx, people: Sequence[str], since: datetime) -> set[str]:
     """Those of these people (by hash) who were mailed, or will be, after `since`."""
     mailed = func.coalesce(col(SurveyInvitation.emailed_at), col(SurveyInvitation.email_due_at))
     query = select(col(SurveyInvitation.person_hash)).where(
-        col(SurveyInvitation.person_hash).in_(people), col(SurveyInvitation.suppressed_reason).is_(None), mailed > since
+        among(col(SurveyInvitation.person_hash), people),
+        col(SurveyInvitation.suppressed_reason).is_(None),
+        mailed > since,
     )
     return {person for person in tx.execute(query.distinct()).scalars() if person is not None}
 
 
 def opted_out(tx: Tx, people: Sequence[str]) -> set[str]:
     """Those of these people (by hash) who do not want to be asked."""
-    query = select(col(SurveyOptOut.person_hash)).where(col(SurveyOptOut.person_hash).in_(people))
+    query = select(col(SurveyOptOut.person_hash)).where(among(col(SurveyOptOut.person_hash), people))
     return set(tx.execute(query).scalars())
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlmodel import col
 
+from app.core.bulk import among
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.errors import Invalid
@@ -69,7 +70,7 @@ def recent_checks(tx: Tx, values: Sequence[str], now: datetime) -> dict[tuple[st
     if not values:
         return {}
     query = select(TaxIdCheck).where(
-        col(TaxIdCheck.value).in_(values), col(TaxIdCheck.status) != "unavailable",
+        among(col(TaxIdCheck.value), values), col(TaxIdCheck.status) != "unavailable",
         col(TaxIdCheck.checked_at) > now - _FRESH,
     )  # fmt: skip
     rows = tx.execute(query.order_by(col(TaxIdCheck.checked_at))).scalars()
