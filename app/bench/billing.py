@@ -12,6 +12,7 @@ import resource
 import sys
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, BinaryIO, Final
@@ -53,14 +54,14 @@ def bill(ports: Ports, count: int, out: BinaryIO) -> dict[str, Any]:
     """Bill at least `count`; `seconds` are wall time, `cpu` that of this process and of its PostgreSQL backend."""
     stop = bulk.listen(lambda table, columns, data: _keep(out, table, columns, data))
     clock = _Clock(ports.db)
-    ordered = 0
-    while ordered < count and (found := clock.time(lambda: bulk_ordering.order_chunk(ports))) is not None:
-        ordered += found[1].ordered
+    ordered, place = 0, None
+    while ordered < count and (found := clock.time(partial(bulk_ordering.order_chunk, ports, place))) is not None:
+        place, ordered = found[0], ordered + found[1].ordered
     stop()
     _answer(ports)
     stop = bulk.listen(lambda table, columns, data: _keep(out, table, columns, data))
     completed = 0
-    while (done := clock.time(lambda: bulk_completion.complete_chunk(ports))) is not None:
+    while (done := clock.time(partial(bulk_completion.complete_chunk, ports))) is not None:
         completed += done.completed
     stop()
     if completed != ordered:

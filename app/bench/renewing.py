@@ -143,15 +143,14 @@ def _round(command: Sequence[str], count: int, file: Path, floor: Database, key:
     _bare_tables(floor, chunks)
     payload = b"x" * 700
     spent = _spender(floor)
-    costs = [
-        _timed(act, spent, n)
-        for act in (
-            lambda: _copy(floor, chunks, "bare"), lambda: _copy_rows(floor, rows),
-            lambda: _copy(floor, chunks, "public"), lambda: [sign_payload(payload, key) for _ in range(n)],
-        )
-    ]  # fmt: skip
+    bare = _timed(lambda: _copy(floor, chunks, "bare"), spent, n)
+    by_rows = _timed(lambda: _copy_rows(floor, rows), spent, n)
+    real = _timed(lambda: _copy(floor, chunks, "public"), spent, n)
+    signatures = _timed(lambda: [sign_payload(payload, key) for _ in range(n)], spent, n)
     file.unlink()
-    return _Lap(n, Cost(ours["seconds"] / n, ours["cpu"] / n), *costs, peak_mb=ours["peak_mb"], chunks=ours["laps"])
+    return _Lap(
+        n, Cost(ours["seconds"] / n, ours["cpu"] / n), bare, by_rows, real, signatures, ours["peak_mb"], ours["laps"]
+    )
 
 
 def _transactions(file: Path) -> Iterator[list[Copied]]:

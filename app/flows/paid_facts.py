@@ -125,13 +125,11 @@ def _plain(
             )
         )
     }
-    force = grouped(
-        bulk.read(
-            tx, License, among(col(License.subscription_id), subscription_ids), col(License.state) == LicenseState.ACTIVE,
-            only=("id", "account_id", "subscription_id"), order_by="id", lock=True,
-        ),
-        "subscription_id",
+    running = (
+        among(col(License.subscription_id), subscription_ids), col(License.state) == LicenseState.ACTIVE,
     )  # fmt: skip
+    columns = ("id", "account_id", "subscription_id")
+    force = grouped(bulk.read(tx, License, *running, only=columns, order_by="id", lock=True), "subscription_id")
     special = _special(tx, ids, list(subscriptions))
     found = []
     for attempt in attempts:
