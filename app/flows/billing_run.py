@@ -1,15 +1,17 @@
 """What the end of a term brings (R-SUB-2, R-SUB-5, R-SUB-6): it renews by itself, ends as was wished, or lapses.
 
-The tick finds what has ended and defers one job for each renewal, locked by account. Period by period: a run that was
-away for months makes up one term after the other. One account that cannot be billed is parked with its reason and never
-stops the others.
+The tick finds what has ended. What renews by itself is ordered, charged and completed in chunks (`bulk_ordering`,
+`bulk_charging`, `bulk_completion`); what is not plain is renewed here, by a job of its own, locked by account.
+Period by period: a run that was away for months makes up one term after the other. One account that cannot be billed
+is parked with its reason and never stops the others.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, func, or_, select
 from sqlmodel import col
 from structlog import get_logger
 
@@ -25,6 +27,7 @@ from app.flows import charging, dunning, openings, purchase, renewal, standing
 from app.flows.charging import Became, Charged
 from app.flows.ports import Ports
 from app.flows.purchase import Placing
+from app.invoices.models import Invoice
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, PreviewChanged, PreviewExpired
 from app.orders.models import Order, OrderKind, OrderState, Route
@@ -90,6 +93,43 @@ def has_ended(subscription: Subscription, now: datetime) -> bool:
     return start_of(subscription.ends_on, subscription.time_zone) <= now
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the billing run stands: terms that are `due` and not ordered, ordered and `charging`, `paid` and not
+    completed; subscriptions `parked`; and renewals `done` since this time yesterday, by whatever way.
+    """
+
+    due: int
+    charging: int
+    paid: int
+    parked: int
+    done: int
+
+
+def progress(tx: Tx, now: datetime) -> Progress:
+    """Counted to the day, whatever the time zone."""
+    ended = col(Subscription.ends_on) <= now.date()
+
+    def count(query: Select[Subscription]) -> int:
+        return tx.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+
+    renewed = (
+        select(func.count())
+        .select_from(Invoice)
+        .join(Order, col(Order.id) == col(Invoice.order_id))
+        .where(
+            col(Invoice.issued_on) >= now.date() - timedelta(days=2), col(Order.kind) == OrderKind.RENEWAL,
+            col(Order.completed_at) > now - timedelta(days=1),
+        )
+    )  # fmt: skip
+    parked = select(Subscription).where(col(Subscription.parked_at).is_not(None))
+    paid = answers.waiting(tx)
+    return Progress(
+        due=count(due_query(now).where(ended)), charging=count(_charging(now).where(ended)), paid=paid,
+        parked=count(parked), done=tx.execute(renewed).scalar_one(),
+    )  # fmt: skip
+
+
 def due_query(now: datetime) -> Select[Subscription]:
     """Those that renew by themselves and whose next term nobody has ordered, by end and id.
 
@@ -100,8 +140,12 @@ def due_query(now: datetime) -> Select[Subscription]:
 
 def _under_way(now: datetime) -> Select[Subscription]:
     """Those whose order waits for a charge that nobody has heard of; the job that charges it may have died."""
+    return _charging(now).limit(_MOST)
+
+
+def _charging(now: datetime) -> Select[Subscription]:
     paid = select(col(ChargeAnswer.order_id)).where(col(ChargeAnswer.order_id) == col(Order.id))
-    return _renewing(now).where(_live(~exists(paid)).is_not(None)).limit(_MOST)
+    return _renewing(now).where(_live(~exists(paid)).is_not(None))
 
 
 def _renewing(now: datetime) -> Select[Subscription]:

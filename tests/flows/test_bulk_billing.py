@@ -13,6 +13,7 @@ from app.adapters.sandbox import clock
 from app.core.db import Database
 from app.dunning.models import AutomaticCharge
 from app.flows import billing_run, bulk_charging, bulk_completion, bulk_ordering, tick
+from app.flows.billing_run import Progress
 from app.payments.models import ChargeAnswer
 from app.reports import verify_books
 from tests.flows.ending import billed_once, catch_up, charged, count, end_of, subscription_of, together, told
@@ -59,6 +60,11 @@ def waiting(world: World) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
+def progress(world: World) -> Progress:
+    with world.db.transaction() as tx:
+        return billing_run.progress(tx, world.ports.clock.now())
+
+
 def test_a_death_at_any_commit_is_made_good_and_bills_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     orders = monthly(world, 2)
     deaths, terms, commit = 0, 1, 0
@@ -89,14 +95,15 @@ def test_workers_at_once_share_the_work_and_bill_once(world: World) -> None:
         together(*[lambda: bulk_ordering.order_due.run(world.ports)] * 4, *[lambda: tick.tick(world.ports)] * 2) == []
     )
     asked = waiting(world)
-    assert len(asked) == len(orders)
+    assert len(asked) == len(orders) == progress(world).charging
     for order_id in asked:
         bulk_charging.charge.run(world.ports, order_id=order_id)
-    assert count(world, ChargeAnswer) == len(orders)
+    assert count(world, ChargeAnswer) == len(orders) == progress(world).paid
     assert together(*[lambda: bulk_completion.complete_paid.run(world.ports)] * 4) == []
     catch_up(world)
     figures = billed_once(world)
     assert figures["terms"] == 2 * len(orders)
+    assert progress(world) == Progress(due=0, charging=0, paid=0, parked=0, done=len(orders))
     print(f"4 workers at once: {figures}")  # noqa: T201 -- figures are a result
 
 
