@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +70,7 @@ def wire(settings: Settings, database: Database) -> Wired:
     return Wired(ports, mounts, walk)
 
 
+@cache
 def _sandbox_pages() -> Callable[[Any], str]:
     """The sandbox is no part of the web room; it borrows only the frame its pages are drawn in."""
     env = pages.environment({"sandbox": Path(sandbox_web.__file__).parent / "templates"})

@@ -45,6 +45,7 @@ class Terms:
     effective_from: date
     effective_to: date | None
     approved_by: str
+    renews_by_itself: bool = False
 
 
 def record(
@@ -66,7 +67,8 @@ def record(
     agreement = CustomAgreement(
         id=new_id("agr"), account_id=account_id, title=terms.title.strip(), deviations=terms.deviations.strip(),
         effective_from=terms.effective_from, effective_to=terms.effective_to, paper_id=paper.id,
-        approved_by=terms.approved_by.strip(), recorded_by=by, recorded_at=now, remind_at=remind_at,
+        approved_by=terms.approved_by.strip(),
+        renews_by_itself=terms.renews_by_itself, recorded_by=by, recorded_at=now, remind_at=remind_at,
     )  # fmt: skip
     tx.add(agreement)
     tx.flush()
@@ -88,8 +90,8 @@ def in_force(tx: Tx, account_id: str, now: datetime) -> CustomAgreement | None:
     return tx.execute(_IN_FORCE, {"account": account_id, "day": now.date()}).scalar_one_or_none()
 
 
-def titles_in_force(tx: Tx, account_ids: Sequence[str], now: datetime) -> dict[str, str]:
-    """The titles that `in_force` finds, by account."""
+def in_force_of(tx: Tx, account_ids: Sequence[str], now: datetime) -> dict[str, CustomAgreement]:
+    """The agreements that `in_force` finds, by account."""
     day = now.date()
     query = (
         select(CustomAgreement)
@@ -101,7 +103,7 @@ def titles_in_force(tx: Tx, account_ids: Sequence[str], now: datetime) -> dict[s
         )
         .order_by(col(CustomAgreement.effective_from), col(CustomAgreement.id))
     )
-    return {each.account_id: each.title for each in tx.execute(query).scalars()}
+    return {each.account_id: each for each in tx.execute(query).scalars()}
 
 
 def of_account(tx: Tx, account_id: str) -> list[CustomAgreement]:

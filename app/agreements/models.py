@@ -81,7 +81,8 @@ class Paper(Table, table=True):
 class CustomAgreement(Table, table=True):
     """What one customer agreed apart from the terms of sale, for the days `[effective_from, effective_to)`.
 
-    While it is in force their orders go to sales (R-THR-3), and documents say that it applies.
+    While it is in force their orders go to sales (R-THR-3), and documents say that it applies. Renewals run by
+    themselves where it says so (R-THR-2).
     """
 
     __tablename__ = "custom_agreement"
@@ -99,6 +100,7 @@ class CustomAgreement(Table, table=True):
     deviations: str  # in words: what differs from the terms of sale
     effective_from: date
     effective_to: date | None = None
+    renews_by_itself: bool = False  # renewals need no quote and no person while it is in force
     paper_id: str = Field(foreign_key="paper.id")
     approved_by: str = Field(sa_column_kwargs=personal("name"))  # who signed for the vendor
     recorded_by: str

@@ -222,10 +222,24 @@ def drop_database(cluster: Cluster, name: str) -> None:
         connection.execute(drop)
 
 
-def recreate_database(cluster: Cluster, name: str) -> None:
-    """An empty database of this name; whatever it held is gone."""
+def clone_database(cluster: Cluster, original: str, name: str) -> None:
+    """A copy of a database that is in use: whoever uses it is disconnected and comes back when it is made."""
+    others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+    allow = psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    source = psycopg.sql.Identifier(original)
+    with psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(allow.format(source, psycopg.sql.SQL("false")))
+        try:
+            connection.execute(others, [original])
+            recreate_database(cluster, name, template=original)
+        finally:
+            connection.execute(allow.format(source, psycopg.sql.SQL("true")))
+
+
+def recreate_database(cluster: Cluster, name: str, *, template: str | None = None) -> None:
+    """An empty database of this name, or a copy of `template`; whatever it held is gone."""
     drop_database(cluster, name)
-    create_database(cluster, name)
+    create_database(cluster, name, template=template)
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from app.core.events import Happened
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import invoicing, provisioning, reminders, standing
+from app.flows import consequences, invoicing, provisioning, reminders
+from app.flows.consequences import Fact
 from app.flows.ports import Ports
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
@@ -315,4 +316,4 @@ def _provision(scene: _Scene, subscription: Subscription, license_: License | No
         return
     if scene.plan.family is Family.CLOUD:
         provisioning.provide(scene.tx, subscription, license_, region=None, now=scene.now)
-    standing.bring_back(scene.tx, subscription, scene.now)
+    consequences.apply(scene.tx, Fact.RECOVERED, subscription.id, now=scene.now)

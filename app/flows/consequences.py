@@ -8,11 +8,11 @@ from typing import Final
 
 from app.core import audit, events
 from app.core.db import Tx
-from app.flows import standing
+from app.flows import holds
 from app.licenses import service as licenses
 from app.licenses.models import License, LicenseState
 from app.subscriptions import service as subscriptions
-from app.subscriptions.models import SubscriptionState
+from app.subscriptions.models import Subscription, SubscriptionState
 from app.workspaces import service as workspaces
 from app.workspaces.models import BillingHold, Desired, Workspace
 
@@ -20,6 +20,7 @@ from app.workspaces.models import BillingHold, Desired, Workspace
 class Fact(StrEnum):
     PAST_DUE = "past_due"  # a charge failed and is tried again
     LAPSED = "lapsed"  # the term ended unpaid
+    ENDED = "ended"  # it expired after its grace, or was given up
     RECOVERED = "recovered"  # what was past due or lapsed is paid
     INVOICE_VOID = "invoice_void"
     DISPUTE_OPENED = "dispute_opened"
@@ -55,7 +56,8 @@ TABLE: Final[Mapping[Fact, Consequence]] = {
     # A customer whose card is being retried is never cut off (R-SUB-5); a lapsed license ends by its own date.
     Fact.PAST_DUE: Consequence(_L.KEEP, _W.WARN),
     Fact.LAPSED: Consequence(_L.KEEP, _W.HIBERNATE),
-    Fact.RECOVERED: Consequence(_L.REINSTATE, _W.WAKE),
+    Fact.ENDED: Consequence(_L.KEEP, _W.HIBERNATE),
+    Fact.RECOVERED: Consequence(_L.KEEP, _W.WAKE),
     Fact.INVOICE_VOID: Consequence(_L.REVOKE, _W.HIBERNATE, ends_subscription=True),
     Fact.DISPUTE_OPENED: Consequence(_L.KEEP, _W.KEEP),
     Fact.DISPUTE_WON: Consequence(_L.REINSTATE, _W.WAKE),
@@ -111,7 +113,7 @@ def foresee(tx: Tx, fact: Fact, subscription_id: str | None, *, order_id: str | 
 
 def apply(
     tx: Tx, fact: Fact, subscription_id: str | None, *, now: datetime, order_id: str | None = None,
-    by: str = standing.ACTOR,
+    by: str = holds.ACTOR,
 ) -> Effects:  # fmt: skip
     """Carry out the table's row for a fact; safe to repeat, because what is done already is not touched again.
 
@@ -130,10 +132,17 @@ def apply(
         _move(tx, effects.workspace, subscription_id, effects.on_workspace, fact, now)
     if effects.ends_subscription is not None:
         subscription = subscriptions.lock(tx, effects.ends_subscription)
-        standing.move(tx, subscription, SubscriptionState.CANCELED, now)
+        enter_state(tx, subscription, SubscriptionState.CANCELED, now)
         audit.record(tx, subscription.account_id, actor=by, action="subscription.canceled", subject=subscription.id,
                      now=now, details={"reason": fact.value})  # fmt: skip
     return effects
+
+
+def enter_state(tx: Tx, subscription: Subscription, state: SubscriptionState, now: datetime) -> None:
+    """Move a subscription and tell it; what follows from it is the caller's. Raises MoveRefused."""
+    subscriptions.move(subscription, state)
+    tx.flush()
+    events.append(tx, f"subscription.{state}", subscription.id, now=now, account_id=subscription.account_id)
 
 
 def _in_force(tx: Tx, subscription_id: str, order_id: str | None) -> Sequence[License]:
@@ -160,11 +169,11 @@ def _moves(tx: Tx, workspace: Workspace, subscription_id: str, wanted: OnWorkspa
 
 
 def _move(tx: Tx, workspace_id: str, subscription_id: str, wanted: OnWorkspace, fact: Fact, now: datetime) -> None:
-    """Sleep and waking are the standing's, which remembers who wanted them and announces what follows."""
+    """Sleep and waking are the holds', which remember who wanted them and announce what follows."""
     if wanted is OnWorkspace.HIBERNATE:
-        standing.put_to_sleep(tx, subscriptions.get(tx, subscription_id), now)
+        holds.put_to_sleep(tx, subscriptions.get(tx, subscription_id), now)
     elif wanted is OnWorkspace.WAKE:
-        standing.bring_back(tx, subscriptions.get(tx, subscription_id), now)
+        holds.bring_back(tx, subscriptions.get(tx, subscription_id), now)
     else:
         workspace = workspaces.for_change(tx, workspace_id, None)
         events.append(tx, "workspace.billing_warning", workspace.id, now=now, account_id=workspace.account_id,

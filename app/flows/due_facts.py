@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from app.accounts.models import AccountTaxId
 from app.agreements import contracts
+from app.agreements.models import CustomAgreement
 from app.catalog import coupons
 from app.catalog.models import Coupon, Interval, Plan, Price
 from app.core import bulk, jobs, policy
@@ -74,7 +75,7 @@ class Loaded(Tables):
         self._prices: dict[tuple[str, str, Interval, date], Price] = {}
         self._coupons: dict[str, Coupon] = {}
         self._limits = super().thresholds
-        self._agreements = contracts.titles_in_force(tx, [due.subscription.account_id for due in found], now)
+        self._agreements = contracts.in_force_of(tx, [due.subscription.account_id for due in found], now)
 
     @property
     def thresholds(self) -> Mapping[str, int]:
@@ -98,7 +99,7 @@ class Loaded(Tables):
             self._coupons[running] = coupons.of_id(self._tx, running)
         return self._coupons[running] if running is not None else None
 
-    def agreement(self, account_id: str) -> str | None:
+    def agreement(self, account_id: str) -> CustomAgreement | None:
         return self._agreements.get(account_id)
 
 

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from app.accounts.models import LegalEntity
 from app.agreements import contracts
+from app.agreements.models import CustomAgreement
 from app.catalog import service as catalog
 from app.catalog.models import CouponRedemption, Family, Plan
 from app.core import bulk, keys
@@ -65,7 +66,7 @@ class Facts:
     rules: surveys.Rules
     reminder_days: dict[int, list[int]]  # by months of the term
     sellers: dict[str, tuple[LegalEntity, dict[str, Any]]]
-    agreements: dict[str, str]
+    agreements: dict[str, CustomAgreement]
     file_ids: set[str]
     opted_out: set[str]
     asked: set[str]
@@ -189,7 +190,7 @@ def about(tx: Tx, ports: Ports, paid: Sequence[Paid], now: datetime) -> Facts:
         kid=kid, key=key, rules=rules,
         reminder_days={months: reminders.days_of(tx, months, now) for months in
                        {each.subscription.term_months for each in paid}},
-        sellers=sellers, agreements=contracts.titles_in_force(tx, [each.order.account_id for each in paid], now),
+        sellers=sellers, agreements=contracts.in_force_of(tx, [each.order.account_id for each in paid], now),
         file_ids=licenses.previous_ids(tx, [each.subscription.id for each in paid]),
         opted_out=surveys.opted_out(tx, people),
         asked=surveys.asked_since(tx, people, now + rules.mail_after - rules.quiet),

@@ -15,6 +15,7 @@ from app.accounts import service as accounts
 from app.accounts.models import BuyerType, LegalEntity, SellerRegistration
 from app.accounts.service import BuyerDetails
 from app.agreements import contracts
+from app.agreements.models import CustomAgreement
 from app.catalog import coupons
 from app.catalog import service as catalog
 from app.catalog.models import Coupon, Interval, Plan, PlanKind, Price
@@ -195,8 +196,8 @@ class Market(Protocol):
         """What the account, and those that are one customer with it, bought within a year."""
         ...
 
-    def agreement(self, account_id: str) -> str | None:
-        """The title of a special agreement that applies to the account."""
+    def agreement(self, account_id: str) -> CustomAgreement | None:
+        """The special agreement that applies to the account."""
         ...
 
 
@@ -230,9 +231,8 @@ class Tables:
     def spent(self, account_id: str) -> Sequence[Money]:
         return _spent(self._tx, account_id, self._now)
 
-    def agreement(self, account_id: str) -> str | None:
-        special = contracts.in_force(self._tx, account_id, self._now)
-        return special.title if special else None
+    def agreement(self, account_id: str) -> CustomAgreement | None:
+        return contracts.in_force(self._tx, account_id, self._now)
 
 
 def seller_of(entity: LegalEntity, registrations: Sequence[SellerRegistration]) -> taxing.Seller:
@@ -383,6 +383,7 @@ def _route(
     lines: Sequence[PricedLine], answer: Determination, rule: destinations.Rule | None,
 ) -> routing.Routing:  # fmt: skip
     net = Money(sum(line.net.minor for line in lines), wanted.currency)
+    special = market.agreement(account_id) if account_id else None
     compared = account_id if wanted.kind is not OrderKind.RENEWAL else None  # renewals are measured alone (R-THR-2)
     return routing.decide(
         routing.Facts(
@@ -390,10 +391,10 @@ def _route(
             spent=market.spent(compared) if compared else (),
             sales_only=next((plan.name for plan in plans if plan.sales_only), None),
             retired=next((plan.name for plan in plans if plan.retired_at is not None), None),
-            agreement=market.agreement(account_id) if account_id else None,
-            quoted=wanted.source is OfferSource.QUOTE,
+            agreement=special.title if special else None,
+            agreed_renewal=special is not None and special.renews_by_itself, quoted=wanted.source is OfferSource.QUOTE,
             tax_unclear=answer.reason if answer.treatment is Treatment.NEEDS_REVIEW else None,
-            export_hold=rule.source if rule is not None else None,
+            export_hold=rule.source if rule is not None else None, stranger=wanted.account_id is None,
         )
     )  # fmt: skip
 

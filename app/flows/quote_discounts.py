@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from sqlalchemy import func, or_, select
+from sqlmodel import col
+
 from app.accounts.models import Staff
 from app.core import policy
 from app.core.db import Tx
@@ -14,7 +17,7 @@ from app.orders.models import Preview
 from app.quotes import service as quotes
 from app.quotes.discounts import WHOLE
 from app.quotes.errors import ApprovalRefused
-from app.quotes.models import Quote, QuoteState
+from app.quotes.models import Quote, QuoteApproval, QuoteLine, QuoteState
 
 # Whoever sends over the API has no role among staff; it has a limit of its own.
 PROGRAM: Final = "api"
@@ -61,10 +64,51 @@ def steepness(tx: Tx, quote: Quote, now: datetime) -> Steepness:
 def limit_of(tx: Tx, actor: str, now: datetime) -> int:
     """How steep a discount somebody may give, in hundredths of a percent: by their role as it is now."""
     person = tx.get(Staff, actor) if actor.startswith("stf_") else None
-    if actor.startswith("stf_") and (person is None or person.removed_at is not None):
-        return 0
-    role = str(person.role) if person is not None else PROGRAM
-    return policy.get(tx, DISCOUNT_PERCENT, now).get(role, 0) * WHOLE // 100
+    return policy.get(tx, DISCOUNT_PERCENT, now).get(_role(actor, person), 0) * WHOLE // 100
+
+
+@dataclass(frozen=True, slots=True)
+class Steep:
+    """A draft that cannot be sent before somebody else approves its discount, in hundredths of a percent."""
+
+    quote: Quote
+    points: int
+    author: str
+
+
+def waiting(tx: Tx, now: datetime, limit: int = 50) -> list[Steep]:
+    """The drafts whose discount waits for approval, the oldest first; two queries however many there are."""
+    allowed = {role: percent_ * WHOLE // 100 for role, percent_ in policy.get(tx, DISCOUNT_PERCENT, now).items()}
+    approved = select(col(QuoteApproval.offer_id))
+    drafts = (
+        select(Quote, col(Preview.currency), Staff)
+        .join(Preview, col(Preview.id) == func.coalesce(col(Quote.offer_id), col(Quote.preview_id)))
+        .outerjoin(Staff, col(Staff.id) == col(Quote.prepared_by))
+        .where(
+            col(Quote.state) == QuoteState.DRAFT,
+            or_(col(Quote.offer_id).is_(None), col(Quote.offer_id).not_in(approved)),
+        )
+        .order_by(col(Quote.created_at))
+    )
+    rows = tx.execute(drafts).all()
+    lines: dict[str, list[QuoteLine]] = {}
+    of_drafts = select(QuoteLine).where(col(QuoteLine.quote_id).in_([quote.id for quote, _, _ in rows]))
+    for line in tx.execute(of_drafts).scalars():
+        lines.setdefault(line.quote_id, []).append(line)
+    found = []
+    for quote, currency, joined in rows:
+        author: Staff | None = joined
+        points = quotes.steepest(lines.get(quote.id, []), currency)
+        if points > allowed.get(_role(quote.prepared_by or "", author), 0):
+            found.append(Steep(quote, points, author.email if author is not None else PROGRAM))
+    return found[:limit]
+
+
+def _role(actor: str, person: Staff | None) -> str:
+    """The role that limits somebody; who was removed has none."""
+    if not actor.startswith("stf_"):
+        return PROGRAM
+    return str(person.role) if person is not None and person.removed_at is None else ""
 
 
 def approve(ports: Ports, quote_id: str, *, by: str, why: str) -> Quote:

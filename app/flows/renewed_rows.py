@@ -96,7 +96,8 @@ def _renew(facts: Facts, batch: Batch, paid: Paid, now: datetime) -> _Renewal:
     license_ = _license(facts, batch, paid, renewed, period, now)
     entity, seller = facts.sellers[order.legal_entity_id]
     supply = Supply(order, paid.preview, entity, paid.lines, held.id, period)
-    wanted = invoicing.draft_of(supply, paid.determination, seller, facts.agreements.get(order.account_id))
+    special = facts.agreements.get(order.account_id)
+    wanted = invoicing.draft_of(supply, paid.determination, seller, special.title if special else None)
     draft = invoices.rows_of(wanted, now)
     batch.add(Invoice, draft.invoice)
     batch.extend(InvoiceLine, draft.lines)

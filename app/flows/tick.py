@@ -16,13 +16,13 @@ from app.flows import (
     billing_run,
     contract_reminders,
     dunning,
+    holds,
     openings,
     provisioning,
     purchase,
     quoting,
     reminders,
     renewal,
-    standing,
     survey,
 )
 from app.flows.ports import Ports
@@ -47,7 +47,7 @@ def tick(ports: Ports) -> int:
         + renewal.send_due_reminders(ports)
         + billing_run.enqueue_due(ports)
         + dunning.enqueue_due(ports)
-        + standing.announce_deletions(ports)
+        + holds.announce_deletions(ports)
         + survey.enqueue_due(ports)
         + provisioning.delete_due(ports)
         + quoting.expire_due(ports)
@@ -61,7 +61,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
         found = (
             orders.next_expiry(tx, after), reminders.next_due(tx, after), subscriptions.next_end(tx, after),
             survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
-            standing.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
+            holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
             contracts.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)

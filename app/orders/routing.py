@@ -41,9 +41,12 @@ class Facts:
     sales_only: str | None = None  # the name of a plan that only sales sells
     retired: str | None = None
     agreement: str | None = None  # the title of a custom agreement in force
+    agreed_renewal: bool = False  # that agreement lets renewals run by themselves, whatever they come to
     quoted: bool = False  # the price is one that sales offered
     tax_unclear: str | None = None  # the engine's reason for refusing
     export_hold: str | None = None
+    # Whoever asks has not proven to be of the account: what it bought, and under which agreement, is not told.
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class Routing:
 
 def decide(facts: Facts) -> Routing:
     """Sales outranks review, review outranks automatic; every reason that applies is given (R-THR-4)."""
-    sales = [*_plan_reasons(facts), *_amount_reasons(facts)]
+    agreed = facts.kind is OrderKind.RENEWAL and facts.agreed_renewal
+    sales = _retired(facts) if agreed else [*_deal_reasons(facts), *_retired(facts), *_amount_reasons(facts)]
     review = []
     if facts.tax_unclear:
         review.append(Reason("tax_unclear", f"A person has to confirm the tax: {facts.tax_unclear}"))
@@ -64,22 +68,30 @@ def decide(facts: Facts) -> Routing:
         return Routing(Route.SALES, (*sales, *review))
     if review:
         return Routing(Route.REVIEW, tuple(review))
+    if agreed:
+        sentence = f"The agreement “{facts.agreement}” lets renewals run by themselves."
+        return Routing(Route.AUTOMATIC, (Reason("agreed", sentence),))
     limit = Money(facts.thresholds[facts.net.currency], facts.net.currency)
     sentence = f"{facts.net} before tax is below {limit}: no person and no signature needed."
     return Routing(Route.AUTOMATIC, (Reason("below_threshold", sentence, limit),))
 
 
-def _plan_reasons(facts: Facts) -> list[Reason]:
+def _deal_reasons(facts: Facts) -> list[Reason]:
     reasons = []
     if facts.quoted:
         reasons.append(Reason("quoted", "Our team offered this price in a quote."))
     if facts.agreement:
-        reasons.append(Reason("custom_agreement", f"The agreement “{facts.agreement}” applies to this account."))
+        named = "A custom agreement" if facts.stranger else f"The agreement “{facts.agreement}”"
+        reasons.append(Reason("custom_agreement", f"{named} applies to this account."))
     if facts.sales_only:
         reasons.append(Reason("sales_only_plan", f"{facts.sales_only} is sold by our team only."))
-    if facts.retired:
-        reasons.append(Reason("retired_plan", f"{facts.retired} is no longer sold; we will propose its successor."))
     return reasons
+
+
+def _retired(facts: Facts) -> list[Reason]:
+    if not facts.retired:
+        return []
+    return [Reason("retired_plan", f"{facts.retired} is no longer sold; we will propose its successor.")]
 
 
 def _amount_reasons(facts: Facts) -> list[Reason]:
@@ -99,8 +111,7 @@ def _amount_reasons(facts: Facts) -> list[Reason]:
         (Fraction(amount.minor, facts.thresholds[amount.currency]) for amount in (*facts.spent, facts.net)), Fraction(0)
     )
     if share >= 1:
-        sentence = (
-            f"Together with the orders of the last 365 days this reaches {int(share * 100)} % of the limit of {limit}."
-        )
+        reached = "the limit" if facts.stranger else f"{int(share * 100)} % of the limit"
+        sentence = f"Together with the orders of the last 365 days this reaches {reached} of {limit}."
         return [Reason("rolling_total", sentence, limit)]
     return []

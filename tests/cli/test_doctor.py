@@ -12,8 +12,8 @@ from tests.world import World
 Blp = Callable[..., CompletedProcess[str]]
 
 
-def test_a_well_installation_is_told_so_with_where_its_links_lead(world: World, blp: Blp) -> None:
-    found = blp("doctor", BLP_BASE_URL=world.url)
+def test_a_well_installation_is_told_so_with_where_its_links_lead(world: World, blp_process: Blp) -> None:
+    found = blp_process("doctor", BLP_BASE_URL=world.url)
     assert (found.returncode, found.stderr) == (0, "")
     assert f"Links begin with {world.url}, and BLP answers there" in found.stdout
 

@@ -97,6 +97,7 @@ def test_above_the_limit_it_takes_two(world: World) -> None:
         (row,) = refunds.of_invoice(tx, invoice.id)
         assert (row.state, credit_notes.of_invoice(tx, invoice.id)) == (RefundState.REQUESTED, [])
     there = f"/console/refunds/{row.id}"
+    assert there in browser.get("/console").text, "it waits on the first page too"
     assert "Let it go" not in browser.get(there).text
     alone = do(browser, there, f"{there}/approve", note="I may")
     assert (alone.status_code, "somebody else" in text_of(alone)) == (403, True)

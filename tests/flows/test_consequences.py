@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.flows import consequences
+from app.flows import consequences, standing
 from app.flows.consequences import TABLE, Fact, OnLicense, OnWorkspace
 from app.licenses.models import LicenseState
 from app.orders.models import Order
+from app.subscriptions import service as subscriptions
 from app.subscriptions.models import SubscriptionState
 from app.workspaces import service as workspaces
 from app.workspaces.models import Desired
@@ -22,6 +23,7 @@ GOES_ON, ENDS = SubscriptionState.ACTIVE, SubscriptionState.CANCELED
 EXPECTED: dict[Fact, tuple[LicenseState, Desired, SubscriptionState, bool]] = {
     Fact.PAST_DUE: (KEPT, RUNS, GOES_ON, True),
     Fact.LAPSED: (KEPT, SLEEPS, GOES_ON, False),
+    Fact.ENDED: (KEPT, SLEEPS, GOES_ON, False),
     Fact.RECOVERED: (KEPT, RUNS, GOES_ON, False),
     Fact.INVOICE_VOID: (REVOKED, SLEEPS, ENDS, False),
     Fact.DISPUTE_OPENED: (KEPT, RUNS, GOES_ON, False),
@@ -76,6 +78,25 @@ def test_what_lapsed_wakes_when_it_is_paid(world: World, cloud: Order) -> None:
     apply(world, cloud, Fact.LAPSED)
     assert apply(world, cloud, Fact.RECOVERED).on_workspace is OnWorkspace.WAKE
     assert stands(world, cloud)[1] is RUNS
+
+
+@pytest.mark.parametrize(
+    ("states", "fact"),
+    [
+        ((SubscriptionState.PAST_DUE,), Fact.PAST_DUE), ((SubscriptionState.LAPSED,), Fact.LAPSED),
+        ((SubscriptionState.LAPSED, SubscriptionState.EXPIRED), Fact.ENDED),
+        ((SubscriptionState.CANCELED,), Fact.ENDED),
+    ],
+)  # fmt: skip
+def test_a_change_of_state_is_followed_by_its_row(
+    world: World, cloud: Order, states: tuple[SubscriptionState, ...], fact: Fact
+) -> None:
+    with world.db.transaction() as tx:
+        subscription = subscriptions.lock(tx, cloud.subscription_id or "")
+        for state in states:
+            standing.move(tx, subscription, state, world.ports.clock.now())
+    license_, workspace, _, warned = EXPECTED[fact]
+    assert stands(world, cloud) == (license_, workspace, states[-1], warned)
 
 
 def test_what_a_person_put_to_sleep_stays_asleep(world: World, cloud: Order) -> None:

@@ -1,7 +1,7 @@
 """One purchase, one refund, one dispute: whatever order their events come in, and however often, one state results.
 
 The money moves at the provider while its events are held back; then they are delivered in every order, each of them
-twice. Every order is a purchase of its own, by a buyer of its own, in one installation.
+twice, every time to a new copy of the installation as it was before.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,15 +15,19 @@ from sqlmodel import col
 from app.adapters.sandbox import switches
 from app.adapters.sandbox.models import SandboxEvent
 from app.adapters.stripe import words
-from app.core import inbox
+from app.core import embedded_postgres, inbox
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.clock import transport_now
+from app.core.db import Database
+from app.core.embedded_postgres import Cluster
 from app.core.money import Money
 from app.flows import dispute, provider_events, refund
+from app.flows.ports import Ports
 from app.orders import service as orders
 from app.payments.models import DisputeState, RefundState
 from app.payments.provider import DisputeReport, Outcome, Standing
 from app.reports import verify_books
+from app.wiring import wire
 from tests import shop
 from tests.world import FULL, World
 
@@ -52,8 +56,8 @@ STATE = {
 _emails = count()
 
 
-def state_of(world: World, account: str) -> dict[str, Any]:
-    with world.db.reading() as connection:
+def state_of(database: Database, account: str) -> dict[str, Any]:
+    with database.reading() as connection:
         return {
             name: sorted([list(row) for row in connection.execute(text(query), {"account": account})], key=str)
             for name, query in STATE.items()
@@ -82,7 +86,7 @@ class Story:
             answer = world.browser().post(f"/sandbox/payments/{ref}", json=action)
             assert answer.status_code == 200, answer.text
             if live:
-                self.deliver(range(self.told, len(self.events)))
+                deliver(world.ports, self.events[self.told :])
                 self.told = len(self.events)
 
     @property
@@ -91,21 +95,21 @@ class Story:
             rows = tx.execute(select(SandboxEvent).order_by(col(SandboxEvent.sequence))).scalars()
             return [row.body for row in rows][self.first :]
 
-    def deliver(self, order: Iterable[int]) -> None:
-        """As the door stores them, and a worker that handles each at once."""
-        events = self.events
-        for index in order:
-            event = words.event_of(events[index])
-            named = {"payment_ref": event.payment_ref, "refund_ref": event.refund_ref, "dispute_ref": event.dispute_ref}
-            with self.world.db.transaction() as tx:
-                again = f"{event.id}/{next(_emails)}"  # a provider repeats itself under other ids too
-                stored = inbox.store(tx, "sandbox", again, event.type, named, transport_now())
-            assert stored is not None
-            for _ in range(2):
-                provider_events.handle_event.run(self.world.ports, event_id=stored)
-
     def state(self) -> dict[str, Any]:
-        return state_of(self.world, self.account)
+        return state_of(self.world.db, self.account)
+
+
+def deliver(ports: Ports, events: Iterable[dict[str, Any]]) -> None:
+    """As the door stores them, and a worker that handles each at once."""
+    for body in events:
+        event = words.event_of(body)
+        named = {"payment_ref": event.payment_ref, "refund_ref": event.refund_ref, "dispute_ref": event.dispute_ref}
+        with ports.db.transaction() as tx:
+            again = f"{event.id}/{next(_emails)}"  # a provider repeats itself under other ids too
+            stored = inbox.store(tx, "sandbox", again, event.type, named, transport_now())
+        assert stored is not None
+        for _ in range(2):
+            provider_events.handle_event.run(ports, event_id=stored)
 
 
 REFUND = {"action": "refund", "amount": 1_190}
@@ -134,24 +138,31 @@ def orders_of(events: int, wanted: int) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_any_order_of_events_leads_to_one_state(silent: World, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    told = Story(silent, *STORIES[name], live=True)
-    wanted = told.state()
-    events = len(told.events)
-    tried = orders_of(events, 50_000 if FULL else 8)
+def test_any_order_of_events_leads_to_one_state(
+    silent: World, cluster: Cluster, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = Story(silent, *STORIES[name], live=True).state()
+    story = Story(silent, *STORIES[name])
+    events = story.events
+    silent.db.dispose()
+    embedded_postgres.clone_database(cluster, "blp", "story")
+    tried = orders_of(len(events), 50_000 if FULL else 8)
+    copy = Database(cluster.url("copy"), pool_size=4)
+    ports = wire(silent.settings, copy).ports
     seen = {hash_of(wanted)}
     for order in tried:
-        story = Story(silent, *STORIES[name])
-        assert len(story.events) == events
-        story.deliver(order)
-        story.deliver(order[::2])  # and some of them once more, late
-        found = story.state()
+        copy.dispose()
+        embedded_postgres.recreate_database(cluster, "copy", template="story")
+        deliver(ports, (events[index] for index in order))
+        deliver(ports, (events[index] for index in order[::2]))  # and some of them once more, late
+        found = state_of(copy, story.account)
         assert found == wanted, order
         seen.add(hash_of(found))
+    assert verify_books.verify(copy) == []
+    copy.dispose()
     with capsys.disabled():
-        print(f"\n{name}: {len(tried)} orders of {events} events, {len(seen)} state")  # noqa: T201 -- the count is wanted
+        print(f"\n{name}: {len(tried)} orders of {len(events)} events, {len(seen)} state")  # noqa: T201 -- the count is wanted
     assert len(seen) == 1
-    assert verify_books.verify(silent.db) == []
 
 
 def test_the_stories_end_as_they_should(silent: World) -> None:

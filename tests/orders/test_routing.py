@@ -60,3 +60,16 @@ def test_an_unclear_tax_holds_the_order_and_never_becomes_zero() -> None:
 
 def test_the_reason_carries_its_figure() -> None:
     assert decide(facts(500_000)).reasons[0].to_json()["figure"] == {"amount": 500_000, "currency": "USD"}
+
+
+def test_a_stranger_learns_the_route_and_nothing_of_what_the_account_did() -> None:
+    earlier = [Money(490_000, "USD")]
+    told = [
+        " ".join(
+            reason.sentence for reason in decide(facts(10_000, spent=spent, agreement=title, stranger=True)).reasons
+        )
+        for spent, title in ((earlier, "Master agreement"), ([Money(900_000, "USD")], "Framework"))
+    ]
+    assert told[0] == told[1]
+    known = decide(facts(10_000, spent=earlier, agreement="Master agreement")).reasons
+    assert ["Master agreement" in known[0].sentence, "100 %" in known[1].sentence] == [True, True]

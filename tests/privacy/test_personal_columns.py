@@ -21,6 +21,7 @@ VENDORS = "the vendor's own data"
 CATALOG = "from the catalog file"
 SENTENCE = "a sentence or code the software makes, without personal data"
 NOT_PERSONAL = {
+    "custom_agreement.renews_by_itself": "yes or no",
     "order.pay_by": "card or invoice",
     "payment.recorded_by": "the id of a member of staff or of a key",
     "api_key.name": "the name whoever made the key gave to a program",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from app.agreements import contracts
@@ -14,6 +14,7 @@ from app.agreements import service as agreements
 from app.agreements.contracts import AgreementEnded, Terms
 from app.agreements.models import CustomAgreement, TermsVersion
 from app.agreements.papers import PaperRefused, Upload
+from app.core import policy
 from app.core.canonical import sha256_hex
 from app.core.errors import Invalid
 from app.core.ids import new_id
@@ -23,7 +24,9 @@ from app.flows import papers, quote_papers, quoting
 from app.flows.quoting import Basis
 from app.invoices import service as invoices
 from app.orders.models import Order, Route
+from app.quotes.models import Quote
 from app.subscriptions import service as subscriptions
+from app.subscriptions.models import SubscriptionState
 from app.web.portal.renewing import terms_to_accept
 from tests import shop
 from tests.quotes.offering import SCAN, accept, draft_for, mails, sent, staff
@@ -76,6 +79,22 @@ def test_before_its_first_day_and_after_it_was_ended_it_changes_nothing(world: W
     assert codes(world) == ["below_threshold"]
     with pytest.raises(AgreementEnded), world.db.transaction() as tx:
         contracts.end(tx, kept.id, why="Again.", by="stf", now=world.ports.clock.now())
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+def test_a_renewal_runs_by_itself_where_the_agreement_says_so(world: World, by_itself: bool) -> None:
+    order = shop.buy(world, seats=11, interval="month")
+    agreed(world, order.account_id, renews_by_itself=by_itself)
+    now = world.ports.clock.now()
+    with world.db.transaction() as tx:
+        policy.change(tx, "automation_threshold", {"EUR": 1_000}, valid_from=now, by="test", why="test", now=now)
+    later(world, 32)
+    with world.db.transaction() as tx:
+        held = subscriptions.get(tx, order.subscription_id or "")
+        asked = tx.execute(select(Quote)).scalars().all()
+    assert held.state is (SubscriptionState.ACTIVE if by_itself else SubscriptionState.LAPSED)
+    assert [each.reasons[0]["code"] for each in asked] == ([] if by_itself else ["custom_agreement"])
+    assert codes(world)[0] == "custom_agreement", "a purchase comes to sales in any case"
 
 
 @pytest.mark.parametrize(

@@ -181,8 +181,12 @@ def test_staff_answer_a_request_send_it_and_the_customer_accepts(world: World) -
     here = f"/console/quotes/{asked.id}"
     assert f"{here}/edit" in browser.get(here).text
     values = form_of(browser, f"{here}/edit", "/edit")
-    assert (values["sku_1"], values["quantity_1"]) == (["professional"], ["100"])
-    values |= {"off_1": ["12.5"], "by_1": ["percent"], "message": ["Gladly."], "intent": ["place"]}
+    assert (values["sku_1"], values["quantity_1"], values["term"]) == (["professional"], ["100"], ["year"])
+    values |= {"off_1": ["12.5"], "by_1": ["percent"], "message": ["Gladly."], "intent": ["place"], "term": ["2years"]}
+    browser.post(f"{here}/edit", data=values)
+    values = form_of(browser, f"{here}/edit", "/edit") | {"intent": ["place"]}
+    assert (values["term"], offer_of(world, asked).net_minor) == (["2years"], 1_925_000)
+    values |= {"term": ["year"]}
     saved = browser.post(f"{here}/edit", data=values)
     assert saved.headers["location"] == f"{here}?done=quote-drafted"
     page = Page(browser.get(here).text, str(browser.base_url) + here)
@@ -243,12 +247,14 @@ def test_a_steep_discount_is_approved_by_a_colleague_on_its_page(world: World) -
     here = f"/console/quotes/{quote.id}"
     sales, _ = staff_browser(world, StaffRole.SALES)
     assert "Approve the discount" not in sales.get(here).text
+    assert "25 % off, drafted by" in sales.get("/console").text
     blocked = sales.post(f"{here}/send", data=form_of(sales, here, "/send"))
     assert (blocked.status_code, "somebody else approves it first" in blocked.text) == (409, True)
     finance, boss = staff_browser(world, StaffRole.FINANCE)
     values = form_of(finance, here, "/approve") | {"note": ["A reference."]}
     assert finance.post(f"{here}/approve", data=values).headers["location"] == f"{here}?done=quote-approved"
     assert f"By {boss.email}: A reference." in finance.get(here).text
+    assert "waits for approval" not in sales.get("/console").text
     done = sales.post(f"{here}/send", data=form_of(sales, here, "/send"))
     assert done.headers["location"] == f"{here}?done=quote-sent"
 

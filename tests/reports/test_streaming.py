@@ -17,7 +17,7 @@ from tests import books
 from tests.books import Tax
 from tests.world import FULL, World
 
-ROWS = 200_000 if FULL else 20_000
+ROWS = 200_000 if FULL else 6_000
 YEAR_2027 = Period(date(2027, 1, 1), date(2027, 12, 31))
 MOST_BYTES = 2 * 1024 * 1024
 # Each row of the first sale, copied under new ids: `nth` is the copy's number.

@@ -184,7 +184,10 @@ PIXEL = (
 
 NONE = replace(RELATED, rows=())
 
-DUNNING = w.DunningView(tomorrow=1, week=RELATED, open_runs=RELATED, parked=RELATED, closed=NONE)
+DUNNING = w.DunningView(
+    run=(Fact(name="Due and not ordered yet", value="100,000"),), tomorrow=1, week=RELATED, open_runs=RELATED,
+    parked=RELATED, closed=NONE,
+)  # fmt: skip
 
 RUN = w.DunningRunView(
     run_id="dun_1", title="EUR of Analytical Engines GmbH", state="open", account=ACCOUNT,

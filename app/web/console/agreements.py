@@ -27,7 +27,7 @@ from app.web.views import Fact, Form, Link
 
 router = APIRouter()
 Seller = Annotated[SignedInStaff, Depends(auth.staff(May.QUOTES_WRITE))]
-_INPUTS = ("title", "effective_from", "last_day", "deviations", "approved_by")
+_INPUTS = ("title", "effective_from", "last_day", "deviations", "approved_by", "renews_by_itself")
 
 
 @router.get("/console/accounts/{account_id}/agreements")
@@ -89,6 +89,7 @@ def _terms(form: Posted) -> Terms:
         title=form.text("title"), deviations=form.prose("deviations", 4000),
         effective_from=_day(form.text("effective_from"), "effective_from"),
         effective_to=_day(last, "last_day") + timedelta(days=1) if last else None, approved_by=form.text("approved_by"),
+        renews_by_itself=form.text("renews_by_itself") == "yes",
     )  # fmt: skip
 
 
@@ -123,6 +124,7 @@ def _row(tx: Session, found: CustomAgreement, *, applies: bool, writes: bool, fo
     facts = [
         Fact(name="Applies", value=f"{found.effective_from} to {last or 'further notice'}"),
         Fact(name="Differs from the terms of sale", value=found.deviations),
+        Fact(name="Renewals", value="run by themselves" if found.renews_by_itself else "come to sales"),
         Fact(name="Approved by", value=found.approved_by),
         Fact(name="Paper", value=f"{kept.name}, {kept.size:,} bytes", href=f"/console/agreements/{found.id}/paper"),
         Fact(name="SHA-256", value=kept.sha256, mono=True),

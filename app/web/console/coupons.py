@@ -33,11 +33,11 @@ def listed(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
         used = uses.get(each.id, coupons.Uses(0, 0))
         most = f" of {each.max_redemptions:,}" if each.max_redemptions else ""
         waiting = f"{used.reserved:,} more wait for their payment" if used.reserved else ""
-        until = f" to {each.valid_to}" if each.valid_to else ""
+        until = f"until {each.valid_to:%d %b %Y}, that day not included" if each.valid_to else ""
         rows.append((
             Cell(text=each.code, note=each.name, mono=True), Cell(state=_state(each, today)),
             Cell(text=_worth(each), note=_lasts(each)), Cell(text=", ".join(each.plans) or "every plan"),
-            Cell(text=f"{each.valid_from}{until}"), Cell(text=f"{used.redeemed:,}{most}", note=waiting, number=True),
+            Cell(day=each.valid_from, note=until), Cell(text=f"{used.redeemed:,}{most}", note=waiting, number=True),
             Cell(text=", ".join(str(amount) for amount in given.get(each.id, [])), number=True),
         ))  # fmt: skip
     return page(request, tx, CouponsView(rows=tuple(rows)), who)

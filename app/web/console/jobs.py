@@ -14,8 +14,8 @@ from app.core.db import Tx as Session
 from app.core.errors import NotFound
 from app.web import auth
 from app.web.console.operations_views import FailedJob, JobsView, QueueRow
-from app.web.console.overview import waited
 from app.web.console.render import Reader, back, can, page
+from app.web.console.tasks import waited
 from app.web.deps import Now, Tx
 
 router = APIRouter()

@@ -12,7 +12,7 @@ from app.accounts.models import Account
 from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
 from app.catalog import service as catalog
-from app.catalog.models import Interval, PlanKind
+from app.catalog.models import PlanKind
 from app.core import ids, policy
 from app.core.clock import local_date
 from app.core.db import Tx as Session
@@ -34,6 +34,7 @@ from app.web.console.quote_views import QuoteBuilderView, QuoteFiguresView
 from app.web.console.render import back, page
 from app.web.deps import Wired
 from app.web.portal import figures as rows_of
+from app.web.portal.basket import TERMS, term_name
 from app.web.portal.render import Form as Filled
 from app.web.portal.render import Posted
 from app.web.views import Form, Link, MoneyRow, Option
@@ -43,7 +44,10 @@ Seller = Annotated[SignedInStaff, Depends(auth.staff(May.QUOTES_WRITE))]
 _LINES: Final = 4  # shown at least
 _MOST_LINES: Final = 20
 _LONGEST: Final = 2000
-_INTERVALS: Final = (Option(value="year", label="Year"), Option(value="month", label="Month"))
+_TERMS: Final = (
+    Option(value="year", label="1 year"), Option(value="2years", label="2 years"),
+    Option(value="3years", label="3 years"), Option(value="month", label="1 month"),
+)  # fmt: skip
 _KINDS: Final = (Option(value="percent", label="Percent"), Option(value="amount", label="Amount"))
 _PAYMENTS: Final = (Option(value="card", label="By card"), Option(value="invoice", label="By invoice"))
 
@@ -111,9 +115,9 @@ def _saved(request: Request, ports: Ports, who: SignedInStaff, basis: Basis, for
 def read(form: Posted) -> Draft:
     """The draft that was typed. Raises Invalid naming the input."""
     currency = form.text("currency").upper()
-    interval = form.text("interval")
-    if interval not in set(Interval):
-        raise Invalid("Choose a year or a month.", param="interval")
+    term = TERMS.get(form.text("term"))
+    if term is None:
+        raise Invalid("Choose a term from the list.", param="term")
     if len(currency) != 3 or not currency.isalpha() or not currency.isascii():
         raise Invalid("Choose a currency.", param="currency")
     payment = form.text("payment") or "card"
@@ -121,7 +125,7 @@ def read(form: Posted) -> Draft:
         raise Invalid("Choose how it is paid.", param="payment")
     by_invoice = payment == PaymentTerms.INVOICE
     return Draft(
-        lines=_lines(form, currency), interval=Interval(interval), currency=currency,
+        lines=_lines(form, currency), interval=term[0], term_months=term[1], currency=currency,
         valid_until=_day(form.text("valid_until")), contact_name=form.text("contact_name"),
         contact_email=form.text("contact_email"), message=form.prose("message", _LONGEST),
         internal_note=form.prose("internal_note", _LONGEST), payment=PaymentTerms(payment),
@@ -170,7 +174,8 @@ def _day(text: str) -> date:
 def _typed(draft: Draft) -> dict[str, str]:
     """A draft as it would have been typed."""
     values = {
-        "interval": str(draft.interval), "currency": draft.currency, "valid_until": draft.valid_until.isoformat(),
+        "term": term_name(draft.interval, draft.term_months), "currency": draft.currency,
+        "valid_until": draft.valid_until.isoformat(),
         "contact_name": draft.contact_name, "contact_email": draft.contact_email, "message": draft.message,
         "internal_note": draft.internal_note, "payment": str(draft.payment),
         "net_days": str(draft.net_days) if draft.net_days else "",
@@ -194,7 +199,7 @@ def _empty(tx: Session, ports: Ports, account: Account) -> Mapping[str, str]:
     now = ports.clock.now()
     until = local_date(now, account.time_zone) + timedelta(days=policy.get(tx, quoting.VALID_DAYS, now))
     return {
-        "interval": "year", "currency": "USD", "valid_until": until.isoformat(), "payment": "card",
+        "term": "year", "currency": "USD", "valid_until": until.isoformat(), "payment": "card",
         "contact_email": account.email, "quantity_1": "",
     }  # fmt: skip
 
@@ -223,7 +228,7 @@ def _page(
             form=Form(values=values, errors=errors), figures=shown,
             plans=tuple(Option(value=each.sku, label=each.name) for each in plans if each.kind is PlanKind.PLAN),
             add_ons=tuple(Option(value=each.sku, label=each.name) for each in plans if each.kind is PlanKind.ADD_ON),
-            intervals=_INTERVALS, currencies=_currencies(tx, ports), discount_kinds=_KINDS, payments=_PAYMENTS,
+            terms=_TERMS, currencies=_currencies(tx, ports), discount_kinds=_KINDS, payments=_PAYMENTS,
             positions=tuple(range(1, _rows(values) + 1)), asked=_asked(asked), their_words=quote.note if quote else "",
         )  # fmt: skip
         return page(request, tx, view, who, status=int(wrong.status) if wrong else 200)

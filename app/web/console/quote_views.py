@@ -28,7 +28,7 @@ class QuoteFiguresView:
 class QuoteBuilderView:
     """A draft as a form.
 
-    Inputs: contact_name, contact_email, interval, currency, valid_until, payment, net_days, message, internal_note;
+    Inputs: contact_name, contact_email, term, currency, valid_until, payment, net_days, message, internal_note;
     for each of `positions` n: sku_n, quantity_n, off_n (the discount), by_n (percent or amount). `intent` is `place`
     or `preview`.
     """
@@ -44,7 +44,7 @@ class QuoteBuilderView:
     figures: QuoteFiguresView
     plans: tuple[Option, ...]
     add_ons: tuple[Option, ...]
-    intervals: tuple[Option, ...]
+    terms: tuple[Option, ...]
     currencies: tuple[Option, ...]
     discount_kinds: tuple[Option, ...]
     payments: tuple[Option, ...]

@@ -14,7 +14,7 @@ from app.catalog import coupons
 from app.catalog.models import Interval
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.errors import DomainError, Invalid
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven, request_of
+from app.flows.preview import TERM_MONTHS, LineRequest, PreviewRequest, TaxIdGiven, request_of
 from app.orders.models import Preview
 from app.tax.identifiers import type_for
 from app.tax.names import country_name
@@ -54,7 +54,13 @@ TERMS: Final[dict[str, tuple[Interval, int]]] = {
 def term_of(preview: Preview) -> str:
     """What the form calls the term of a stored offer."""
     request = request_of(preview)
-    return next(name for name, meant in TERMS.items() if meant == (request.interval, request.months))
+    return term_name(request.interval, request.months)
+
+
+def term_name(interval: Interval, months: int | None) -> str:
+    """What forms call a term; without `months` it is one interval."""
+    names = (name for name, meant in TERMS.items() if meant == (interval, months or TERM_MONTHS[interval][0]))
+    return next(names)
 
 
 @cache
