@@ -22,6 +22,7 @@ from app.payments.provider import Outcome, PaymentReport, SavedMethod
 
 log = get_logger()
 
+KEPT: Final = "kept"
 _OPEN: Final = frozenset({AttemptState.UNKNOWN, AttemptState.PENDING})
 
 
@@ -69,10 +70,7 @@ def _keep(ports: Ports, report: PaymentReport | None) -> bool:
     if report is None:
         return False
     with ports.db.transaction() as tx:
-        kept = keep(tx, report)
-        if not kept:
-            purchase.apply_report(tx, ports, report)
-    return kept
+        return take_report(tx, ports, report) == KEPT
 
 
 def keep(tx: Tx, report: PaymentReport) -> bool:
@@ -94,4 +92,5 @@ def keep(tx: Tx, report: PaymentReport) -> bool:
 
 def take_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
     """What an event of the provider leads to: `kept` for the run that completes orders, or done at once."""
-    return "kept" if keep(tx, report) else purchase.apply_report(tx, ports, report)
+    now = ports.clock.now()  # before any lock
+    return KEPT if keep(tx, report) else purchase.apply_report(tx, ports, report, now=now)

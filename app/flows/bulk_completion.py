@@ -6,6 +6,7 @@ Numbers are the last thing to be taken: until the commit nobody else gets one of
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from structlog import get_logger
@@ -71,16 +72,16 @@ class _Run:
                 renewed_rows.write(tx, self.ports, found.plain, now)
             alone = found.single
             if len(alone) == 1 and not found.plain:
-                self._singly(tx, alone[0])
+                self._singly(tx, alone[0], now)
         self.done.completed += len(found.plain)
         if alone and (found.plain or len(alone) > 1):
             for report in alone:
                 bulk.bisected([report.attempt_id], self.complete, self.park)
 
-    def _singly(self, tx: Tx, report: PaymentReport) -> None:
+    def _singly(self, tx: Tx, report: PaymentReport, now: datetime) -> None:
         """What is not plain, as on the single path."""
         answers.forget(tx, [report.attempt_id])
-        purchase.apply_report(tx, self.ports, report)
+        purchase.apply_report(tx, self.ports, report, now=now)
         self.done.single += 1
 
     def park(self, attempt_id: str, broken: Exception) -> None:

@@ -242,12 +242,13 @@ def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentR
         )  # fmt: skip
 
 
-def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
+def apply_report(tx: Tx, ports: Ports, report: PaymentReport, *, now: datetime | None = None) -> str:
     """Move the attempt and its order to what the provider reports; says what was done, in a word.
 
-    The order's row lock makes concurrent reports of one payment take turns, so the effect happens once.
+    The order's row lock makes concurrent reports of one payment take turns, so the effect happens once. Whoever holds
+    a lock already brings `now`: a sandbox's clock is read over another connection, which those who wait may all hold.
     """
-    now = ports.clock.now()
+    now = ports.clock.now() if now is None else now
     attempt = payments.lock_attempt(tx, report.attempt_id)
     if attempt is None:
         raise NotFound(f"The provider reports a payment {report.ref} that nobody here asked for.")
