@@ -1,6 +1,6 @@
 """Customer organizations and the seller they buy from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -180,13 +180,23 @@ def _open(tx: Tx, buyer: BuyerDetails, now: datetime) -> Account:
 def keep_tax_ids(tx: Tx, account_id: str, tax_ids: Iterable[tuple[str, str, str]], now: datetime) -> None:
     """Remember (type, value, status) given with an order, so that a renewal starts from them."""
     for kind, value, status in tax_ids:
-        made = insert(AccountTaxId).values(
-            id=new_id("tid"), account_id=account_id, type=kind, value=value, status=TaxIdStatus(status), checked_at=now
+        keep_tax_ids_of_many(tx, [(account_id, kind, value, status)], now)
+
+
+def keep_tax_ids_of_many(tx: Tx, tax_ids: Sequence[tuple[str, str, str, str]], now: datetime) -> None:
+    """Remember (account, type, value, status)."""
+    rows = {
+        each[:3]: {"id": new_id("tid"), "account_id": each[0], "type": each[1], "value": each[2],
+                   "status": TaxIdStatus(each[3]), "checked_at": now}
+        for each in tax_ids
+    }  # fmt: skip
+    if not rows:
+        return
+    made = insert(AccountTaxId).values(list(rows.values()))
+    # Two first orders of an account may come at once.
+    tx.execute(
+        made.on_conflict_do_update(
+            index_elements=["account_id", "type", "value"],
+            set_={"status": made.excluded.status, "checked_at": made.excluded.checked_at},
         )
-        # Two first orders of an account may come at once.
-        tx.execute(
-            made.on_conflict_do_update(
-                index_elements=["account_id", "type", "value"],
-                set_={"status": made.excluded.status, "checked_at": made.excluded.checked_at},
-            )
-        )
+    )

@@ -1,5 +1,6 @@
 """Agreements of single customers: kept with their paper, in force for their days, reminded of before they end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -11,6 +12,7 @@ from app.agreements import papers
 from app.agreements.models import CustomAgreement, PaperKind
 from app.agreements.papers import Upload
 from app.core import audit, events
+from app.core.bulk import among
 from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.errors import DomainError, Invalid, NotFound
@@ -86,6 +88,22 @@ def get(tx: Tx, agreement_id: str) -> CustomAgreement:
 def in_force(tx: Tx, account_id: str, now: datetime) -> CustomAgreement | None:
     """The youngest agreement that applies to the account today."""
     return tx.execute(_IN_FORCE, {"account": account_id, "day": now.date()}).scalar_one_or_none()
+
+
+def in_force_of(tx: Tx, account_ids: Sequence[str], now: datetime) -> dict[str, CustomAgreement]:
+    """The agreements that `in_force` finds, by account."""
+    day = now.date()
+    query = (
+        select(CustomAgreement)
+        .where(
+            among(col(CustomAgreement.account_id), account_ids),
+            col(CustomAgreement.effective_from) <= day,
+            or_(col(CustomAgreement.effective_to).is_(None), col(CustomAgreement.effective_to) > day),
+            col(CustomAgreement.ended_at).is_(None),
+        )
+        .order_by(col(CustomAgreement.effective_from), col(CustomAgreement.id))
+    )
+    return {each.account_id: each for each in tx.execute(query).scalars()}
 
 
 def of_account(tx: Tx, account_id: str) -> list[CustomAgreement]:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.agreements.models import Acceptance, TermsVersion
+from app.core.bulk import plain
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.db import Tx
 from app.core.errors import DomainError, NotFound, Unavailable
@@ -53,18 +54,31 @@ def terms_version(tx: Tx, key: str, version: str) -> TermsVersion:
     return terms
 
 
+def acceptance_row(
+    signer: Ed25519Signer, *, terms: TermsVersion, account_id: str, order_id: str, snapshot: dict[str, Any],
+    person_name: str, person_email: str, company: str, evidence: Evidence, now: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """The evidence of R-ACC-1, signed so that it verifies without us."""
+    row = {
+        "id": new_id("acn"), "account_id": account_id, "order_id": order_id, "terms_id": terms.id,
+        "terms_version": terms.version, "terms_sha256": terms.sha256, "snapshot": snapshot,
+        "snapshot_sha256": sha256_hex(canonical_json(snapshot)), "person_name": person_name,
+        "person_email": person_email, "company": company, "authority_statement": AUTHORITY, "accepted_at": now,
+        "ip": evidence.ip, "user_agent": evidence.user_agent[:400], "kid": signer.kid,
+    }  # fmt: skip
+    signature = signer.sign(Purpose.ACCEPTANCE_CERTIFICATE, statement(plain(Acceptance, row)))
+    return row | {"signature": b64encode(signature).decode()}
+
+
 def accept(
     tx: Tx, signer: Ed25519Signer, *, terms: TermsVersion, account_id: str, order_id: str, snapshot: dict[str, Any],
     person_name: str, person_email: str, company: str, evidence: Evidence, now: datetime,
 ) -> Acceptance:  # fmt: skip
-    """Keep the evidence of R-ACC-1, signed so that it verifies without us."""
-    acceptance = Acceptance(
-        id=new_id("acn"), account_id=account_id, order_id=order_id, terms_id=terms.id, terms_version=terms.version,
-        terms_sha256=terms.sha256, snapshot=snapshot, snapshot_sha256=sha256_hex(canonical_json(snapshot)),
-        person_name=person_name, person_email=person_email, company=company, authority_statement=AUTHORITY,
-        accepted_at=now, ip=evidence.ip, user_agent=evidence.user_agent[:400], kid=signer.kid, signature="",
-    )  # fmt: skip
-    acceptance.signature = b64encode(signer.sign(Purpose.ACCEPTANCE_CERTIFICATE, statement(acceptance))).decode()
+    """Keep the evidence of an acceptance."""
+    acceptance = Acceptance(**acceptance_row(
+        signer, terms=terms, account_id=account_id, order_id=order_id, snapshot=snapshot, person_name=person_name,
+        person_email=person_email, company=company, evidence=evidence, now=now,
+    ))  # fmt: skip
     tx.add(acceptance)
     return acceptance
 

@@ -4,8 +4,8 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -46,6 +46,7 @@ class Figure:
     runs: int
     p50_ms: float | None = None
     p99_ms: float | None = None
+    more: Mapping[str, float] = field(default_factory=dict)  # further figures of this name alone
 
     def to_json(self) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -54,7 +55,7 @@ class Figure:
         }  # fmt: skip
         if self.p50_ms is not None and self.p99_ms is not None:
             row |= {"p50_ms": round(self.p50_ms, 3), "p99_ms": round(self.p99_ms, 3)}
-        return row
+        return row | dict(self.more)
 
     def write(self, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from app.bench import inside, served
+from app.bench import inside, renewing, served
 from app.bench.harness import Figure
 from app.bench.house import ROOT, House, built
 
@@ -16,7 +16,7 @@ SERVED: Final[Mapping[str, Callable[[House, Count], Figure]]] = {
     each.__name__: each for each in (served.validate_cached, served.validate_uncached, served.preview, served.purchase)
 }
 INSIDE: Final[Mapping[str, Callable[[Count], Figure]]] = {
-    each.__name__: each for each in (inside.license_issue, inside.determination, inside.invoice_pdf)
+    each.__name__: each for each in (inside.license_issue, inside.determination, inside.invoice_pdf, renewing.renewals)
 }
 NAMES: Final = (*SERVED, *INSIDE)
 _ROW: Final = "{:<18} {:>10} {:>9} {:>8} {:>9} {:>9}  {}"
@@ -48,6 +48,8 @@ def run(names: Sequence[str], *, folder: Path, say: Callable[[str], None], share
             figure.write(folder)
             figures.append(figure)
             say(_told(figure))
+            for name_of, value in figure.more.items():
+                say(f"{'':<18} {value:>10}  {name_of}")
     return figures
 
 

@@ -4,18 +4,22 @@ Events of one object carry a gapless sequence, so a receiver can put them in ord
 is deferred on the same transaction; the rooms that deliver register it under `FAN_OUT`.
 """
 
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Identity, String, UniqueConstraint, bindparam, func, insert, select
+from sqlalchemy import BigInteger, Identity, String, UniqueConstraint, bindparam, func, insert, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, col
 
-from app.core import jobs
+from app.core import bulk, jobs
 from app.core.db import INSTANT, Table, Tx, personal
 from app.core.ids import new_id
 
 FAN_OUT: Final = "events.fan_out"
+FAN_OUT_MANY: Final = "events.fan_out_many"
+_AT_ONCE: Final = 100
 
 
 class Event(Table, table=True):
@@ -61,3 +65,49 @@ def append(tx: Tx, kind: str, object_id: str, /, *, now: datetime, account_id: s
     ).scalar_one()  # fmt: skip
     jobs.defer(tx, FAN_OUT, event_id=event.id)
     return event
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """What `append` is told, for many at once."""
+
+    kind: str
+    object_id: str
+    account_id: str | None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+# In the order of the keys, so that two who take many turns never wait for each other in a circle.
+_TAKE_TURNS: Final = text(
+    "SELECT pg_advisory_xact_lock(turn) FROM (SELECT DISTINCT hashtextextended('event:' || object, 0) AS turn"
+    " FROM unnest(CAST(:objects AS text[])) AS object ORDER BY 1) AS turns"
+)
+_LAST_OF: Final = text(
+    "SELECT object_id, max(object_sequence) FROM event WHERE object_id = ANY(:objects) GROUP BY object_id"
+)
+
+
+def take_turns(tx: Tx, object_ids: Collection[str]) -> dict[str, int]:
+    """Wait for one's turn at objects that others may know, and say how many events each has."""
+    objects = list(object_ids)
+    tx.execute(_TAKE_TURNS, {"objects": objects})
+    return {object_id: int(last) for object_id, last in tx.execute(_LAST_OF, {"objects": objects})}
+
+
+def append_many(tx: Tx, happened: Sequence[Happened], last: Mapping[str, int], now: datetime) -> None:
+    """As `append`, by COPY. `last` is from `take_turns`; an object that is not in it is one that nobody knows yet."""
+    if not happened:
+        return
+    numbers = dict(last)
+    ids, rows = [], []
+    for each in happened:
+        numbers[each.object_id] = numbers.get(each.object_id, 0) + 1
+        ids.append(new_id("evt"))
+        rows.append({
+            "id": ids[-1], "type": each.kind, "object_id": each.object_id,
+            "object_sequence": numbers[each.object_id], "account_id": each.account_id, "data": each.data,
+            "occurred_at": now,
+        })  # fmt: skip
+    bulk.copy(tx, Event, rows)
+    parts = [",".join(ids[first : first + _AT_ONCE]) for first in range(0, len(ids), _AT_ONCE)]
+    jobs.defer_many(tx, FAN_OUT_MANY, [jobs.Order({"event_ids": part}) for part in parts])

@@ -7,7 +7,8 @@ that a tick selects.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -132,6 +133,45 @@ def defer(
             deferrer.defer(**arguments)
     except procrastinate.exceptions.AlreadyEnqueued:
         log.debug("job.already_waiting", job=name, key=once)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One job of many of a kind; `lock` and `once` as in `defer`."""
+
+    arguments: Mapping[str, Argument]
+    lock: str | None = None
+    once: str | None = None
+
+
+# What the queue's own function writes, but a job whose key waits already is left out instead of refusing them all.
+_DEFER_MANY = text(
+    "INSERT INTO procrastinate_jobs (queue_name, task_name, priority, lock, queueing_lock, args)"
+    " SELECT 'default', :name, 0, job.lock, job.once, job.args"
+    " FROM unnest(CAST(:locks AS text[]), CAST(:onces AS text[]), CAST(:args AS jsonb[])) AS job (lock, once, args)"
+    " ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING"
+)
+
+
+def defer_many(tx: Tx, what: Job | str, orders: Sequence[Order]) -> None:
+    """`defer` for many jobs of one kind, in one statement."""
+    if not orders:
+        return
+    tx.flush()
+    tx.execute(_DEFER_MANY, {
+        "name": what.name if isinstance(what, Job) else what, "locks": [each.lock for each in orders],
+        "onces": [each.once for each in orders], "args": [json.dumps(dict(each.arguments)) for each in orders],
+    })  # fmt: skip
+
+
+_WAITING_KEYS = text(
+    "SELECT queueing_lock FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = ANY(:keys)"
+)
+
+
+def waiting_keys(tx: Tx, keys: Sequence[str]) -> set[str]:
+    """Those of the `once` keys under which an unstarted job waits."""
+    return set(tx.execute(_WAITING_KEYS, {"keys": list(keys)}).scalars())
 
 
 def build_app(database: Database, ports: object, *, repeating: bool = True) -> App:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import exists, func, select
 from sqlmodel import col
@@ -273,6 +274,16 @@ def charge_of(tx: Tx, order_id: str, step_id: str | None) -> AutomaticCharge | N
     same_step = col(AutomaticCharge.step_id).is_not_distinct_from(step_id)
     query = select(AutomaticCharge).where(col(AutomaticCharge.order_id) == order_id, same_step)
     return tx.execute(query).scalar_one_or_none()
+
+
+def charge_row(
+    subscription_id: str, order_id: str, step_id: str | None, attempt_id: str, now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    """A charge that is about to be asked for."""
+    return {
+        "subscription_id": subscription_id, "order_id": order_id, "step_id": step_id, "attempt_id": attempt_id,
+        "asked_at": now,
+    }  # fmt: skip
 
 
 def charges_since(tx: Tx, subscription_id: str, since: datetime) -> int:

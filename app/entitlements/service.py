@@ -12,18 +12,26 @@ from app.core.ids import new_id
 from app.entitlements.models import Entitlement
 
 
+def rows(
+    *, account_id: str, subscription_id: str, order_id: str, values: Mapping[str, Any], starts_at: datetime,
+    ends_at: datetime,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """One row per key."""
+    return [
+        {"id": new_id("ent"), "account_id": account_id, "subscription_id": subscription_id, "order_id": order_id,
+         "key": key, "value": value, "starts_at": starts_at, "ends_at": ends_at}
+        for key, value in sorted(values.items())
+    ]  # fmt: skip
+
+
 def grant(
     tx: Tx, *, account_id: str, subscription_id: str, order_id: str, values: Mapping[str, Any], starts_at: datetime,
     ends_at: datetime,
 ) -> None:  # fmt: skip
     """One row per key; the same order grants each key once from an instant on."""
-    tx.add_all(
-        Entitlement(
-            id=new_id("ent"), account_id=account_id, subscription_id=subscription_id, order_id=order_id, key=key,
-            value=value, starts_at=starts_at, ends_at=ends_at,
-        )
-        for key, value in sorted(values.items())
-    )  # fmt: skip
+    granted = rows(account_id=account_id, subscription_id=subscription_id, order_id=order_id, values=values,
+                   starts_at=starts_at, ends_at=ends_at)  # fmt: skip
+    tx.add_all(Entitlement(**row) for row in granted)
     tx.flush()
 
 

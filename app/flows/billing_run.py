@@ -1,15 +1,17 @@
 """What the end of a term brings (R-SUB-2, R-SUB-5, R-SUB-6): it renews by itself, ends as was wished, or lapses.
 
-The tick finds what has ended and defers one job for each renewal, locked by account. Period by period: a run that was
-away for months makes up one term after the other. One account that cannot be billed is parked with its reason and never
-stops the others.
+The tick finds what has ended. What renews by itself is ordered, charged and completed in chunks (`bulk_ordering`,
+`bulk_charging`, `bulk_completion`); what is not plain is renewed here, by a job of its own, locked by account.
+Period by period: a run that was away for months makes up one term after the other. One account that cannot be billed
+is parked with its reason and never stops the others.
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, func, or_, select
 from sqlmodel import col
 from structlog import get_logger
 
@@ -25,19 +27,26 @@ from app.flows import charging, dunning, openings, purchase, renewal, standing
 from app.flows.charging import Became, Charged
 from app.flows.ports import Ports
 from app.flows.purchase import Placing
+from app.invoices.models import Invoice
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, PreviewChanged, PreviewExpired
-from app.orders.models import Order, OrderState, Route
-from app.payments import declines
+from app.orders.models import Order, OrderKind, OrderState, Route
+from app.payments import answers, declines
 from app.payments.errors import PaymentUnavailable
+from app.payments.models import ChargeAnswer
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState
 
 log = get_logger()
 
+# The jobs that do it for many (`bulk_ordering`, `bulk_completion`).
+ORDER_DUE: Final = "billing.order_due"
+COMPLETE_PAID: Final = "billing.complete_paid"
 _MOST: Final = 500
+_AT_ONCE: Final = 4  # workers that share what is due
+_ENOUGH_FOR_ONE: Final = 300
 # Another try may well find it otherwise; everything else that is refused stays refused until a person has looked.
-_PASSING: Final = (Unavailable, PaymentUnavailable, PreviewChanged, PreviewExpired)
+PASSING: Final = (Unavailable, PaymentUnavailable, PreviewChanged, PreviewExpired)
 _NO_CARD: Final = Failure(declines.NO_CARD, needs_card=True, method_ref=None)
 
 
@@ -46,7 +55,8 @@ def enqueue_due(ports: Ports) -> int:
     now = ports.clock.now()
     count = 0
     with ports.db.transaction() as tx:
-        for subscription in _ended(tx, SubscriptionState.ACTIVE, now):
+        wished = or_(col(Subscription.auto_renew).is_(False), col(Subscription.not_renewing_at).is_not(None))
+        for subscription in _ended(tx, SubscriptionState.ACTIVE, now, wished):
             if start_of(subscription.ends_on, subscription.time_zone) <= now:
                 count += apart(tx, subscription, now, _end_of_term)
         for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE):
@@ -54,27 +64,131 @@ def enqueue_due(ports: Ports) -> int:
                 over = subscription.ends_on + timedelta(days=subscription.grace_days)
                 if start_of(over, subscription.time_zone) <= now:
                     count += apart(tx, subscription, now, _end_of_grace)
+    with ports.db.transaction() as tx:
+        count += _share(tx, ORDER_DUE, _over(tx.execute(_places(due_query(now))), now))
+        waiting = [each for each in tx.execute(_under_way(now)).scalars() if has_ended(each, now)]
+        jobs.defer_many(tx, renew_automatically, [order_of(each) for each in waiting])
+        count += len(waiting) + _share(tx, COMPLETE_PAID, answers.waiting(tx))
     return count
 
 
-def _ended(tx: Tx, state: SubscriptionState, now: datetime) -> list[Subscription]:
-    """Those whose term ended, without what is parked and what is being collected, locked."""
+def _share(tx: Tx, name: str, count: int) -> int:
+    """Put the job that works a list off on the queue, more than once where there is enough for several workers."""
+    for place in range(min(-(-count // _ENOUGH_FOR_ONE), _AT_ONCE)):
+        jobs.defer(tx, name, once=f"{name}:{place}")
+    return count
+
+
+def _places(query: Select[Subscription]) -> Select[date, str]:
+    return query.with_only_columns(col(Subscription.ends_on), col(Subscription.time_zone)).limit(
+        _AT_ONCE * _ENOUGH_FOR_ONE
+    )
+
+
+def _over(ends: Iterable[tuple[date, str]], now: datetime) -> int:
+    return sum(start_of(ends_on, time_zone) <= now for ends_on, time_zone in ends)
+
+
+def has_ended(subscription: Subscription, now: datetime) -> bool:
+    return start_of(subscription.ends_on, subscription.time_zone) <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the billing run stands: terms that are `due` and not ordered, ordered and `charging`, `paid` and not
+    completed; subscriptions `parked`; and renewals `done` since this time yesterday, by whatever way.
+    """
+
+    due: int
+    charging: int
+    paid: int
+    parked: int
+    done: int
+
+
+def progress(tx: Tx, now: datetime) -> Progress:
+    """Counted to the day, whatever the time zone."""
+    ended = col(Subscription.ends_on) <= now.date()
+
+    def count(query: Select[Subscription]) -> int:
+        return tx.execute(select(func.count()).select_from(query.order_by(None).subquery())).scalar_one()
+
+    renewed = (
+        select(func.count())
+        .select_from(Invoice)
+        .join(Order, col(Order.id) == col(Invoice.order_id))
+        .where(
+            col(Invoice.issued_on) >= now.date() - timedelta(days=2), col(Order.kind) == OrderKind.RENEWAL,
+            col(Order.completed_at) > now - timedelta(days=1),
+        )
+    )  # fmt: skip
+    parked = select(Subscription).where(col(Subscription.parked_at).is_not(None))
+    paid = answers.waiting(tx)
+    return Progress(
+        due=count(due_query(now).where(ended)), charging=count(_charging(now).where(ended)), paid=paid,
+        parked=count(parked), done=tx.execute(renewed).scalar_one(),
+    )  # fmt: skip
+
+
+def due_query(now: datetime) -> Select[Subscription]:
+    """Those that renew by themselves and whose next term nobody has ordered, by end and id.
+
+    A local day begins up to 14 hours before the same day in UTC: the caller looks at the time zone.
+    """
+    return _renewing(now).where(_live().is_(None))
+
+
+def _under_way(now: datetime) -> Select[Subscription]:
+    """Those whose order waits for a charge that nobody has heard of; the job that charges it may have died."""
+    return _charging(now).limit(_MOST)
+
+
+def _charging(now: datetime) -> Select[Subscription]:
+    paid = select(col(ChargeAnswer.order_id)).where(col(ChargeAnswer.order_id) == col(Order.id))
+    return _renewing(now).where(_live(~exists(paid)).is_not(None))
+
+
+def _renewing(now: datetime) -> Select[Subscription]:
+    return _ended_query(SubscriptionState.ACTIVE, now).where(
+        col(Subscription.auto_renew), col(Subscription.not_renewing_at).is_(None)
+    )
+
+
+def _live(*where: ColumnElement[bool]) -> ScalarSelect[str]:
+    """An order of the next term that waits or has bought it, as `orders.renewal_of_term` has it.
+
+    A value and no EXISTS: looked up by the subscription's index for each row that is walked past. As a join it would
+    cost whatever the planner last heard of the table, which a billing run changes within minutes.
+    """
+    live = select(col(Order.id)).where(
+        col(Order.subscription_id) == col(Subscription.id), col(Order.kind) == OrderKind.RENEWAL,
+        col(Order.state).not_in([OrderState.EXPIRED, OrderState.CANCELED]),
+        or_(col(Order.state) != OrderState.COMPLETED, col(Order.term_starts_on) == col(Subscription.ends_on)),
+        *where,
+    )  # fmt: skip
+    return live.limit(1).correlate(Subscription).scalar_subquery()
+
+
+def _ended(tx: Tx, state: SubscriptionState, now: datetime, *where: ColumnElement[bool]) -> list[Subscription]:
+    query = _ended_query(state, now).where(*where).limit(_MOST).with_for_update(skip_locked=True)
+    return list(tx.execute(query).scalars())
+
+
+def _ended_query(state: SubscriptionState, now: datetime) -> Select[Subscription]:
+    """Those whose term ended, without what is parked and what is being collected."""
     collected = select(col(DunningItem.order_id)).where(
         col(DunningItem.subscription_id) == col(Subscription.id), col(DunningItem.state) == Owed.OWED
     )
-    query = (
+    return (
         select(Subscription)
         .where(
             col(Subscription.state) == state,
             col(Subscription.ends_on) <= now.date() + timedelta(days=1),
             col(Subscription.parked_at).is_(None),
-            ~exists(collected),
+            collected.limit(1).correlate(Subscription).scalar_subquery().is_(None),
         )
         .order_by(col(Subscription.ends_on), col(Subscription.id))
-        .limit(_MOST)
-        .with_for_update(skip_locked=True)
     )
-    return list(tx.execute(query).scalars())
 
 
 def apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx, Subscription, datetime], None]) -> int:
@@ -92,8 +206,6 @@ def apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx, 
 def _end_of_term(tx: Tx, subscription: Subscription, now: datetime) -> None:
     if subscription.not_renewing_at is not None:
         standing.move(tx, subscription, SubscriptionState.CANCELED, now)
-    elif subscription.auto_renew:
-        defer(tx, subscription)
     else:
         standing.move(tx, subscription, SubscriptionState.LAPSED, now)
 
@@ -105,11 +217,19 @@ def _end_of_grace(tx: Tx, subscription: Subscription, now: datetime) -> None:
 
 
 def defer(tx: Tx, subscription: Subscription) -> None:
-    """Renew the term that ended, once."""
-    jobs.defer(
-        tx, renew_automatically, lock=subscription.account_id, once=f"renew:{subscription.id}",
-        subscription_id=subscription.id, ends_on=subscription.ends_on.isoformat(),
-    )  # fmt: skip
+    """Renew the term that ended by the single path, once."""
+    jobs.defer_many(tx, renew_automatically, [order_of(subscription)])
+
+
+def order_of(subscription: Subscription) -> jobs.Order:
+    """The job of one renewal, locked by account."""
+    arguments = {"subscription_id": subscription.id, "ends_on": subscription.ends_on.isoformat()}
+    return jobs.Order(arguments, lock=subscription.account_id, once=key_of(subscription.id))
+
+
+def key_of(subscription_id: str) -> str:
+    """Under this key one job of a subscription's renewal waits."""
+    return f"renew:{subscription_id}"
 
 
 @jobs.job("renewal.renew_automatically", retry=jobs.Retry(attempts=6, first=30))
@@ -122,12 +242,17 @@ def guarded(ports: Ports, subscription_id: str, act: Callable[[], None]) -> None
     """Bill a subscription; what cannot be billed is parked, or it would come back every minute."""
     try:
         act()
-    except _PASSING:
+    except PASSING:
         raise
     except Exception as broken:
         log.exception("billing_run.parked", subscription=subscription_id)
         with ports.db.transaction() as tx:
-            dunning.park(tx, subscriptions.lock(tx, subscription_id), _reason(broken), ports.clock.now())
+            park(tx, subscription_id, broken, ports.clock.now())
+
+
+def park(tx: Tx, subscription_id: str, broken: Exception, now: datetime) -> None:
+    """Leave a subscription alone until a person has looked at what broke."""
+    dunning.park(tx, subscriptions.lock(tx, subscription_id), _reason(broken), now)
 
 
 def _reason(broken: Exception) -> str:

@@ -100,9 +100,7 @@ def _intend(
     attempt.saved_method_ref = card.method_ref
     # From here on only an answer ends it: an order that expired meanwhile would make room for a second charge.
     order.expires_at = None
-    tx.add(AutomaticCharge(
-        subscription_id=subscription_id, order_id=order.id, step_id=step_id, attempt_id=attempt.id, asked_at=now
-    ))  # fmt: skip
+    tx.add(AutomaticCharge(**dunning.charge_row(subscription_id, order.id, step_id, attempt.id, now)))
     tx.flush()
     return attempt
 

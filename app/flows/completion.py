@@ -7,8 +7,8 @@ same transaction puts on the queue.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from app.accounts import service as accounts
 from app.accounts.models import Account, LegalEntity
@@ -16,8 +16,10 @@ from app.catalog import coupons
 from app.catalog import service as catalog
 from app.catalog.models import CouponDuration, Family, Plan
 from app.core import audit, events, jobs
+from app.core.audit import Deed
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
+from app.core.events import Happened
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
@@ -42,6 +44,9 @@ from app.subscriptions.periods import MONTHS, Period, term
 from app.subscriptions.service import LineBought, RunningCoupon
 from app.surveys import service as surveys
 from app.surveys.models import SurveyKind
+
+TELL: Final = "notify.order_completed"  # the job that writes to the buyer
+RENEWED: Final = "subscription.renewed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +180,28 @@ def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None, actor: str
 def _announce(scene: _Scene, invoice: Invoice | None, *, actor: str, payment: str | None = None) -> None:
     tx, order, now = scene.tx, scene.order, scene.now
     license_ = licenses.of_order(tx, order.id)
-    license_id = license_.id if license_ else None
-    events.append(
-        tx, "order.completed", order.id, now=now, account_id=order.account_id, kind=str(order.kind),
-        subscription=order.subscription_id, invoice=invoice.id if invoice else None, license=license_id,
-        total={"amount": order.total_minor, "currency": order.currency},
-    )  # fmt: skip
-    details = {"payment": payment, "invoice": invoice.number if invoice else None, "license": license_id}
-    audit.record(tx, order.account_id, actor=actor, action="order.completed", subject=order.id, now=now,
-                 details={name: value for name, value in details.items() if value})  # fmt: skip
-    jobs.defer(tx, "notify.order_completed", order_id=order.id)
+    license_id, invoice_id = license_.id if license_ else None, invoice.id if invoice else None
+    told = completed_event(order, invoice_id, license_id)
+    events.append(tx, told.kind, order.id, now=now, account_id=order.account_id, **told.data)
+    deed = completed_deed(order, invoice.number if invoice else None, license_id, actor=actor, payment=payment)
+    audit.record(tx, deed.chain, actor=deed.actor, action=deed.action, subject=deed.subject, now=now,
+                 details=deed.details)  # fmt: skip
+    jobs.defer(tx, TELL, order_id=order.id)
+
+
+def completed_event(order: Order, invoice_id: str | None, license_id: str | None) -> Happened:
+    return Happened("order.completed", order.id, order.account_id, {
+        "kind": str(order.kind), "subscription": order.subscription_id, "invoice": invoice_id, "license": license_id,
+        "total": {"amount": order.total_minor, "currency": order.currency},
+    })  # fmt: skip
+
+
+def completed_deed(
+    order: Order, invoice_number: str | None, license_id: str | None, *, actor: str, payment: str | None
+) -> Deed:  # fmt: skip
+    details = {"payment": payment, "invoice": invoice_number, "license": license_id}
+    said = {name: value for name, value in details.items() if value}
+    return Deed(order.account_id, actor, "order.completed", order.id, said)
 
 
 def _scene(tx: Tx, ports: Ports, order: Order, now: datetime) -> _Scene:
@@ -205,35 +222,55 @@ def _as_held(scene: _Scene, subscription: Subscription) -> _Scene:
     return replace(scene, plan=plans[subscription.plan_id], plans=plans, seats=seats)
 
 
+def bought_of(lines: Sequence[OrderLine], currency: str) -> list[LineBought]:
+    """The lines of an order as its subscription takes them."""
+    return [
+        LineBought(
+            plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
+            quantity=line.quantity, unit=Money(line.unit_minor, currency), net=Money(line.net_minor, currency),
+            pricing=line.pricing, intervals=line.intervals,
+        )
+        for line in lines
+        if line.change is None  # a charge carried on is none of the next term's
+    ]  # fmt: skip
+
+
+def next_period(subscription: Subscription, starts_on: date, preview: Preview) -> Period:
+    """The term that a renewal buys: it keeps the anchor where it follows on the one before."""
+    anchor = subscription.anchor_day if starts_on == subscription.ends_on else None
+    return term(starts_on, _months(preview), anchor)
+
+
+def _months(preview: Preview) -> int:
+    return int(preview.inputs.get("term_months") or MONTHS[preview.inputs["interval"]])
+
+
+def carried_event(kind: str, subscription: Subscription, period: Period, seats: int) -> Happened:
+    """`subscription.started` or `subscription.renewed`."""
+    return Happened(kind, subscription.id, subscription.account_id, {
+        "starts_on": period.start.isoformat(), "ends_on": period.end.isoformat(), "seats": seats,
+    })  # fmt: skip
+
+
 def _subscribe(scene: _Scene) -> Subscription:
     order, currency = scene.order, scene.order.currency
     if order.kind is OrderKind.EXPANSION:
         return changing.carry_out(scene.tx, order, scene.preview, scene.now)
     if order.kind is OrderKind.INSTALMENT:
         return _bill_year(scene)
-    bought = [
-        LineBought(
-            plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
-            quantity=line.quantity, unit=Money(line.unit_minor, currency), net=Money(line.net_minor, currency),
-            pricing=line.pricing, intervals=line.intervals,
-        )
-        for line in scene.lines
-        if line.change is None  # a charge carried on is none of the next term's
-    ]  # fmt: skip
-    interval = scene.preview.inputs["interval"]
-    months = scene.preview.inputs.get("term_months") or MONTHS[interval]
+    bought = bought_of(scene.lines, currency)
     billing = Billing(scene.preview.inputs.get("billing", Billing.PREPAID))
     if order.kind is OrderKind.RENEWAL and order.subscription_id and order.term_starts_on:
         subscription = subscriptions.lock(scene.tx, order.subscription_id)
-        anchor = subscription.anchor_day if order.term_starts_on == subscription.ends_on else None
-        period = term(order.term_starts_on, months, anchor)
+        period = next_period(subscription, order.term_starts_on, scene.preview)
         subscriptions.renew(scene.tx, subscription, period=period, order_id=order.id, lines=bought, billing=billing)
         applied = scheduled.apply(scene.tx, subscription, order.id, now=scene.now)
         if applied is not None:
             events.append(scene.tx, "subscription.change_applied", subscription.id, now=scene.now,
                           account_id=order.account_id, change=applied.id, order=order.id)  # fmt: skip
-        kind = "subscription.renewed"
+        kind = RENEWED
     else:
+        interval, months = scene.preview.inputs["interval"], _months(scene.preview)
         period = term(local_date(scene.now, scene.account.time_zone), months)
         subscription = subscriptions.begin(
             scene.tx, account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
@@ -244,10 +281,8 @@ def _subscribe(scene: _Scene) -> Subscription:
         )  # fmt: skip
         order.subscription_id = subscription.id
         kind = "subscription.started"
-    events.append(
-        scene.tx, kind, subscription.id, now=scene.now, account_id=order.account_id,
-        starts_on=period.start.isoformat(), ends_on=period.end.isoformat(), seats=scene.lines[0].quantity,
-    )  # fmt: skip
+    told = carried_event(kind, subscription, period, scene.lines[0].quantity)
+    events.append(scene.tx, told.kind, subscription.id, now=scene.now, account_id=told.account_id, **told.data)
     return subscription
 
 
@@ -284,35 +319,23 @@ def _license(
     the file, and the term that follows has a license of its own.
     """
     begins_at = start_of(period.start, subscription.time_zone)
-    starts_at = min(scene.now, begins_at)
-    expires_at = start_of(period.end, subscription.time_zone)
-    if expires_at <= scene.now:
+    grant = grant_of(
+        order=scene.order, plan=scene.plan, plans=list(scene.plans.values()), seats=scene.seats,
+        company=scene.preview.inputs["buyer"]["company"], subscription=subscription, period=period, now=scene.now,
+    )  # fmt: skip
+    if grant is None:
         return None
     present = licenses.present(scene.tx, subscription.id, begins_at, scene.now) if begins_at > scene.now else None
     if bridge_days is not None:
         last_day = local_date(scene.now, scene.entity.time_zone) + timedelta(days=bridge_days)
-        expires_at = min(expires_at, start_of(last_day + timedelta(days=1), subscription.time_zone))
-    flags: dict[str, Any] = {}
-    for plan in scene.plans.values():
-        flags |= plan.flags
+        over_at = start_of(last_day + timedelta(days=1), subscription.time_zone)
+        grant = replace(grant, expires_at=min(grant.expires_at, over_at), bridge=True)
     # More counts at once; of less the file is released when the present term ends (R-LIC-7).
-    held_back = present is not None and bridge_days is None and _is_less(present, {"users": scene.seats, **flags})
+    coming = {"users": scene.seats, **grant.flags}
+    held_back = present is not None and bridge_days is None and _is_less(present, coming)
     if held_back:
-        starts_at = begins_at
-    license_ = licenses.issue(
-        scene.tx, scene.ports.secrets,
-        Grant(
-            account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
-            plan_id=scene.plan.id, plan_name=scene.plan.name, sku=scene.plan.sku,
-            license_sku=scene.plan.license_sku, flags=flags, seats=scene.seats, starts_at=starts_at,
-            expires_at=expires_at, grace_days=scene.plan.grace_days, bridge=bridge_days is not None,
-            customer=LicenseCustomer(
-                id=scene.account.id, name=scene.order.buyer_name, email=scene.order.buyer_email,
-                company=scene.preview.inputs["buyer"]["company"],
-            ),
-        ),
-        scene.now,
-    )  # fmt: skip
+        grant = replace(grant, starts_at=begins_at)
+    license_ = licenses.issue(scene.tx, scene.ports.secrets, grant, scene.now)
     # More seats on invoice have a bridge of their own: what was paid before goes on beside it, and after it.
     if not (license_.bridge and scene.order.kind is OrderKind.EXPANSION):
         licenses.supersede(scene.tx, license_, scene.now, keep=present.id if present and held_back else None)
@@ -325,6 +348,28 @@ def _is_less(present: License, coming: Mapping[str, Any]) -> bool:
         (coming.get(name) or 0) < value if type(value) is int else bool(value) and not coming.get(name)
         for name, value in present.entitlements.items()
     )
+
+
+def grant_of(
+    *, order: Order, plan: Plan, plans: Sequence[Plan], seats: int, company: str, subscription: Subscription,
+    period: Period, now: datetime,
+) -> Grant | None:  # fmt: skip
+    """What the license of an order is for, with the flags of its add-ons; None for a term that is over."""
+    starts_at = min(now, start_of(period.start, subscription.time_zone))
+    expires_at = start_of(period.end, subscription.time_zone)
+    if expires_at <= now:
+        return None
+    flags: dict[str, Any] = {}
+    for each in plans:
+        flags |= each.flags
+    return Grant(
+        account_id=order.account_id, subscription_id=subscription.id, order_id=order.id, plan_id=plan.id,
+        plan_name=plan.name, sku=plan.sku, license_sku=plan.license_sku, flags=flags, seats=seats,
+        starts_at=starts_at, expires_at=expires_at, grace_days=plan.grace_days,
+        customer=LicenseCustomer(
+            id=order.account_id, name=order.buyer_name, email=order.buyer_email, company=company
+        ),
+    )  # fmt: skip
 
 
 def _grant(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
@@ -348,12 +393,18 @@ def _invite_to_survey(scene: _Scene) -> None:
     surveys.invite(
         scene.tx, scene.ports.secrets, kind=SurveyKind(str(order.kind)), order_id=order.id,
         account_id=order.account_id, email=order.buyer_email, person_name=order.buyer_name,
-        segment={
-            "plan": scene.plan.sku, "country": buyer["country"], "route": str(order.route),
-            "seats": _seats_band(scene.seats), "interval": scene.preview.inputs["interval"],
-        },
+        segment=segment_of(order, scene.preview, scene.plan.sku, scene.seats),
         locale=buyer["locale"], country=buyer["country"], test=order.test, now=scene.now,
     )  # fmt: skip
+
+
+def segment_of(order: Order, preview: Preview, sku: str, seats: int) -> dict[str, str]:
+    """What answers are grouped by."""
+    inputs = preview.inputs
+    return {
+        "plan": sku, "country": inputs["buyer"]["country"], "route": str(order.route), "seats": _seats_band(seats),
+        "interval": inputs["interval"],
+    }  # fmt: skip
 
 
 def _seats_band(seats: int) -> str:

@@ -14,6 +14,7 @@ from app.core import audit, events, jobs
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
+from app.core.events import Happened
 from app.core.money import Money
 from app.flows.ports import Ports
 from app.invoices import credit_notes, crediting
@@ -145,8 +146,14 @@ def settle(tx: Tx, invoice: Invoice, now: datetime) -> None:
     invoices.mark_paid(tx, invoice, now)
     if later:
         jobs.defer(tx, "receivables.hand_over", invoice_id=invoice.id)
-    events.append(tx, "invoice.paid", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
-                  total={"amount": invoice.total_minor, "currency": invoice.currency})  # fmt: skip
+    told = paid_event(invoice)
+    events.append(tx, told.kind, invoice.id, now=now, account_id=invoice.account_id, **told.data)
+
+
+def paid_event(invoice: Invoice) -> Happened:
+    return Happened("invoice.paid", invoice.id, invoice.account_id, {
+        "number": invoice.number, "total": {"amount": invoice.total_minor, "currency": invoice.currency},
+    })  # fmt: skip
 
 
 def _require_fit(tx: Tx, invoice: Invoice, given: Credit, settlement: Settlement) -> None:

@@ -33,6 +33,15 @@ def fan_out(ports: Ports, *, event_id: str) -> None:
         _enqueue(tx, [(each, 0) for each in deliveries.fan_out(tx, event_id, now)])
 
 
+@jobs.job(events.FAN_OUT_MANY)
+def fan_out_many(ports: Ports, *, event_ids: str) -> None:
+    """The same for many events, whose ids stand between commas."""
+    with ports.db.transaction() as tx:
+        now = transport_now()
+        waiting = [(each, 0) for event_id in event_ids.split(",") for each in deliveries.fan_out(tx, event_id, now)]
+        _enqueue(tx, waiting)
+
+
 def _enqueue(tx: Tx, waiting: Sequence[tuple[str, int]], *, at: datetime | None = None) -> None:
     for delivery_id, attempt in waiting:
         # Without a lock: a try that waits for its time would hold up a replay behind it.

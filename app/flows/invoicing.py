@@ -11,6 +11,7 @@ from app.agreements import contracts
 from app.core import events
 from app.core.clock import local_date
 from app.core.db import Tx
+from app.core.events import Happened
 from app.core.i18n import translate
 from app.core.money import Money, total
 from app.flows import crediting
@@ -46,41 +47,57 @@ def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
 
     The counter's lock makes every other completion wait until the transaction ends, so this comes last in it.
     """
-    order, currency = supply.order, supply.order.currency
+    order = supply.order
     determination = tax.stored(tx, order.tax_determination_id)
-    lines = [_invoice_line(line, currency, supply.period) for line in supply.lines]
-    draft = invoices.draft(
-        tx,
-        invoices.InvoiceDraft(
-            account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
-            subscription_id=supply.subscription_id, series=supply.entity.invoice_series, currency=currency,
-            supply_from=min(each.period_from for each in lines), supply_to=max(each.period_to for each in lines),
-            seller=seller_snapshot(tx, supply.entity),
-            buyer=_buyer_snapshot(supply.preview),
-            notes=_notes(tx, supply, determination, now), po_number=order.po_number,
-            tax_determination_id=order.tax_determination_id, test=order.test,
-            lines=lines,
-            taxes=_tax_groups(determination), discount=order.discount,
-        ),
-        now,
-    )  # fmt: skip
+    special = contracts.in_force(tx, order.account_id, now)
+    wanted = draft_of(supply, determination, seller_snapshot(tx, supply.entity), special.title if special else None)
+    draft = invoices.draft(tx, wanted, now)
     today = local_date(now, supply.entity.time_zone)
     invoice = invoices.finalize(tx, draft, issued_on=today, due_on=today + timedelta(days=net_days), now=now)
-    _book(tx, invoice, booked_on=invoice.issued_on or today, now=now)
     if order.pay_by is PayBy.INVOICE:
         reminders.schedule(tx, invoice, accounts.get(tx, invoice.account_id).time_zone, now)
-    events.append(
-        tx, "invoice.issued", invoice.id, now=now, account_id=invoice.account_id, number=invoice.number,
-        due_on=str(invoice.due_on), total={"amount": invoice.total_minor, "currency": currency},
+    booking = booking_of(invoice, [(each.jurisdiction, each.tax_minor) for each in invoices.taxes(tx, invoice.id)])
+    ledger.book(
+        tx, source=booking.source, kind=booking.kind, account_id=invoice.account_id,
+        legal_entity_id=invoice.legal_entity_id, booked_on=invoice.issued_on or today, memo=booking.memo,
+        legs=booking.legs, now=now,
     )  # fmt: skip
+    told = issued_event(invoice)
+    events.append(tx, told.kind, invoice.id, now=now, account_id=invoice.account_id, **told.data)
     return invoice
 
 
-def _notes(tx: Tx, supply: Supply, determination: Determination, now: datetime) -> tuple[str, ...]:
+def draft_of(
+    supply: Supply, determination: Determination, seller: dict[str, Any], agreement: str | None
+) -> invoices.InvoiceDraft:
+    """What the invoice of an order says; `agreement` is the title of a special one that applies."""
+    order, currency = supply.order, supply.order.currency
+    lines = [_invoice_line(line, currency, supply.period) for line in supply.lines]
+    return invoices.InvoiceDraft(
+        account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
+        subscription_id=supply.subscription_id, series=supply.entity.invoice_series, currency=currency,
+        supply_from=min(each.period_from for each in lines), supply_to=max(each.period_to for each in lines),
+        seller=seller,
+        buyer=_buyer_snapshot(supply.preview), notes=_notes(supply, determination, agreement),
+        po_number=order.po_number, tax_determination_id=order.tax_determination_id, test=order.test,
+        lines=lines,
+        taxes=_tax_groups(determination), discount=order.discount,
+    )  # fmt: skip
+
+
+def issued_event(invoice: Invoice) -> Happened:
+    return Happened("invoice.issued", invoice.id, invoice.account_id, {
+        "number": invoice.number, "due_on": str(invoice.due_on),
+        "total": {"amount": invoice.total_minor, "currency": invoice.currency},
+    })  # fmt: skip
+
+
+def _notes(supply: Supply, determination: Determination, agreement: str | None) -> tuple[str, ...]:
     """What the law asks for, and that an agreement of this customer applies (in their language)."""
-    special = contracts.in_force(tx, supply.order.account_id, now)
-    said = translate(supply.preview.inputs["buyer"]["locale"])
-    agreed = said("The agreement “%(title)s” applies.", title=special.title) if special else ""
+    agreed = ""
+    if agreement is not None:
+        said = translate(supply.preview.inputs["buyer"]["locale"])
+        agreed = said("The agreement “%(title)s” applies.", title=agreement)
     return tuple(note for note in (determination.note, agreed) if note)
 
 
@@ -126,17 +143,24 @@ def _buyer_snapshot(preview: Preview) -> dict[str, Any]:
     return {**preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"]}
 
 
-def _book(tx: Tx, invoice: Invoice, *, booked_on: date, now: datetime) -> None:
-    """The receivable against deferred revenue and tax by jurisdiction."""
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """An entry of the ledger, but for whose and when."""
+
+    source: str
+    kind: str
+    memo: str
+    legs: Sequence[Leg]
+
+
+def booking_of(invoice: Invoice, taxes: Sequence[tuple[str, int]]) -> Booking:
+    """The receivable against deferred revenue and tax by jurisdiction; `taxes` are (jurisdiction, minor units)."""
     currency = invoice.currency
     gross, net = Money(invoice.total_minor, currency), Money(invoice.net_minor, currency)
-    taxes = [
-        Leg(Code.TAX, Money(-group.tax_minor, currency), group.jurisdiction) for group in invoices.taxes(tx, invoice.id)
-    ]
-    ledger.book(
-        tx, source=f"invoice:{invoice.id}", kind="invoice", account_id=invoice.account_id,
-        legal_entity_id=invoice.legal_entity_id, booked_on=booked_on, memo=f"Invoice {invoice.number}",
-        legs=[Leg(Code.RECEIVABLE, gross), Leg(Code.DEFERRED, -net), *taxes], now=now,
+    return Booking(
+        f"invoice:{invoice.id}", "invoice", f"Invoice {invoice.number}",
+        [Leg(Code.RECEIVABLE, gross), Leg(Code.DEFERRED, -net),
+         *(Leg(Code.TAX, Money(-minor, currency), jurisdiction) for jurisdiction, minor in taxes)],
     )  # fmt: skip
 
 
@@ -146,19 +170,25 @@ def paid_with(tx: Tx, payment: Payment) -> Invoice | None:
     return invoices.get(tx, into[0].invoice_id) if into else invoices.of_order(tx, payment.order_id)
 
 
+def receipt_of(payment: Payment, into: Sequence[tuple[Invoice, Money]]) -> tuple[Booking, Money]:
+    """A payment against the receivables it goes into; what is over becomes the customer's credit, and is returned."""
+    amount = Money(payment.amount_minor, payment.currency)
+    over = amount - total([part for _, part in into], payment.currency)
+    held = Leg(Code.CLEARING, amount, payment.provider) if payment.method is Method.CARD else Leg(Code.BANK, amount)
+    numbers = ", ".join(str(invoice.number) for invoice, _ in into) or "no invoice"
+    legs = [held, *(Leg(Code.RECEIVABLE, -part) for _, part in into), Leg(Code.CUSTOMER_CREDIT, -over)]
+    return Booking(f"payment:{payment.id}", "payment", f"Payment of {numbers}", legs), over
+
+
 def receive(
     tx: Tx, payment: Payment, into: Sequence[tuple[Invoice, Money]], *, legal_entity_id: str, booked_on: date,
     now: datetime,
 ) -> None:  # fmt: skip
     """Book a payment and put it into invoices; what is left of it becomes the customer's credit (R-ORD-2)."""
-    amount = Money(payment.amount_minor, payment.currency)
-    over = amount - total([part for _, part in into], payment.currency)
-    held = Leg(Code.CLEARING, amount, payment.provider) if payment.method is Method.CARD else Leg(Code.BANK, amount)
-    numbers = ", ".join(str(invoice.number) for invoice, _ in into) or "no invoice"
+    booking, over = receipt_of(payment, into)
     ledger.book(
-        tx, source=f"payment:{payment.id}", kind="payment", account_id=payment.account_id,
-        legal_entity_id=legal_entity_id, booked_on=booked_on, memo=f"Payment of {numbers}",
-        legs=[held, *(Leg(Code.RECEIVABLE, -part) for _, part in into), Leg(Code.CUSTOMER_CREDIT, -over)], now=now,
+        tx, source=booking.source, kind=booking.kind, account_id=payment.account_id, legal_entity_id=legal_entity_id,
+        booked_on=booked_on, memo=booking.memo, legs=booking.legs, now=now,
     )  # fmt: skip
     if over:
         credit.give(tx, payment.account_id, over, kind=CreditKind.OVERPAYMENT, source=f"payment:{payment.id}", now=now)

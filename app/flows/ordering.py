@@ -12,9 +12,11 @@ from app.agreements.models import TermsVersion
 from app.agreements.service import Evidence
 from app.catalog import coupons
 from app.core import audit, events, jobs, keys, policy
+from app.core.audit import Deed
 from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.errors import Invalid
+from app.core.events import Happened
 from app.core.money import Money
 from app.flows import completion, trade_credit
 from app.flows import preview as previews
@@ -62,7 +64,7 @@ def enter(
         coupons.reserve(tx, order.discount["coupon_id"], order_id=order.id, account_id=account_id, given=given, now=now)
     agreements.accept(
         tx, keys.evidence_signer(tx, ports.secrets, now), terms=agreed.terms, account_id=account_id, order_id=order.id,
-        snapshot=_snapshot(order, preview) | dict(agreed.more), person_name=agreed.name, person_email=agreed.email,
+        snapshot=snapshot_of(order, preview) | dict(agreed.more), person_name=agreed.name, person_email=agreed.email,
         company=agreed.company, evidence=agreed.evidence, now=now,
     )  # fmt: skip
     _announce(tx, order, held=held, now=now)
@@ -93,7 +95,7 @@ def require_complete(preview: Preview) -> None:
         raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
 
 
-def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
+def snapshot_of(order: Order, preview: Preview) -> dict[str, Any]:
     """What was agreed, frozen: the acceptance's hash is over exactly this."""
     return {
         "order": order.id, "lines": preview.lines, "interval": preview.inputs["interval"],
@@ -104,13 +106,24 @@ def _snapshot(order: Order, preview: Preview) -> dict[str, Any]:
 
 
 def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:
-    events.append(tx, "order.held" if held else "order.placed", order.id, now=now, account_id=order.account_id,
-                  total={"amount": order.total_minor, "currency": order.currency}, route=str(order.route),
-                  reasons=[each["code"] for each in order.reasons])  # fmt: skip
-    details = {"total": order.total_minor, "currency": order.currency, "route": str(order.route)}
-    audit.record(tx, order.account_id, actor="buyer", action="order.placed", subject=order.id, now=now, details=details)
+    told, deed = placed_event(order, held=held), placed_deed(order)
+    events.append(tx, told.kind, order.id, now=now, account_id=order.account_id, **told.data)
+    audit.record(tx, deed.chain, actor=deed.actor, action=deed.action, subject=deed.subject, now=now,
+                 details=deed.details)  # fmt: skip
     if held:
         jobs.defer(tx, "notify.order_held", order_id=order.id)
+
+
+def placed_event(order: Order, *, held: bool) -> Happened:
+    return Happened("order.held" if held else "order.placed", order.id, order.account_id, {
+        "total": {"amount": order.total_minor, "currency": order.currency}, "route": str(order.route),
+        "reasons": [each["code"] for each in order.reasons],
+    })  # fmt: skip
+
+
+def placed_deed(order: Order) -> Deed:
+    details = {"total": order.total_minor, "currency": order.currency, "route": str(order.route)}
+    return Deed(order.account_id, "buyer", "order.placed", order.id, details)
 
 
 def intend(tx: Tx, ports: Ports, order: Order) -> PaymentAttempt:

@@ -4,19 +4,21 @@ Prices are read, the buyer's tax number is checked with its registry (outside an
 determined, the route decided, and the whole is kept for a day.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Protocol
 
 from app.accounts import domains
 from app.accounts import service as accounts
-from app.accounts.models import BuyerType, LegalEntity
+from app.accounts.models import BuyerType, LegalEntity, SellerRegistration
 from app.accounts.service import BuyerDetails
 from app.agreements import contracts
+from app.agreements.models import CustomAgreement
 from app.catalog import coupons
 from app.catalog import service as catalog
-from app.catalog.models import Coupon, CouponDuration, Interval, Plan, PlanKind
+from app.catalog.models import Coupon, CouponDuration, Interval, Plan, PlanKind, Price
 from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
@@ -38,6 +40,7 @@ from app.subscriptions.models import YEAR_MONTHS, Billing, Subscription
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
+from app.tax.models import TaxDetermination
 
 PREVIEW_HOURS: Final = policy.declare(
     policy.Policy("preview_hours", 24, policy.whole_number(minimum=1), "How long a shown price holds.")
@@ -45,6 +48,7 @@ PREVIEW_HOURS: Final = policy.declare(
 # What is paid in advance, by interval: the first is meant where nothing is said (R-PRO-1).
 TERM_MONTHS: Final = {Interval.MONTH: (1,), Interval.YEAR: (12, 24, 36)}
 ROLLING: Final = timedelta(days=365)
+UNCHECKED: Final = "unchecked"  # of a tax number that no registry was asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class LineRequest:
 class TaxIdGiven:
     type: str
     value: str
-    status: str = "unchecked"
+    status: str = UNCHECKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,25 +131,25 @@ def confirmed(ports: Ports, wanted: PreviewRequest, now: datetime) -> list[TaxId
     """The tax numbers of a request with what their registries say. Raises Invalid for a malformed one."""
     with ports.db.transaction() as tx:
         tax_ids = [_known(tx, each, wanted.buyer.country, now) for each in wanted.tax_ids]
-    return [_ask_registry(ports, each, wanted.buyer.country, now) for each in tax_ids]
+    return [ask_registry(ports, each, wanted.buyer.country, now) for each in tax_ids]
 
 
 def confirm(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
     """A number as its registry writes it, with what it says of it. Raises Invalid for a malformed one."""
     with ports.db.transaction() as tx:
         known = _known(tx, given, country, now)
-    return _ask_registry(ports, known, country, now)
+    return ask_registry(ports, known, country, now)
 
 
 def _known(tx: Tx, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
     value = tax.normalized(given.type, given.value, country)
     recent = tax.recent_check(tx, given.type, value, now)
-    return TaxIdGiven(given.type, value, recent.status if recent else "unchecked")
+    return TaxIdGiven(given.type, value, recent.status if recent else UNCHECKED)
 
 
-def _ask_registry(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
+def ask_registry(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
     """A registry that is down never blocks a sale: the number stays unconfirmed and tax is charged (R-TAX-5)."""
-    if given.status != "unchecked":
+    if given.status != UNCHECKED:
         return given
     answer = ports.tax_ids.check(given.type, given.value, country)
     with ports.db.transaction() as tx:
@@ -166,7 +170,7 @@ class Offer:
     question: taxing.Request
     answer: Determination
     routing: routing.Routing
-    committed: Money | None  # before tax, of a term that is billed yearly
+    priced: Priced
     change: Change | None = None
     revision: int = 0  # of the subscription it rests on
 
@@ -182,6 +186,91 @@ class Offer:
         )
 
 
+class Market(Protocol):
+    """What an offer is made from. The single path asks the tables, a billing run has read them for many at once."""
+
+    @property
+    def entity(self) -> LegalEntity: ...
+
+    @property
+    def seller(self) -> taxing.Seller:
+        """The entity as tax law sees it."""
+        ...
+
+    @property
+    def thresholds(self) -> Mapping[str, int]: ...
+
+    def plan(self, sku: str) -> Plan:
+        """Raises UnknownPlan."""
+        ...
+
+    def price(self, plan: Plan, currency: str, interval: Interval, day: date) -> Price:
+        """Raises NoPrice."""
+        ...
+
+    def coupon(self, wanted: PreviewRequest, today: date) -> Coupon | None:
+        """The coupon asked for, or the one that goes on from an earlier term. Raises CouponRefused."""
+        ...
+
+    def spent(self, account_id: str) -> Sequence[Money]:
+        """What the account, and those that are one customer with it, bought within a year."""
+        ...
+
+    def agreement(self, account_id: str) -> CustomAgreement | None:
+        """The special agreement that applies to the account."""
+        ...
+
+
+class Tables:
+    """The market as the tables have it at this moment."""
+
+    def __init__(self, tx: Tx, now: datetime) -> None:
+        self._tx, self._now = tx, now
+
+    @cached_property
+    def entity(self) -> LegalEntity:
+        return accounts.seller(self._tx)
+
+    @cached_property
+    def seller(self) -> taxing.Seller:
+        return seller_of(self.entity, accounts.registrations(self._tx, self.entity.id))
+
+    @property
+    def thresholds(self) -> Mapping[str, int]:
+        return policy.get(self._tx, routing.THRESHOLD, self._now)
+
+    def plan(self, sku: str) -> Plan:
+        return catalog.plan_by_sku(self._tx, sku)
+
+    def price(self, plan: Plan, currency: str, interval: Interval, day: date) -> Price:
+        return catalog.price_on(self._tx, plan, currency, interval, day)
+
+    def coupon(self, wanted: PreviewRequest, today: date) -> Coupon | None:
+        return _coupon(self._tx, wanted, today)
+
+    def spent(self, account_id: str) -> Sequence[Money]:
+        return _spent(self._tx, account_id, self._now)
+
+    def agreement(self, account_id: str) -> CustomAgreement | None:
+        return contracts.in_force(self._tx, account_id, self._now)
+
+
+def seller_of(entity: LegalEntity, registrations: Sequence[SellerRegistration]) -> taxing.Seller:
+    """The entity as tax law sees it."""
+    return taxing.Seller(
+        country=entity.country, established=frozenset(entity.established),
+        registrations=tuple(
+            taxing.Registration(each.jurisdiction, each.scheme, each.valid_from, each.valid_to, each.number)
+            for each in registrations
+        ),
+        oss="union" if entity.oss == "union" else "non_union" if entity.oss == "non_union" else None,
+        below_eu_threshold=entity.below_eu_threshold, elections=entity.elections,
+    )  # fmt: skip
+
+
+Pricing = Callable[[Sequence[Plan], date], Priced]
+
+
 def compute(
     tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime, *,
     agreed: Sequence[PricedLine] | None = None,
@@ -190,7 +279,51 @@ def compute(
 
     `agreed` are lines at prices that were agreed before, instead of today's list.
     """
-    entity = accounts.seller(tx)
+    # A buyer who is not signed in counts towards the account their address may buy for (R-THR-2).
+    account_id = wanted.account_id or accounts.account_id_for_buyer(tx, wanted.buyer.email)
+    market = Tables(tx, now)
+    if wanted.subscription_id is None:
+        return offer_of(market, wanted, tax_ids, account_id, now, agreed=agreed)
+    held = subscriptions.get(tx, wanted.subscription_id)
+    on = wanted.change_on or local_date(now, held.time_zone)
+
+    def change(plans: Sequence[Plan], today: date) -> Priced:
+        targets = [Target(plan, line.quantity, line.discount) for plan, line in zip(plans, wanted.lines, strict=True)]
+        quoted = wanted.source is OfferSource.QUOTE
+        return change_pricing.price(tx, held, targets, on=on, list_day=today, quoted=quoted)
+
+    def with_what_waits(plans: Sequence[Plan], today: date) -> Priced:
+        return _with_carried(tx, held, whole_term(market, wanted, plans, today, agreed))
+
+    expands = wanted.kind is OrderKind.EXPANSION
+    offer = offer_of(market, wanted, tax_ids, account_id, now, pricing=change if expands else with_what_waits)
+    if expands:
+        due = sum((line.net for line in offer.lines), Money.zero(wanted.currency)) + offer.answer.tax
+        settled = offer.priced.settled(on, due, policy.get(tx, SMALLEST_CHARGE, now))
+        offer = replace(offer, change=settled)
+    return replace(offer, revision=held.revision)
+
+
+def _with_carried(tx: Tx, held: Subscription, priced: Priced) -> Priced:
+    """With the charges of earlier changes that were too small to be made (R-PRO-8)."""
+    carried = change_pricing.carried_lines(tx, held.id)
+    if not carried:
+        return priced
+    plans = catalog.plans_by_id(tx, [line.plan_id for line in carried])
+    return replace(
+        priced, lines=(*priced.lines, *carried), plans=(*priced.plans, *(plans[line.plan_id] for line in carried))
+    )
+
+
+def offer_of(
+    market: Market, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], account_id: str | None, now: datetime, *,
+    agreed: Sequence[PricedLine] | None = None, pricing: Pricing | None = None,
+) -> Offer:  # fmt: skip
+    """What a request costs in a market: pure, but for what the market is asked. Raises like `price`.
+
+    It is priced as a whole term, unless `pricing` does otherwise.
+    """
+    entity = market.entity
     today = local_date(now, entity.time_zone)
     if wanted.buyer.type is BuyerType.CONSUMER and not entity.sells_to_consumers:
         raise ConsumersNotServed("We sell to businesses; give the company you buy for.", param="company")
@@ -199,67 +332,57 @@ def compute(
         raise destinations.DestinationRefused(
             f"Export rules forbid us to deliver to this address ({rule.source}).", param="country"
         )
-    # A buyer who is not signed in counts towards the account their address may buy for (R-THR-2).
-    account_id = wanted.account_id or accounts.account_id_for_buyer(tx, wanted.buyer.email)
-    plans = [catalog.plan_by_sku(tx, line.sku) for line in wanted.lines]
-    held = subscriptions.get(tx, wanted.subscription_id) if wanted.subscription_id else None
-    priced = _priced(tx, wanted, plans, held, today, now, agreed)
-    question = _tax_question(tx, entity, wanted, tax_ids, priced.plans, priced.lines, now)
+    plans = [market.plan(line.sku) for line in wanted.lines]
+    priced = pricing(plans, today) if pricing is not None else whole_term(market, wanted, plans, today, agreed)
+    question = _tax_question(market.seller, wanted, tax_ids, priced.plans, priced.lines, now)
     answer = determine(question)
     lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced.lines, answer.lines, strict=True))
-    route = _route(tx, wanted, account_id, plans, priced, answer, rule, now)
+    route = _route(market, wanted, account_id, plans, priced, answer, rule)
     kept = coupons.terms(priced.coupon, wanted.currency) if priced.coupon is not None else None
-    change = None
-    if held is not None and wanted.kind is OrderKind.EXPANSION:
-        due = sum((line.net for line in lines), Money.zero(wanted.currency)) + answer.tax
-        change = priced.settled(_change_day(wanted, held, now), due, policy.get(tx, SMALLEST_CHARGE, now))
-    return Offer(
-        wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route, priced.committed, change,
-        held.revision if held is not None else 0,
-    )  # fmt: skip
+    return Offer(wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route, priced)
 
 
-def _priced(
-    tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], held: Subscription | None, today: date, now: datetime,
-    agreed: Sequence[PricedLine] | None,
-) -> Priced:  # fmt: skip
-    """The lines with their plans: of a whole term, or what a change of a running one costs."""
-    if held is not None and wanted.kind is OrderKind.EXPANSION:
-        targets = [Target(plan, line.quantity, line.discount) for plan, line in zip(plans, wanted.lines, strict=True)]
-        quoted = wanted.source is OfferSource.QUOTE
-        on = _change_day(wanted, held, now)
-        return change_pricing.price(tx, held, targets, on=on, list_day=today, quoted=quoted)
-    coupon = _coupon(tx, wanted, today)
-    full = _price_lines(tx, wanted, plans, today) if agreed is None else agreed
-    lines = _discounted(full, coupon, wanted.currency)
-    carried = change_pricing.carried_lines(tx, held.id) if held is not None else ()
-    by_id = {each.id: each for each in plans}
-    by_id |= catalog.plans_by_id(tx, [line.plan_id for line in carried if line.plan_id not in by_id]) if carried else {}
+def whole_term(
+    market: Market, wanted: PreviewRequest, plans: Sequence[Plan], today: date, agreed: Sequence[PricedLine] | None
+) -> Priced:
+    """The lines of a term, or of its first year where it is billed yearly, with the discount of their coupon."""
+    coupon = market.coupon(wanted, today)
+    full = _price_lines(market, wanted, plans, today) if agreed is None else agreed
+    lines = tuple(_discounted(full, coupon, wanted.currency))
     none = Money.zero(wanted.currency)
     return Priced(
-        lines=(*lines, *carried), plans=(*plans, *(by_id[line.plan_id] for line in carried)), coupon=coupon, ends=(),
-        taken_back=(), credit_net=none, credit=none, unsold=None, committed=_committed(wanted, full, lines, coupon),
+        lines=lines, plans=tuple(plans), coupon=coupon, ends=(), taken_back=(), credit_net=none, credit=none,
+        unsold=None, committed=_committed(wanted, full, lines, coupon),
     )  # fmt: skip
-
-
-def _change_day(wanted: PreviewRequest, held: Subscription, now: datetime) -> date:
-    return wanted.change_on or local_date(now, held.time_zone)
 
 
 def keep(tx: Tx, offer: Offer, now: datetime, *, until: datetime | None = None) -> Preview:
     """Store an offer, for as long as the policy says where `until` does not."""
     lives = timedelta(hours=policy.get(tx, PREVIEW_HOURS, now)) if until is None else until - now
-    determination = tax.store(tx, offer.answer, taxing.to_json(offer.question), now)
-    return orders.store_preview(
-        tx, kind=offer.wanted.kind, inputs=_inputs(offer.wanted, offer.tax_ids, offer.revision), lines=offer.lines,
+    determination, kept = rows_of(offer, lives, now)
+    preview = Preview(**kept)
+    tx.add(TaxDetermination(**determination))
+    tx.flush()
+    tx.add(preview)
+    tx.flush()
+    return preview
+
+
+def rows_of(offer: Offer, lives: timedelta, now: datetime) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An offer as it is kept: the determination of its tax, and the preview."""
+    determination = tax.row_of(offer.answer, taxing.to_json(offer.question), now)
+    return determination, orders.preview_row(
+        kind=offer.wanted.kind, inputs=_inputs(offer.wanted, offer.tax_ids, offer.revision), lines=offer.lines,
         currency=offer.wanted.currency, tax=offer.answer.tax, legal_entity_id=offer.legal_entity_id,
-        determination_id=determination.id, routing=offer.routing, lives=lives, now=now, account_id=offer.account_id,
-        subscription_id=offer.wanted.subscription_id, discount=offer.discount, source=offer.wanted.source,
-        committed=offer.committed, change=offer.change,
+        determination_id=determination["id"], routing=offer.routing, lives=lives, now=now,
+        account_id=offer.account_id, subscription_id=offer.wanted.subscription_id, discount=offer.discount,
+        source=offer.wanted.source, committed=offer.priced.committed, change=offer.change,
     )  # fmt: skip
 
 
-def _price_lines(tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], today: date) -> list[PricedLine]:
+def _price_lines(
+    market: Market, wanted: PreviewRequest, plans: Sequence[Plan], today: date
+) -> list[PricedLine]:  # fmt: skip
     if not plans or plans[0].kind is not PlanKind.PLAN:
         raise Invalid("The first line is the plan; add-ons follow it.", param="lines")
     if len({plan.sku for plan in plans}) != len(plans):
@@ -274,7 +397,7 @@ def _price_lines(tx: Tx, wanted: PreviewRequest, plans: Sequence[Plan], today: d
                 f"{plan.name} is sold for {plan.min_seats} to {plan.max_seats} seats.",
                 param=f"lines.{index}.quantity", min=plan.min_seats, max=plan.max_seats,
             )  # fmt: skip
-        row = catalog.price_on(tx, plan, wanted.currency, wanted.interval, today)
+        row = market.price(plan, wanted.currency, wanted.interval, today)
         model = row.pricing
         full = model.amount(asked.quantity).times(wanted.intervals)
         off = asked.discount.off(full) if asked.discount and quoted else Money.zero(row.currency)
@@ -331,20 +454,12 @@ def _committed(
 
 
 def _tax_question(
-    tx: Tx, entity: LegalEntity, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], plans: Sequence[Plan],
+    seller: taxing.Seller, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], plans: Sequence[Plan],
     lines: Sequence[PricedLine], now: datetime,
 ) -> taxing.Request:  # fmt: skip
     buyer = wanted.buyer
     return taxing.Request(
-        seller=taxing.Seller(
-            country=entity.country, established=frozenset(entity.established),
-            registrations=tuple(
-                taxing.Registration(each.jurisdiction, each.scheme, each.valid_from, each.valid_to, each.number)
-                for each in accounts.registrations(tx, entity.id)
-            ),
-            oss="union" if entity.oss == "union" else "non_union" if entity.oss == "non_union" else None,
-            below_eu_threshold=entity.below_eu_threshold, elections=entity.elections,
-        ),
+        seller=seller,
         buyer=taxing.Buyer(
             country=buyer.country, region=buyer.region or None, postcode=buyer.postcode or None,
             city=buyer.city or None, type="business" if buyer.type is BuyerType.BUSINESS else "consumer",
@@ -356,14 +471,16 @@ def _tax_question(
 
 
 def _route(
-    tx: Tx, wanted: PreviewRequest, account_id: str | None, plans: Sequence[Plan], priced: Priced,
-    answer: Determination, rule: destinations.Rule | None, now: datetime,
+    market: Market, wanted: PreviewRequest, account_id: str | None, plans: Sequence[Plan], priced: Priced,
+    answer: Determination, rule: destinations.Rule | None,
 ) -> routing.Routing:  # fmt: skip
-    spent = _spent(tx, account_id, now) if account_id else []
-    special = contracts.in_force(tx, account_id, now) if account_id else None
+    special = market.agreement(account_id) if account_id else None
+    # Renewals are measured alone (R-THR-2), a further year with the term that it is of.
+    alone = wanted.kind in {OrderKind.RENEWAL, OrderKind.INSTALMENT}
     return routing.decide(
         routing.Facts(
-            kind=wanted.kind, net=priced.commitment, thresholds=policy.get(tx, routing.THRESHOLD, now), spent=spent,
+            kind=wanted.kind, net=priced.commitment, thresholds=market.thresholds,
+            spent=market.spent(account_id) if account_id and not alone else (),
             sales_only=next((plan.name for plan in plans if plan.sales_only), None),
             retired=next((plan.name for plan in plans if plan.retired_at is not None), priced.unsold),
             agreement=special.title if special else None,

@@ -15,7 +15,7 @@ from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.errors import NotFound
 from app.core.inbox import InboxEvent
-from app.flows import cards, dispute, purchase, refund
+from app.flows import bulk_charging, cards, dispute, purchase, refund
 from app.flows.ports import Ports
 from app.payments import methods, refunds
 from app.payments.provider import DisputeReport, PaymentReport, RefundReport
@@ -78,7 +78,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "setup_ref": Handler(lambda ports, ref: ports.payments.report_setup(ref), cards.apply),
     "method_ref": Handler(cards.fetch, cards.apply_method),
     "customer_ref": Handler(_fetch_cards, _apply_cards),
-    "payment_ref": Handler(_fetch_payment, purchase.apply_report),
+    "payment_ref": Handler(_fetch_payment, bulk_charging.take_report),
 }
 
 

@@ -212,7 +212,7 @@ def settle(ports: Ports, attempt_id: str) -> str:
         report = ports.payments.report(attempt.provider_ref)
     elif card is not None:
         # Nobody wants it to be paid any more: what was taken for it is looked up, nothing is asked for.
-        found = _find(ports, attempt, card) if closed else _charge_or_find(ports, attempt, card)
+        found = _find(ports, attempt, card) if closed else charge_or_find(ports, attempt, card)
         if found is None:
             return _give_up(ports, attempt.id, "never_charged")
         report = found
@@ -231,7 +231,7 @@ def _wanted(tx: Tx, attempt: PaymentAttempt) -> bool:
     return orders.get(tx, attempt.order_id).state not in {OrderState.EXPIRED, OrderState.CANCELED}
 
 
-def _charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
+def charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
     """Providers forget idempotency keys after a day: from then on a charge is looked up, never asked for again."""
     if transport_now() - attempt.created_at < KEYS_LAST:
         return charge(ports, attempt, card)
@@ -266,12 +266,13 @@ def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentR
         )  # fmt: skip
 
 
-def apply_report(tx: Tx, ports: Ports, report: PaymentReport) -> str:
+def apply_report(tx: Tx, ports: Ports, report: PaymentReport, *, now: datetime | None = None) -> str:
     """Move the attempt and its order or open invoice to what the provider reports; says what was done, in a word.
 
-    The order's row lock makes concurrent reports of one payment take turns, so the effect happens once.
+    The order's row lock makes concurrent reports of one payment take turns, so the effect happens once. Whoever holds
+    a lock already brings `now`: a sandbox's clock is read over another connection, which those who wait may all hold.
     """
-    now = ports.clock.now()
+    now = ports.clock.now() if now is None else now
     attempt = payments.lock_attempt(tx, report.attempt_id)
     if attempt is None:
         raise NotFound(f"The provider reports a payment {report.ref} that nobody here asked for.")

@@ -1,5 +1,6 @@
 """Renewal reminders as rows with a due date (R-SUB-3): scheduled with the term, found by the tick."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from app.core import policy
+from app.core.bulk import among
 from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.ids import new_id
@@ -32,26 +34,39 @@ SHORT: Final = policy.declare(
 _HOUR: Final = timedelta(hours=9)
 
 
-def schedule(tx: Tx, subscription: Subscription, now: datetime) -> None:
-    """Rows for the current term; those of an earlier term that were not sent are withdrawn."""
+def withdraw(tx: Tx, subscription_ids: Sequence[str]) -> None:
+    """What was not sent of the terms so far is not sent any more."""
     tx.execute(
         update(RenewalReminder)
         .where(
-            col(RenewalReminder.subscription_id) == subscription.id,
+            among(col(RenewalReminder.subscription_id), subscription_ids),
             col(RenewalReminder.sent_at).is_(None),
             col(RenewalReminder.skipped_reason).is_(None),
         )
         .values(skipped_reason="renewed")
     )
-    days = policy.get(tx, LONG if subscription.term_months >= 12 else SHORT, now)
-    tx.add_all(
-        RenewalReminder(
-            id=new_id("rem"), subscription_id=subscription.id, ends_on=subscription.ends_on, days_before=before,
-            due_at=start_of(subscription.ends_on - timedelta(days=before), subscription.time_zone) + _HOUR,
-        )
-        for before in days
-    )  # fmt: skip
+
+
+def schedule(tx: Tx, subscription: Subscription, now: datetime) -> None:
+    """Rows for the current term; those of an earlier term that were not sent are withdrawn."""
+    withdraw(tx, [subscription.id])
+    tx.add_all(RenewalReminder(**row) for row in rows(subscription, days_of(tx, subscription.term_months, now)))
     tx.flush()
+
+
+def days_of(tx: Tx, term_months: int, now: datetime) -> list[int]:
+    """How many days before the end of such a term its reminders go out."""
+    return policy.get(tx, LONG if term_months >= 12 else SHORT, now)
+
+
+def rows(subscription: Subscription, days: Sequence[int]) -> list[dict[str, Any]]:
+    """The reminders of the current term."""
+    return [
+        {"id": new_id("rem"), "subscription_id": subscription.id, "ends_on": subscription.ends_on,
+         "days_before": before,
+         "due_at": start_of(subscription.ends_on - timedelta(days=before), subscription.time_zone) + _HOUR}
+        for before in days
+    ]  # fmt: skip
 
 
 def due(tx: Tx, now: datetime, limit: int = 500) -> list[RenewalReminder]:

@@ -4,9 +4,10 @@
 purchase; the table of orders refuses a second renewal of the same term.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -36,9 +37,9 @@ from app.orders.errors import AlreadyRenewed
 from app.orders.models import Order, OrderKind, OrderState, Preview, Route
 from app.payments import service as payments
 from app.payments.models import AttemptState
+from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
-from app.subscriptions.models import RenewalLink, RenewalReminder, Subscription, SubscriptionState
-from app.subscriptions.scheduled import next_term
+from app.subscriptions.models import RenewalLink, RenewalReminder, Subscription, SubscriptionLine, SubscriptionState
 
 log = get_logger()
 
@@ -136,12 +137,28 @@ def wanted(tx: Tx, subscription: Subscription, seats: int | None) -> PreviewRequ
         .order_by(col(Order.completed_at).desc())
         .limit(1)
     ).scalar_one()
-    buyer = dict(tx.get_one(Preview, last.preview_id).inputs["buyer"])
+    buyer = tx.get_one(Preview, last.preview_id).inputs["buyer"]
     tax_ids = tx.execute(select(AccountTaxId).where(col(AccountTaxId.account_id) == subscription.account_id)).scalars()
+    lines = [LineRequest(line.sku, line.quantity) for line in scheduled.next_term(tx, subscription, seats)]
+    return _asked(subscription, lines, buyer, list(tax_ids))
+
+
+def next_term(
+    subscription: Subscription, lines: Sequence[SubscriptionLine], buyer: Mapping[str, Any],
+    tax_ids: Sequence[AccountTaxId],
+) -> PreviewRequest:  # fmt: skip
+    """What the next term is asked as where nothing was wished for it; `buyer` as the last order's preview has it."""
+    ordered = sorted(lines, key=lambda line: line.plan_id != subscription.plan_id)
+    return _asked(subscription, [LineRequest(line.sku, line.quantity) for line in ordered], buyer, tax_ids)
+
+
+def _asked(
+    subscription: Subscription, lines: Sequence[LineRequest], buyer: Mapping[str, Any], tax_ids: Sequence[AccountTaxId]
+) -> PreviewRequest:
     return PreviewRequest(
-        lines=tuple(LineRequest(line.sku, line.quantity) for line in next_term(tx, subscription, seats)),
+        lines=tuple(lines),
         interval=Interval(subscription.interval), term_months=subscription.term_months, currency=subscription.currency,
-        buyer=BuyerDetails(**(buyer | {"type": BuyerType(buyer["type"])})),
+        buyer=BuyerDetails(**{**buyer, "type": BuyerType(buyer["type"])}),
         tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in tax_ids), kind=OrderKind.RENEWAL,
         account_id=subscription.account_id, subscription_id=subscription.id, billing=subscription.billing,
     )  # fmt: skip

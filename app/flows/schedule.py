@@ -3,6 +3,9 @@
 from app.core import idempotency, job_watch, jobs
 from app.core.clock import transport_now
 from app.flows import (  # noqa: F401 -- importing the flows registers their jobs and declares their policies
+    bulk_charging,
+    bulk_completion,
+    bulk_ordering,
     deliver,
     dunning_mails,
     inviting,

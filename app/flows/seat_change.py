@@ -138,12 +138,15 @@ def _keep_wish(tx: Tx, held: Subscription, lines: Sequence[LineNext], diff: Diff
     inputs = last.inputs | {
         "lines": [{"sku": line.sku, "quantity": line.quantity} for line in lines], "revision": held.revision,
     }  # fmt: skip
-    return orders.store_preview(
-        tx, kind=OrderKind.EXPANSION, inputs=inputs, lines=[], currency=held.currency,
+    kept = Preview(**orders.preview_row(
+        kind=OrderKind.EXPANSION, inputs=inputs, lines=[], currency=held.currency,
         tax=Money.zero(held.currency), legal_entity_id=held.legal_entity_id, determination_id=last.tax_determination_id,
         routing=route, lives=timedelta(hours=policy.get(tx, previews.PREVIEW_HOURS, now)), now=now,
         account_id=held.account_id, subscription_id=held.id, change=change,
-    )  # fmt: skip
+    ))  # fmt: skip
+    tx.add(kept)
+    tx.flush()
+    return kept
 
 
 def _with_what_waits(tx: Tx, held: Subscription, wish: Wish) -> Wish:

@@ -8,15 +8,16 @@ from app.core.db import Tx
 
 # A sequence would leave a gap on every rollback; max()+1 would hand one number out twice.
 _NEXT = text(
-    "INSERT INTO invoice_counter AS counter (legal_entity_id, series, next_number) VALUES (:entity, :series, 2)"
-    " ON CONFLICT (legal_entity_id, series) DO UPDATE SET next_number = counter.next_number + 1"
-    " RETURNING next_number - 1"
+    "INSERT INTO invoice_counter AS counter (legal_entity_id, series, next_number)"
+    " VALUES (:entity, :series, 1 + CAST(:count AS integer))"
+    " ON CONFLICT (legal_entity_id, series) DO UPDATE SET next_number = counter.next_number + CAST(:count AS integer)"
+    " RETURNING next_number - CAST(:count AS integer)"
 )
 
 
-def next_sequence(tx: Tx, legal_entity_id: str, series: str) -> int:
-    """The next number of a series; others wait until this transaction ends, so take it late."""
-    return int(tx.execute(_NEXT, {"entity": legal_entity_id, "series": series}).scalar_one())
+def next_sequence(tx: Tx, legal_entity_id: str, series: str, *, count: int = 1) -> int:
+    """The next number of a series, the first of `count`; others wait until this transaction ends, so take it late."""
+    return int(tx.execute(_NEXT, {"entity": legal_entity_id, "series": series, "count": count}).scalar_one())
 
 
 _DATE_OF = text(

@@ -86,41 +86,71 @@ def came_to_nothing(order_id: Any) -> ColumnElement[bool]:
     )
 
 
-def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
-    """Store a draft: it has no number yet."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An invoice with its lines and taxes, as they are kept."""
+
+    invoice: dict[str, Any]
+    lines: list[dict[str, Any]]
+    taxes: list[dict[str, Any]]
+
+
+def rows_of(wanted: InvoiceDraft, now: datetime) -> Rows:
+    """A draft: it has no number yet."""
     net = total([line.net for line in wanted.lines], wanted.currency)
     tax = total([line.tax for line in wanted.lines], wanted.currency)
-    invoice = Invoice(
-        id=new_id("inv"), account_id=wanted.account_id, legal_entity_id=wanted.legal_entity_id,
-        order_id=wanted.order_id, subscription_id=wanted.subscription_id, series=wanted.series,
-        state=InvoiceState.DRAFT, currency=wanted.currency, net_minor=net.minor, tax_minor=tax.minor,
-        total_minor=(net + tax).minor, supply_from=wanted.supply_from, supply_to=wanted.supply_to,
-        seller=wanted.seller, buyer=wanted.buyer, notes=list(wanted.notes), po_number=wanted.po_number,
-        tax_determination_id=wanted.tax_determination_id, test=wanted.test, discount=wanted.discount, created_at=now,
-    )  # fmt: skip
+    invoice_id = new_id("inv")
+    invoice = {
+        "id": invoice_id, "account_id": wanted.account_id, "legal_entity_id": wanted.legal_entity_id,
+        "order_id": wanted.order_id, "subscription_id": wanted.subscription_id, "series": wanted.series,
+        "state": InvoiceState.DRAFT, "currency": wanted.currency, "net_minor": net.minor, "tax_minor": tax.minor,
+        "total_minor": (net + tax).minor, "supply_from": wanted.supply_from, "supply_to": wanted.supply_to,
+        "seller": wanted.seller, "buyer": wanted.buyer, "notes": list(wanted.notes), "po_number": wanted.po_number,
+        "tax_determination_id": wanted.tax_determination_id, "test": wanted.test, "discount": wanted.discount,
+        "created_at": now,
+    }  # fmt: skip
+    lines = [
+        {
+            "invoice_id": invoice_id, "position": position, "sku": line.sku, "description": line.description,
+            "quantity": line.quantity, "unit_minor": line.unit.minor, "net_minor": line.net.minor,
+            "tax_minor": line.tax.minor, "period_from": line.period_from, "period_to": line.period_to,
+            "numerator": line.numerator, "denominator": line.denominator, "rule": line.rule,
+            "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
+            "discount_minor": line.discount.minor if line.discount is not None else 0,
+            "quantity_before": line.quantity_before,
+        }
+        for position, line in enumerate(wanted.lines, start=1)
+    ]  # fmt: skip
+    taxes = [
+        {
+            "invoice_id": invoice_id, "position": position, "jurisdiction": group.jurisdiction, "name": group.name,
+            "rate": group.rate, "taxable_minor": group.taxable.minor, "tax_minor": group.amount.minor,
+        }
+        for position, group in enumerate(wanted.taxes, start=1)
+    ]  # fmt: skip
+    return Rows(invoice, lines, taxes)
+
+
+def draft(tx: Tx, wanted: InvoiceDraft, now: datetime) -> Invoice:
+    """Store a draft."""
+    rows = rows_of(wanted, now)
+    invoice = Invoice(**rows.invoice)
     tx.add(invoice)
     tx.flush()
-    tx.add_all(
-        InvoiceLine(
-            invoice_id=invoice.id, position=position, sku=line.sku, description=line.description,
-            quantity=line.quantity, unit_minor=line.unit.minor, net_minor=line.net.minor, tax_minor=line.tax.minor,
-            period_from=line.period_from, period_to=line.period_to, numerator=line.numerator,
-            denominator=line.denominator, rule=line.rule,
-            pricing=dict(line.pricing) if line.pricing is not None else None, intervals=line.intervals,
-            discount_minor=line.discount.minor if line.discount is not None else 0,
-            quantity_before=line.quantity_before,
-        )
-        for position, line in enumerate(wanted.lines, start=1)
-    )  # fmt: skip
-    tx.add_all(
-        InvoiceTax(
-            invoice_id=invoice.id, position=position, jurisdiction=group.jurisdiction, name=group.name,
-            rate=group.rate, taxable_minor=group.taxable.minor, tax_minor=group.amount.minor,
-        )
-        for position, group in enumerate(wanted.taxes, start=1)
-    )  # fmt: skip
+    tx.add_all(InvoiceLine(**row) for row in rows.lines)
+    tx.add_all(InvoiceTax(**row) for row in rows.taxes)
     tx.flush()
     return invoice
+
+
+def numbered(
+    series: str, sequence: int, *, issued_on: date, due_on: date, before: date | None, now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    """What finalizing sets. `before` is the day of the number before: dates never run backwards in a series."""
+    return {
+        "sequence": sequence, "number": numbering.shown(series, sequence), "state": InvoiceState.OPEN,
+        "issued_on": max(issued_on, before or issued_on), "due_on": max(due_on, before or due_on), "finalized_at": now,
+    }  # fmt: skip
 
 
 def finalize(tx: Tx, invoice: Invoice, *, issued_on: date, due_on: date, now: datetime) -> Invoice:
@@ -131,11 +161,9 @@ def finalize(tx: Tx, invoice: Invoice, *, issued_on: date, due_on: date, now: da
     """
     sequence = numbering.next_sequence(tx, invoice.legal_entity_id, invoice.series)
     before = numbering.date_of(tx, invoice.legal_entity_id, invoice.series, sequence - 1)
-    issued_on, due_on = max(issued_on, before or issued_on), max(due_on, before or due_on)
-    invoice.sequence = sequence
-    invoice.number = numbering.shown(invoice.series, invoice.sequence)
-    invoice.state, invoice.issued_on, invoice.due_on = InvoiceState.OPEN, issued_on, due_on
-    invoice.finalized_at = now
+    given = numbered(invoice.series, sequence, issued_on=issued_on, due_on=due_on, before=before, now=now)
+    for name, value in given.items():
+        setattr(invoice, name, value)
     tx.flush()
     return invoice
 
@@ -148,8 +176,13 @@ def allocate(tx: Tx, invoice: Invoice, payment_id: str, amount: Money, now: date
     left = owed(tx, invoice)
     if not Money.zero(invoice.currency) < amount <= left:
         raise ValueError(f"{amount} cannot go into {invoice.number}, of which {left} is left")
-    tx.add(InvoicePayment(invoice_id=invoice.id, payment_id=payment_id, amount_minor=amount.minor, allocated_at=now))
+    tx.add(InvoicePayment(**allocation_row(invoice.id, payment_id, amount, now)))
     tx.flush()
+
+
+def allocation_row(invoice_id: str, payment_id: str, amount: Money, now: datetime) -> dict[str, Any]:
+    """The part of a payment that goes into an invoice."""
+    return {"invoice_id": invoice_id, "payment_id": payment_id, "amount_minor": amount.minor, "allocated_at": now}
 
 
 def mark_paid(tx: Tx, invoice: Invoice, now: datetime) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from app.core.db import Tx
 from app.core.ids import new_id
@@ -35,25 +36,34 @@ class Leg:
     dimension: str = ""
 
 
+def rows(
+    *, source: str, kind: str, account_id: str, legal_entity_id: str, booked_on: date, memo: str, legs: Sequence[Leg],
+    now: datetime,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:  # fmt: skip
+    """An entry and its postings."""
+    entry = {
+        "id": new_id("led"), "source": source, "kind": kind, "account_id": account_id,
+        "legal_entity_id": legal_entity_id, "booked_on": booked_on, "recorded_at": now, "memo": memo,
+    }  # fmt: skip
+    postings = [
+        {"entry_id": entry["id"], "ledger_account": leg.code.value, "dimension": leg.dimension,
+         "amount_minor": leg.amount.minor, "currency": leg.amount.currency}
+        for leg in legs
+        if leg.amount
+    ]  # fmt: skip
+    return entry, postings
+
+
 def book(
     tx: Tx, *, source: str, kind: str, account_id: str, legal_entity_id: str, booked_on: date, memo: str,
     legs: Sequence[Leg], now: datetime,
 ) -> LedgerEntry:  # fmt: skip
     """Record one fact, once (`source` is unique). The database refuses legs that do not balance."""
-    entry_id = new_id("led")
-    tx.add_all(
-        Posting(
-            entry_id=entry_id, ledger_account=leg.code, dimension=leg.dimension, amount_minor=leg.amount.minor,
-            currency=leg.amount.currency,
-        )
-        for leg in legs
-        if leg.amount
-    )  # fmt: skip
+    sealed, postings = rows(source=source, kind=kind, account_id=account_id, legal_entity_id=legal_entity_id,
+                            booked_on=booked_on, memo=memo, legs=legs, now=now)  # fmt: skip
+    tx.add_all(Posting(**row) for row in postings)
     tx.flush()
-    entry = LedgerEntry(
-        id=entry_id, source=source, kind=kind, account_id=account_id, legal_entity_id=legal_entity_id,
-        booked_on=booked_on, recorded_at=now, memo=memo,
-    )  # fmt: skip
+    entry = LedgerEntry(**sealed)
     tx.add(entry)
     tx.flush()
     return entry

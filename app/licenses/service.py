@@ -1,18 +1,21 @@
 """License records: issued once per order and plan, superseded by renewals, revoked with a reason."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.core import audit, events, keys
+from app.core.bulk import among
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
+from app.core.events import Happened
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
@@ -44,13 +47,10 @@ class Grant:
     bridge: bool = False
 
 
-def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
-    """Sign a file and keep the record with it.
-
-    The new file has an id no file of this subscription had, because a server keeps the first it saw under an
-    id. Raises NoSigningKey, UndeliverableLicenseFile.
-    """
-    kid, key = keys.license_key(tx, secrets, now)
+def signed(
+    grant: Grant, kid: str, key: RSAPrivateKey, previous_ids: Collection[str], now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    """The record with its signed and linted file. Raises UndeliverableLicenseFile."""
     features: dict[str, bool | int] = {"users": grant.seats, "future_features": False}
     features |= {name: value for name, value in grant.flags.items() if name in FEATURES}
 
@@ -60,43 +60,73 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
             customer=grant.customer, sku_name=grant.plan_name, sku_short_name=grant.license_sku, features=features,
         )  # fmt: skip
 
-    previous = tx.execute(
-        select(col(License.file_id)).where(col(License.subscription_id) == grant.subscription_id)
-    ).scalars()
-    issued = issue_file(claims_under, key, new_id=new_license_file_id, now=now, previous_ids=set(previous))
-    license_ = License(
-        id=new_id("lic"), account_id=grant.account_id, subscription_id=grant.subscription_id,
-        order_id=grant.order_id, plan_id=grant.plan_id, file_id=issued.claims.id, sku=grant.sku, seats=grant.seats,
-        starts_at=grant.starts_at, expires_at=grant.expires_at, grace_days=grant.grace_days,
-        state=LicenseState.ACTIVE, bridge=grant.bridge, entitlements={"users": grant.seats, **grant.flags}, kid=kid,
-        file_text=issued.text, file_sha256=sha256_hex(issued.text.encode()), issued_at=now,
-    )  # fmt: skip
+    issued = issue_file(claims_under, key, new_id=new_license_file_id, now=now, previous_ids=previous_ids)
+    return {
+        "id": new_id("lic"), "account_id": grant.account_id, "subscription_id": grant.subscription_id,
+        "order_id": grant.order_id, "plan_id": grant.plan_id, "file_id": issued.claims.id, "label": "",
+        "sku": grant.sku, "seats": grant.seats, "starts_at": grant.starts_at, "expires_at": grant.expires_at,
+        "grace_days": grant.grace_days, "state": LicenseState.ACTIVE, "bridge": grant.bridge,
+        "entitlements": {"users": grant.seats, **grant.flags}, "kid": kid, "file_text": issued.text,
+        "file_sha256": sha256_hex(issued.text.encode()), "issued_at": now,
+    }  # fmt: skip
+
+
+def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
+    """Sign a file and keep the record with it.
+
+    The new file has an id no file of this subscription had, because a server keeps the first it saw under an
+    id. Raises NoSigningKey, UndeliverableLicenseFile.
+    """
+    kid, key = keys.license_key(tx, secrets, now)
+    license_ = License(**signed(grant, kid, key, previous_ids(tx, [grant.subscription_id]), now))
     tx.add(license_)
     tx.flush()
-    _log_issuance(tx, license_, now)
-    events.append(tx, "license.issued", license_.id, now=now, account_id=license_.account_id,
-                  sku=license_.sku, seats=license_.seats, expires_at=license_.expires_at.isoformat())  # fmt: skip
+    tx.add_all(IssuanceEntry(**row) for row in issuance_rows(tx, kid, [(license_.id, license_.file_sha256)], now))
+    told = issued_event(license_)
+    events.append(tx, told.kind, license_.id, now=now, account_id=license_.account_id, **told.data)
     return license_
 
 
-def _log_issuance(tx: Tx, license_: License, now: datetime) -> None:
-    """One chain per key; its writers take turns, so that a missing or slipped-in signature shows (R-LIC-6)."""
-    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"issuance:{license_.kid}", 0))))
+def previous_ids(tx: Tx, subscription_ids: Sequence[str]) -> set[str]:
+    """The ids inside the files these subscriptions have had."""
+    query = select(col(License.file_id)).where(among(col(License.subscription_id), subscription_ids))
+    return set(tx.execute(query).scalars())
+
+
+def issued_event(license_: License) -> Happened:
+    return Happened("license.issued", license_.id, license_.account_id, {
+        "sku": license_.sku, "seats": license_.seats, "expires_at": license_.expires_at.isoformat(),
+    })  # fmt: skip
+
+
+def superseded_event(license_: License, successor_id: str) -> Happened:
+    return Happened("license.superseded", license_.id, license_.account_id, {"by": successor_id})
+
+
+def issuance_rows(tx: Tx, kid: str, files: Sequence[tuple[str, str]], now: datetime) -> list[dict[str, Any]]:
+    """The links of (license id, SHA-256 of the file), in this order, at the end of the key's chain.
+
+    One chain per key; its writers take turns until they commit, so that a missing or slipped-in signature shows
+    (R-LIC-6).
+    """
+    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"issuance:{kid}", 0))))
     last = tx.execute(
-        select(IssuanceEntry)
-        .where(col(IssuanceEntry.kid) == license_.kid)
+        select(col(IssuanceEntry.sequence), col(IssuanceEntry.hash))
+        .where(col(IssuanceEntry.kid) == kid)
         .order_by(col(IssuanceEntry.sequence).desc())
         .limit(1)
-    ).scalar_one_or_none()
-    sequence, previous = (last.sequence + 1, last.hash) if last else (1, _GENESIS)
-    link = {
-        "kid": license_.kid, "sequence": sequence, "license": license_.id, "file": license_.file_sha256,
-        "previous": previous,
-    }  # fmt: skip
-    tx.add(IssuanceEntry(
-        kid=license_.kid, sequence=sequence, license_id=license_.id, file_sha256=license_.file_sha256,
-        issued_at=now, previous_hash=previous, hash=sha256_hex(b"blp/issuance/v1\n" + canonical_json(link)),
-    ))  # fmt: skip
+    ).first()
+    sequence, previous = (last.sequence, last.hash) if last else (0, _GENESIS)
+    rows = []
+    for license_id, digest in files:
+        sequence += 1
+        link = {"kid": kid, "sequence": sequence, "license": license_id, "file": digest, "previous": previous}
+        rows.append({
+            "kid": kid, "sequence": sequence, "license_id": license_id, "file_sha256": digest, "issued_at": now,
+            "previous_hash": previous, "hash": sha256_hex(b"blp/issuance/v1\n" + canonical_json(link)),
+        })  # fmt: skip
+        previous = rows[-1]["hash"]
+    return rows
 
 
 def supersede(tx: Tx, successor: License, now: datetime, *, keep: str | None = None) -> list[License]:
@@ -113,7 +143,8 @@ def supersede(tx: Tx, successor: License, now: datetime, *, keep: str | None = N
     replaced = [each for each in tx.execute(query).scalars() if each.id != keep]
     for old in replaced:
         old.state, old.superseded_by = LicenseState.SUPERSEDED, successor.id
-        events.append(tx, "license.superseded", old.id, now=now, account_id=old.account_id, by=successor.id)
+        told = superseded_event(old, successor.id)
+        events.append(tx, told.kind, old.id, now=now, account_id=old.account_id, **told.data)
     return replaced
 
 

@@ -54,28 +54,24 @@ class PricedLine:
         return plain | {"change": self.change.to_json()} if self.change is not None else plain
 
 
-def store_preview(
-    tx: Tx, *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
+def preview_row(
+    *, kind: OrderKind, inputs: dict[str, Any], lines: Sequence[PricedLine], currency: str, tax: Money,
     legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
     account_id: str | None = None, subscription_id: str | None = None, discount: dict[str, Any] | None = None,
     source: OfferSource = OfferSource.LIST, change: Change | None = None, committed: Money | None = None,
-) -> Preview:  # fmt: skip
-    """Keep an offer for `lives`; equal inputs have equal `inputs_hash`. `discount` tells of the coupon behind it."""
+) -> dict[str, Any]:  # fmt: skip
+    """An offer as it is kept for `lives`; equal inputs have equal `inputs_hash`. `discount` is the coupon's terms."""
     net = total([line.net for line in lines], currency)
-    preview = Preview(
-        id=new_id("prv"), kind=kind, source=source, account_id=account_id, subscription_id=subscription_id,
-        legal_entity_id=legal_entity_id, currency=currency, inputs=inputs,
-        inputs_hash=sha256_hex(canonical_json(inputs)), lines=[line.to_json() for line in lines],
-        net_minor=net.minor, tax_minor=tax.minor, total_minor=(net + tax).minor,
-        committed_minor=committed.minor if committed is not None else None,
-        tax_determination_id=determination_id, route=routing.route,
-        reasons=[reason.to_json() for reason in routing.reasons], discount=discount,
-        change=change.to_json() if change is not None else None, created_at=now,
-        expires_at=now + lives,
-    )  # fmt: skip
-    tx.add(preview)
-    tx.flush()
-    return preview
+    return {
+        "id": new_id("prv"), "kind": kind, "source": source, "account_id": account_id,
+        "subscription_id": subscription_id, "legal_entity_id": legal_entity_id, "currency": currency, "inputs": inputs,
+        "inputs_hash": sha256_hex(canonical_json(inputs)), "lines": [line.to_json() for line in lines],
+        "net_minor": net.minor, "tax_minor": tax.minor, "total_minor": (net + tax).minor,
+        "committed_minor": committed.minor if committed is not None else None,
+        "tax_determination_id": determination_id, "route": routing.route,
+        "reasons": [reason.to_json() for reason in routing.reasons], "discount": discount,
+        "change": change.to_json() if change is not None else None, "created_at": now, "expires_at": now + lives,
+    }  # fmt: skip
 
 
 def lock_preview(tx: Tx, preview_id: str) -> Preview:
@@ -86,27 +82,44 @@ def lock_preview(tx: Tx, preview_id: str) -> Preview:
     return preview
 
 
+def order_row(
+    preview: Preview, *, account_id: str, state: OrderState, expires_at: datetime | None, po_number: str,
+    pay_by: PayBy, test: bool, term_starts_on: date | None, now: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    """The order that an offer becomes, with the very same figures."""
+    buyer = preview.inputs["buyer"]
+    return {
+        "id": new_id("ord"), "kind": preview.kind, "preview_id": preview.id, "account_id": account_id,
+        "legal_entity_id": preview.legal_entity_id, "subscription_id": preview.subscription_id,
+        "term_starts_on": term_starts_on, "pay_by": pay_by, "state": state, "route": preview.route,
+        "reasons": preview.reasons, "currency": preview.currency, "net_minor": preview.net_minor,
+        "tax_minor": preview.tax_minor, "total_minor": preview.total_minor,
+        "committed_minor": preview.committed_minor, "tax_determination_id": preview.tax_determination_id,
+        "discount": preview.discount, "change": preview.change,
+        "buyer_name": buyer["name"], "buyer_email": buyer["email"], "po_number": po_number, "test": test,
+        "created_at": now, "expires_at": expires_at,
+    }  # fmt: skip
+
+
+def line_rows(order_id: str, preview: Preview) -> list[dict[str, Any]]:
+    """The lines of the order that an offer becomes."""
+    return [
+        {"order_id": order_id, "position": position, **line} for position, line in enumerate(preview.lines, start=1)
+    ]
+
+
 def place(
     tx: Tx, preview: Preview, *, account_id: str, state: OrderState, expires_at: datetime | None, po_number: str,
     pay_by: PayBy, test: bool, term_starts_on: date | None, now: datetime,
 ) -> Order:  # fmt: skip
-    """Turn an offer into an order with the very same figures."""
-    buyer = preview.inputs["buyer"]
-    order = Order(
-        id=new_id("ord"), kind=preview.kind, preview_id=preview.id, account_id=account_id,
-        legal_entity_id=preview.legal_entity_id, subscription_id=preview.subscription_id,
-        term_starts_on=term_starts_on, pay_by=pay_by, state=state, route=preview.route, reasons=preview.reasons,
-        currency=preview.currency, net_minor=preview.net_minor, tax_minor=preview.tax_minor,
-        total_minor=preview.total_minor, committed_minor=preview.committed_minor,
-        tax_determination_id=preview.tax_determination_id, discount=preview.discount, change=preview.change,
-        buyer_name=buyer["name"], buyer_email=buyer["email"], po_number=po_number, test=test, created_at=now,
-        expires_at=expires_at,
-    )  # fmt: skip
+    """Turn an offer into an order."""
+    order = Order(**order_row(
+        preview, account_id=account_id, state=state, expires_at=expires_at, po_number=po_number, pay_by=pay_by,
+        test=test, term_starts_on=term_starts_on, now=now,
+    ))  # fmt: skip
     tx.add(order)
     tx.flush()
-    tx.add_all(
-        OrderLine(order_id=order.id, position=position, **line) for position, line in enumerate(preview.lines, start=1)
-    )
+    tx.add_all(OrderLine(**row) for row in line_rows(order.id, preview))
     return order
 
 

@@ -57,6 +57,29 @@ class PaymentAttempt(Table, table=True):
     updated_at: datetime = Field(sa_type=INSTANT)
 
 
+class ChargeAnswer(Table, table=True):
+    """What the provider said of an automatic renewal's charge that took the money, until its order is completed.
+
+    A work list: the run that completes orders takes from it, and a row is gone with the completion (ADR 0036).
+    """
+
+    __tablename__ = "charge_answer"
+    __table_args__ = (currency_check(),)
+
+    attempt_id: str = Field(primary_key=True, foreign_key="payment_attempt.id")
+    order_id: str = Field(foreign_key="order.id", unique=True)
+    ref: str
+    charge_ref: str
+    amount_minor: int = minor_field()
+    currency: str = Field(sa_type=CURRENCY)
+    customer_ref: str | None = None
+    method_ref: str | None = None
+    method_label: str = ""
+    exp_year: int | None = None
+    exp_month: int | None = None
+    told_at: datetime = Field(sa_type=INSTANT)  # real time
+
+
 class Payment(Table, table=True):
     """Money that arrived. A provider's charge, or a bank's reference, can be recorded once only."""
 

@@ -1,11 +1,13 @@
 """Attempts to be paid, and payments that were."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from app.core.bulk import among
 from app.core.db import Tx
 from app.core.ids import new_id
 from app.core.money import Money
@@ -15,15 +17,25 @@ from app.payments.models import AttemptState, Method, Payment, PaymentAttempt, P
 from app.payments.provider import PaymentReport, SavedMethod
 
 
+def attempt_row(
+    *, order_id: str, account_id: str, amount: Money, provider: str, now: datetime, invoice_id: str | None = None
+) -> dict[str, Any]:
+    """An attempt of which nobody was asked yet."""
+    return {
+        "id": new_id("pat"), "order_id": order_id, "invoice_id": invoice_id, "account_id": account_id,
+        "amount_minor": amount.minor, "currency": amount.currency, "provider": provider, "state": AttemptState.UNKNOWN,
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+
+
 def intend(
     tx: Tx, *, order_id: str, account_id: str, amount: Money, provider: str, now: datetime,
     invoice_id: str | None = None,
 ) -> PaymentAttempt:  # fmt: skip
     """Write down that money is about to be asked for, before anybody is asked (I5); for an open invoice or an order."""
-    attempt = PaymentAttempt(
-        id=new_id("pat"), order_id=order_id, invoice_id=invoice_id, account_id=account_id, amount_minor=amount.minor,
-        currency=amount.currency, provider=provider, state=AttemptState.UNKNOWN, created_at=now, updated_at=now,
-    )  # fmt: skip
+    attempt = PaymentAttempt(**attempt_row(
+        order_id=order_id, account_id=account_id, amount=amount, provider=provider, now=now, invoice_id=invoice_id
+    ))  # fmt: skip
     tx.add(attempt)
     tx.flush()
     return attempt
@@ -68,16 +80,21 @@ def saved_method_of(tx: Tx, attempt: PaymentAttempt) -> SavedMethod | None:
     return methods.as_saved(row)
 
 
-def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> Payment:
-    """Money that arrived. The provider's charge is unique, so a second record of it is refused by the table."""
+def payment_row(attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> dict[str, Any]:
+    """The money that a successful charge brought."""
     if report.charge_ref is None:
         raise ValueError(f"a successful payment {report.ref} has no charge")
-    payment = Payment(
-        id=new_id("pay"), account_id=attempt.account_id, order_id=attempt.order_id, attempt_id=attempt.id,
-        amount_minor=report.amount.minor, currency=report.amount.currency, method=Method.CARD,
-        method_label=report.method.label if report.method else "", provider=attempt.provider,
-        provider_ref=report.charge_ref, received_at=now,
-    )  # fmt: skip
+    return {
+        "id": new_id("pay"), "account_id": attempt.account_id, "order_id": attempt.order_id, "attempt_id": attempt.id,
+        "amount_minor": report.amount.minor, "currency": report.amount.currency, "method": Method.CARD,
+        "method_label": report.method.label if report.method else "", "provider": attempt.provider,
+        "provider_ref": report.charge_ref, "received_at": now,
+    }  # fmt: skip
+
+
+def record(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: datetime) -> Payment:
+    """Money that arrived. The provider's charge is unique, so a second record of it is refused by the table."""
+    payment = Payment(**payment_row(attempt, report, now))
     tx.add(payment)
     tx.flush()
     return payment
@@ -105,6 +122,18 @@ def record_transfer(
 def keep_method(tx: Tx, account_id: str, provider: str, method: SavedMethod, now: datetime) -> None:
     """Remember a card the provider keeps, for renewals with one button."""
     methods.keep(tx, account_id, provider, method, now)
+
+
+def keep_methods(tx: Tx, found: Sequence[tuple[str, str, SavedMethod]], now: datetime) -> None:
+    """Remember cards of (account, provider), read at once; nearly all of them are known."""
+    refs = among(col(PaymentMethod.method_ref), [method.method_ref for _, _, method in found])
+    rows = {(row.provider, row.method_ref): row for row in tx.execute(select(PaymentMethod).where(refs)).scalars()}
+    for account_id, provider, method in found:
+        row = rows.get((provider, method.method_ref))
+        if row is None:
+            methods.keep(tx, account_id, provider, method, now)
+        else:
+            methods.refresh(row, method)
 
 
 def saved_method(tx: Tx, account_id: str, provider: str) -> SavedMethod | None:

@@ -87,7 +87,12 @@ class Subscription(Table, table=True):
         CheckConstraint("(parked_at IS NULL) = (parked_reason IS NULL)", name="parked_says_why"),
         CheckConstraint("billed_until > starts_on AND billed_until <= ends_on", name="billed_within_the_term"),
         Index("ix_subscription_to_bill", "billed_until", postgresql_where=text("billed_until < ends_on")),
-    )
+        # What the billing run walks along, in this order.
+        Index(
+            "ix_subscription_renewing", "ends_on", "id",
+            postgresql_where=text("state = 'active' AND auto_renew AND not_renewing_at IS NULL AND parked_at IS NULL"),
+        ),
+    )  # fmt: skip
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)

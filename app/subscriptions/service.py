@@ -84,21 +84,29 @@ def begin(
     return subscription
 
 
+def renewed(subscription: Subscription, period: Period) -> dict[str, Any]:
+    """What of a subscription changes as it is carried into a further term. Raises MoveRefused."""
+    if subscription.state is not SubscriptionState.ACTIVE:
+        require_move("subscription", subscription.state, SubscriptionState.ACTIVE)
+    follows = period.start == subscription.ends_on  # one that does not follow on has an anchor of its own
+    return {
+        "state": SubscriptionState.ACTIVE, "starts_on": period.start, "ends_on": period.end,
+        "anchor_day": subscription.anchor_day if follows else period.start.day,
+        "anchor_month": subscription.anchor_month if follows else period.start.month,
+        "not_renewing_at": None, "not_renewing_reason": None, "parked_at": None, "parked_reason": None,
+    }  # fmt: skip
+
+
 def renew(
     tx: Tx, subscription: Subscription, *, period: Period, order_id: str, lines: Sequence[LineBought],
     billing: Billing = Billing.PREPAID,
 ) -> None:  # fmt: skip
     """Carry the subscription into a further term; the database refuses one that overlaps another."""
-    if subscription.state is not SubscriptionState.ACTIVE:
-        move(subscription, SubscriptionState.ACTIVE)
-    if period.start != subscription.ends_on:  # a term that does not follow on has an anchor of its own
-        subscription.anchor_day, subscription.anchor_month = period.start.day, period.start.month
-    subscription.starts_on, subscription.ends_on = period.start, period.end
+    for name, value in renewed(subscription, period).items():
+        setattr(subscription, name, value)
     if lines[0].plan_id != subscription.plan_id:  # a lower plan was scheduled, or sales sold another one
         subscription.plan_id = lines[0].plan_id
     _bill_first(subscription, billing)
-    subscription.not_renewing_at = subscription.not_renewing_reason = None
-    subscription.parked_at = subscription.parked_reason = None
     _set_lines(tx, subscription, lines)
     _add_term(tx, subscription, TermKind.RENEWAL, billed_period(subscription), order_id)
 
@@ -203,15 +211,19 @@ def _step(tx: Tx, subscription: Subscription, row: SubscriptionLine | None, step
         row.pricing = dict(bought.pricing) if bought.pricing is not None else None
 
 
+def line_values(line: LineBought, billed_months: int) -> dict[str, Any]:
+    """What a subscription keeps of a line, but for its ids."""
+    return {
+        "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
+        "unit_minor": line.unit.minor, "net_minor": line.net.minor, "arr_minor": annual(line.net, billed_months).minor,
+        "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
+    }  # fmt: skip
+
+
 def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought]) -> None:
     known = {line.plan_id: line for line in lines(tx, subscription.id)}
     for line in bought:
-        values: dict[str, Any] = {
-            "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
-            "unit_minor": line.unit.minor, "net_minor": line.net.minor,
-            "arr_minor": annual(line.net, subscription.billed_months).minor,
-            "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
-        }  # fmt: skip
+        values = line_values(line, subscription.billed_months)
         row = known.pop(line.plan_id, None)
         if row is None:
             tx.add(SubscriptionLine(id=new_id("sln"), subscription_id=subscription.id, plan_id=line.plan_id, **values))
@@ -223,10 +235,16 @@ def _set_lines(tx: Tx, subscription: Subscription, bought: Sequence[LineBought])
     tx.flush()
 
 
+def term_row(subscription_id: str, kind: TermKind, period: Period, order_id: str) -> dict[str, Any]:
+    """A term that an order bought."""
+    return {
+        "subscription_id": subscription_id, "kind": kind, "starts_on": period.start, "ends_on": period.end,
+        "order_id": order_id,
+    }  # fmt: skip
+
+
 def _add_term(tx: Tx, subscription: Subscription, kind: TermKind, period: Period, order_id: str) -> None:
-    tx.add(SubscriptionTerm(
-        subscription_id=subscription.id, kind=kind, starts_on=period.start, ends_on=period.end, order_id=order_id
-    ))  # fmt: skip
+    tx.add(SubscriptionTerm(**term_row(subscription.id, kind, period, order_id)))
     tx.flush()
 
 

@@ -1,9 +1,10 @@
 """Asking one question after every purchase, renewal and expansion, and keeping the answers (R-NPS, ADR 0018)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -11,6 +12,7 @@ from sqlmodel import col
 
 from app.accounts.models import Account
 from app.core import events, policy
+from app.core.bulk import among
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.ids import has_form, new_id
@@ -70,21 +72,52 @@ def invite(
             raise InvitationDiffers(f"{ref!r} was given before for a {known.kind}.", param="external_ref")
         return known
     person = person_hash(secrets, email) if email else None
-    due = now + timedelta(days=policy.get(tx, policies.MAIL_AFTER_DAYS, now)[kind]) if email else None
-    made = {
-        "id": new_id("srv"), "kind": kind, "source": source, "external_ref": ref, "account_id": account_id,
-        "order_id": order_id, "person_email": email or None, "person_name": person_name, "person_hash": person,
-        "wording_id": wordings.current(kind).id, "segment": dict(segment), "locale": locale, "test": test,
-        "suppressed_reason": _suppression(tx, person, country, due, now) if person and due else None,
-        "created_at": now, "email_due_at": due,
-        "expires_at": now + timedelta(days=policy.get(tx, policies.OPEN_DAYS, now)),
-    }  # fmt: skip
+    rules = Rules.read(tx, kind, now)
+    due = now + rules.mail_after if email else None
+    made = row(
+        rules, kind=kind, order_id=order_id, account_id=account_id, email=email, person=person,
+        person_name=person_name, segment=segment, locale=locale, test=test, now=now, source=source, external_ref=ref,
+        suppressed=_suppression(tx, rules, person, country, due) if person and due else None,
+    )  # fmt: skip
     tx.execute(insert(SurveyInvitation).values(made).on_conflict_do_nothing(index_elements=["source", "external_ref"]))
     return tx.execute(
         select(SurveyInvitation).where(
             col(SurveyInvitation.source) == source, col(SurveyInvitation.external_ref) == ref
         )
     ).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policies that hold for an invitation made now."""
+
+    mail_after: timedelta
+    open_for: timedelta
+    quiet: timedelta
+    countries_off: frozenset[str]
+
+    @classmethod
+    def read(cls, tx: Tx, kind: SurveyKind, now: datetime) -> Self:
+        return cls(
+            timedelta(days=policy.get(tx, policies.MAIL_AFTER_DAYS, now)[kind]),
+            timedelta(days=policy.get(tx, policies.OPEN_DAYS, now)),
+            timedelta(days=policy.get(tx, policies.QUIET_DAYS, now)), policy.get(tx, policies.COUNTRIES_OFF, now),
+        )  # fmt: skip
+
+
+def row(
+    rules: Rules, *, kind: SurveyKind, order_id: str | None, account_id: str | None, email: str | None,
+    person: str | None, person_name: str, segment: Mapping[str, str | int | bool], locale: str, test: bool,
+    now: datetime, source: str, external_ref: str, suppressed: Suppressed | None,
+) -> dict[str, Any]:  # fmt: skip
+    """An invitation as it is kept; `person` is the hash of the address."""
+    return {
+        "id": new_id("srv"), "kind": kind, "source": source, "external_ref": external_ref, "account_id": account_id,
+        "order_id": order_id, "person_email": email or None, "person_name": person_name, "person_hash": person,
+        "wording_id": wordings.current(kind).id, "segment": dict(segment), "locale": locale, "test": test,
+        "suppressed_reason": suppressed, "created_at": now, "email_due_at": now + rules.mail_after if email else None,
+        "expires_at": now + rules.open_for,
+    }  # fmt: skip
 
 
 def find(tx: Tx, secrets: Secrets, source: str, ref: str) -> SurveyInvitation | None:
@@ -106,26 +139,43 @@ def _forgotten_ref(secrets: Secrets, source: str, ref: str) -> str:
     return f"forgotten:{secrets.fingerprint('survey-reference', f'{source}/{ref}')}"
 
 
-def _suppression(tx: Tx, person: str, country: str | None, due: datetime, now: datetime) -> Suppressed | None:
+def _suppression(
+    tx: Tx, rules: Rules, person: str, country: str | None, due: datetime
+) -> Suppressed | None:  # fmt: skip
+    return suppression(
+        rules, country, opted_out=tx.get(SurveyOptOut, person) is not None,
+        asked_recently=lambda: person in asked_since(tx, [person], due - rules.quiet),
+    )  # fmt: skip
+
+
+def suppression(
+    rules: Rules, country: str | None, *, opted_out: bool, asked_recently: Callable[[], bool]
+) -> Suppressed | None:
     """The first reason that applies; a person's own objection comes before ours."""
-    if tx.get(SurveyOptOut, person) is not None:
+    if opted_out:
         return Suppressed.OPTED_OUT
     if country is None:
         return Suppressed.COUNTRY_UNKNOWN
-    if country in policy.get(tx, policies.COUNTRIES_OFF, now):
+    if country in rules.countries_off:
         return Suppressed.COUNTRY_OFF
-    quiet_since = due - timedelta(days=policy.get(tx, policies.QUIET_DAYS, now))
+    return Suppressed.ASKED_RECENTLY if asked_recently() else None
+
+
+def asked_since(tx: Tx, people: Sequence[str], since: datetime) -> set[str]:
+    """Those of these people (by hash) who were mailed, or will be, after `since`."""
     mailed = func.coalesce(col(SurveyInvitation.emailed_at), col(SurveyInvitation.email_due_at))
-    other = tx.execute(
-        select(col(SurveyInvitation.id))
-        .where(
-            col(SurveyInvitation.person_hash) == person,
-            col(SurveyInvitation.suppressed_reason).is_(None),
-            mailed > quiet_since,
-        )
-        .limit(1)
-    ).first()
-    return Suppressed.ASKED_RECENTLY if other else None
+    query = select(col(SurveyInvitation.person_hash)).where(
+        among(col(SurveyInvitation.person_hash), people),
+        col(SurveyInvitation.suppressed_reason).is_(None),
+        mailed > since,
+    )
+    return {person for person in tx.execute(query.distinct()).scalars() if person is not None}
+
+
+def opted_out(tx: Tx, people: Sequence[str]) -> set[str]:
+    """Those of these people (by hash) who do not want to be asked."""
+    query = select(col(SurveyOptOut.person_hash)).where(among(col(SurveyOptOut.person_hash), people))
+    return set(tx.execute(query).scalars())
 
 
 # --- The link ---------------------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ class Request:
 
     def inputs_hash(self) -> str:
         """SHA-256 of the canonical JSON of every input: equal requests have equal hashes."""
-        return sha256_hex(canonical_json(_plain(self)))
+        return sha256_hex(canonical_json(to_json(self)))
 
 
 def _plain(value: Any) -> Any:
@@ -152,7 +152,18 @@ def _plain(value: Any) -> Any:
     return {name: _plain(getattr(value, name)) for name in value.__slots__}
 
 
+# The seller of the last request: a billing run asks thousands of times for one and the same, whose registrations are
+# most of what there is to write.
+_written: list[tuple[Seller, dict[str, Any]]] = []
+
+
+def _seller(seller: Seller) -> dict[str, Any]:
+    if not _written or _written[0][0] is not seller:
+        _written[:] = [(seller, _plain(seller))]
+    return _written[0][1]
+
+
 def to_json(request: Request) -> dict[str, Any]:
     """The request as plain JSON values, to be kept beside its answer."""
-    plain: dict[str, Any] = _plain(request)
-    return plain
+    parts = {name: getattr(request, name) for name in request.__slots__}
+    return {name: _seller(part) if isinstance(part, Seller) else _plain(part) for name, part in parts.items()}

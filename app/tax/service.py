@@ -1,11 +1,13 @@
 """Determinations as they were given, and what registries said about tax numbers."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import select
 from sqlmodel import col
 
+from app.core.bulk import among
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.errors import Invalid
@@ -19,12 +21,18 @@ from app.tax.provider import RegistryAnswer
 _FRESH: Final = timedelta(hours=24)
 
 
+def row_of(determination: Determination, request: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """An answer with its inputs, as it is kept."""
+    return {
+        "id": new_id("txd"), "treatment": determination.treatment.value, "result": determination.to_json(),
+        "request": request, "inputs_hash": determination.inputs_hash, "data_version": determination.data_version,
+        "determined_at": now,
+    }  # fmt: skip
+
+
 def store(tx: Tx, determination: Determination, request: dict[str, Any], now: datetime) -> TaxDetermination:
     """Keep an answer with its inputs; the row never changes."""
-    row = TaxDetermination(
-        id=new_id("txd"), treatment=determination.treatment, result=determination.to_json(), request=request,
-        inputs_hash=determination.inputs_hash, data_version=determination.data_version, determined_at=now,
-    )  # fmt: skip
+    row = TaxDetermination(**row_of(determination, request, now))
     tx.add(row)
     tx.flush()
     return row
@@ -55,6 +63,18 @@ def recent_check(tx: Tx, kind: str, value: str, now: datetime) -> TaxIdCheck | N
         .order_by(col(TaxIdCheck.checked_at).desc())
         .limit(1)
     ).scalar_one_or_none()
+
+
+def recent_checks(tx: Tx, values: Sequence[str], now: datetime) -> dict[tuple[str, str], str]:
+    """What registries said lately of any of these numbers, by (type, number)."""
+    if not values:
+        return {}
+    query = select(TaxIdCheck).where(
+        among(col(TaxIdCheck.value), values), col(TaxIdCheck.status) != "unavailable",
+        col(TaxIdCheck.checked_at) > now - _FRESH,
+    )  # fmt: skip
+    rows = tx.execute(query.order_by(col(TaxIdCheck.checked_at))).scalars()
+    return {(row.type, row.value): row.status for row in rows}
 
 
 def record_check(tx: Tx, kind: str, value: str, answer: RegistryAnswer, now: datetime) -> TaxIdCheck:

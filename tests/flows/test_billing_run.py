@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from app.adapters.sandbox import clock, switches
 from app.adapters.sandbox.models import Fault
 from app.core import policy
 from app.dunning.models import AutomaticCharge, DunningRun
-from app.flows import billing_run, charging, openings, purchase, renewal, tick
+from app.flows import billing_run, charging, openings, purchase, renewal, standing, tick
 from app.orders.errors import AlreadyRenewed
 from app.orders.models import Order, OrderState
 from app.quotes.models import Quote
@@ -134,15 +135,15 @@ def test_a_provider_that_fails_for_days_is_asked_again_and_charges_once(world: W
 
 def test_one_bad_account_never_stops_the_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, *good = monthly(world, 4)
-    original = renewal.review
+    original = renewal.next_term
 
-    def review(ports: object, subscription_id: str, **given: object) -> object:
-        if subscription_id == bad.subscription_id:
+    def next_term(held: Subscription, *given: Any) -> object:
+        if held.id == bad.subscription_id:
             raise ZeroDivisionError
-        return original(ports, subscription_id, **given)  # type: ignore[arg-type]  # handed through
+        return original(held, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(renewal, "review", review)
+        patch.setattr(renewal, "next_term", next_term)
         walk(world, end_of(world, bad) + timedelta(hours=1))
     parked = subscription_of(world, bad)
     assert "ZeroDivisionError" in (parked.parked_reason or "")
@@ -159,21 +160,22 @@ def test_what_breaks_in_the_tick_itself_is_parked_and_the_others_go_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = monthly(world, 2)
-    original: Callable[..., None] = billing_run.defer
+    original: Callable[..., None] = standing.move
+    with world.db.transaction() as tx:
+        tx.execute(text("UPDATE subscription SET auto_renew = false"))
 
-    def defer(tx: object, subscription: Subscription) -> None:
-        original(tx, subscription)
+    def move(tx: object, subscription: Subscription, *given: object) -> None:
+        original(tx, subscription, *given)
         if subscription.id == bad.subscription_id:
             raise ZeroDivisionError
 
     clock.set_to(world.db, end_of(world, bad) + timedelta(hours=1))
     with monkeypatch.context() as patch:
-        patch.setattr(billing_run, "defer", defer)
+        patch.setattr(standing, "move", move)
         tick.tick(world.ports)
-    world.work()
     assert subscription_of(world, bad).parked_reason is not None
-    assert subscription_of(world, good).ends_on > world.ports.clock.now().date()
-    assert billed_once(world)["terms"] == 3
+    assert subscription_of(world, bad).state is SubscriptionState.ACTIVE, "what it began is undone"
+    assert subscription_of(world, good).state is SubscriptionState.LAPSED
 
 
 def test_the_bound_of_a_day_parks_and_tells(world: World) -> None:

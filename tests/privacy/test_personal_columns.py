@@ -64,6 +64,8 @@ NOT_PERSONAL = {
     "license.label": "tells apart the licenses of an account, such as production and staging",
     "license.superseded_by": "the id of a row",
     "order_line.description": CATALOG,
+    "charge_answer.customer_ref": "the provider's reference",
+    "charge_answer.method_label": "brand and last four digits of a card",
     "payment.method_label": "brand and last four digits of a card",
     "payment_attempt.redirect_url": "the provider's pay page",
     "card_setup.redirect_url": "the provider's page for a card",

@@ -185,7 +185,8 @@ PIXEL = (
 NONE = replace(RELATED, rows=())
 
 DUNNING = w.DunningView(
-    tomorrow=1, week=RELATED, reminders_tomorrow=2, reminders=RELATED, open_runs=RELATED, parked=RELATED, closed=NONE,
+    run=(Fact(name="Due and not ordered yet", value="100,000"),), tomorrow=1, week=RELATED, reminders_tomorrow=2,
+    reminders=RELATED, open_runs=RELATED, parked=RELATED, closed=NONE,
 )  # fmt: skip
 
 RUN = w.DunningRunView(

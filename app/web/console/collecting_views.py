@@ -17,6 +17,7 @@ class DunningView:
 
     template: ClassVar[str] = "console/dunning.html"
     section: ClassVar[str] = "dunning"
+    run: tuple[Fact, ...]  # where the billing run stands
     tomorrow: int
     week: Related
     reminders_tomorrow: int

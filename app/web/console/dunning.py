@@ -49,6 +49,7 @@ def board(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
     week = _steps_until(tx, now + timedelta(days=_AHEAD_DAYS))
     ahead = invoice_reminders.ahead(tx, now + timedelta(days=_AHEAD_DAYS))
     view = DunningView(
+        run=_run(billing_run.progress(tx, now)),
         tomorrow=sum(step.due_at <= now + timedelta(days=1) for step, _, _ in week),
         week=Related(
             title="What goes out in the next 7 days", columns=("Customer", "When", "What", "If it fails"),
@@ -63,6 +64,16 @@ def board(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
         closed=_runs(tx, "Ended lately", now, is_open=False),
     )  # fmt: skip
     return page(request, tx, view, who)
+
+
+def _run(progress: billing_run.Progress) -> tuple[Fact, ...]:
+    return (
+        Fact(name="Due and not ordered yet", value=f"{progress.due:,}"),
+        Fact(name="Waiting for the provider", value=f"{progress.charging:,}"),
+        Fact(name="Paid and not completed yet", value=f"{progress.paid:,}"),
+        Fact(name="Parked", value=f"{progress.parked:,}"),
+        Fact(name="Renewed since this time yesterday", value=f"{progress.done:,}"),
+    )
 
 
 def _steps_until(tx: Session, until: datetime) -> list[tuple[DunningStep, DunningRun, str]]:
