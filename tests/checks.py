@@ -40,10 +40,11 @@ def migration_drift() -> Iterator[str]:
 # Alembic compares neither of these: what a check says, and what an index is over and where.
 _RULES = """
 SELECT conrelid::regclass || '.' || conname AS rule, pg_get_constraintdef(oid) AS says FROM pg_constraint
-WHERE contype IN ('c', 'x') AND connamespace = 'public'::regnamespace
+WHERE contype IN ('c', 'x') AND conrelid::regclass::text !~ '^(procrastinate_|alembic_)'
+  AND connamespace = 'public'::regnamespace
 UNION ALL
 SELECT indexname, regexp_replace(indexdef, ' ON .*? USING', ' USING') FROM pg_indexes
-WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%'
+WHERE schemaname = 'public' AND tablename !~ '^(procrastinate_|alembic_)'
 """
 
 
