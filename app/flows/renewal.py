@@ -116,6 +116,16 @@ def review(ports: Ports, subscription_id: str, *, seats: int | None = None) -> R
     return Review(subscription, previews.price(ports, asked), starts_on, saved.label if saved else None)
 
 
+def _require_unchanged(tx: Tx, subscription: Subscription, preview: Preview, now: datetime) -> None:
+    """Raises AlreadyRenewed where somebody was quicker and the term that was looked at has its successor by now."""
+    try:
+        _require_open(tx, subscription, now)
+    except RenewalNotOpen:
+        if subscription.starts_on >= local_date(preview.created_at, subscription.time_zone):
+            raise AlreadyRenewed("Somebody was quicker: this term is renewed already.") from None
+        raise
+
+
 def _require_open(tx: Tx, subscription: Subscription, now: datetime) -> None:
     today = local_date(now, subscription.time_zone)
     long = subscription.term_months >= 12
@@ -179,7 +189,7 @@ def renew(ports: Ports, preview_id: str, *, terms_id: str, evidence: Evidence, t
         if token is not None and link_behind(tx, ports, token).subscription_id != subscription.id:
             raise NotFound("This link is for another subscription.")
         if orders.order_of_preview(tx, preview.id) is None:
-            _require_open(tx, subscription, now)
+            _require_unchanged(tx, subscription, preview, now)
         starts_on = next_start(subscription, local_date(now, subscription.time_zone))
         account_id = subscription.account_id
     started = purchase.start(
