@@ -6,6 +6,7 @@ trigger of the table holds here as there.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from types import SimpleNamespace
@@ -85,14 +86,10 @@ def copy(tx: Tx, table: type[Table], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows by COPY; the first one says which columns."""
     names = tuple(rows[0])
     into = sql_table(table)
-    named = [(name, _writer(into, name)) for name in names]
-    lines = []
-    for row in rows:
-        if len(row) != len(names):
-            raise ValueError(f"rows of {into.name} name different columns")
-        lines.append("\t".join([write(row[name]) for name, write in named]))
-    lines.append("")
-    data = "\n".join(lines).encode()
+    if any(len(row) != len(names) for row in rows):
+        raise ValueError(f"rows of {into.name} name different columns")
+    columns = [_writer(into, name)([row[name] for row in rows]) for name in names]
+    data = ("\n".join(["\t".join(line) for line in zip(*columns, strict=True)]) + "\n").encode()
     for listener in _listeners:
         listener(into.name, names, data)
     copy_text(tx, into.name, names, data)
@@ -108,34 +105,51 @@ def copy_text(tx: Tx, table: str, columns: Sequence[str], data: bytes, *, schema
         stream.write(data)
 
 
+Column = Callable[[list[Any]], Iterable[str]]
+
+
 @cache
-def _writer(table: SqlTable, name: str) -> Callable[[Any], str]:
+def _writer(table: SqlTable, name: str) -> Column:
+    """What turns the values of a column into COPY's text: a column at a time, because its values are much alike."""
     kind = table.c[name].type
     if isinstance(kind, JSONB):
         return _json_or_nothing if kind.none_as_null else _json
-    if isinstance(kind, SqlEnum):
-        return _member
-    return _plain
+    return _members if isinstance(kind, SqlEnum) else _plain
 
 
 _PLAIN: Final[dict[object, str]] = {None: "\\N", True: "t", False: "f"}
 
 
-def _plain(value: object) -> str:
-    kind = type(value)
-    if kind is str:
-        return _text(cast(str, value))
-    if kind is bool or value is None:
+def _plain(values: list[Any]) -> Iterable[str]:
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return _texts(values)
+    if kinds == {int}:
+        return map(str, values)
+    if kinds <= _INSTANTS:
+        written: dict[object, str] = {value: str(value) for value in set(values)}  # mostly the one moment of a run
+        return map((written | {None: _PLAIN[None]}).__getitem__, values)
+    return [_one(value) for value in values]
+
+
+_INSTANTS: Final[frozenset[type]] = frozenset({datetime, date, type(None)})
+
+
+def _texts(values: list[str]) -> list[str]:
+    together = "".join(values)
+    if together.isprintable() and "\\" not in together:
+        return values
+    return [value.translate(_ESCAPED) for value in values]
+
+
+def _one(value: object) -> str:
+    if value is None or type(value) is bool:
         return _PLAIN[value]
-    return _text(value) if isinstance(value, str) else str(value)  # numbers, dates, instants read as they are written
+    return _texts([value])[0] if isinstance(value, str) else str(value)  # numbers read as they are written
 
 
-def _text(value: str) -> str:
-    return value.translate(_ESCAPED) if "\\" in value or not value.isprintable() else value
-
-
-def _member(value: object) -> str:
-    return "\\N" if value is None else str(value.value if isinstance(value, Enum) else value)
+def _members(values: list[Any]) -> Iterable[str]:
+    return ["\\N" if value is None else str(value.value if isinstance(value, Enum) else value) for value in values]
 
 
 # JSON escapes control characters itself and keeps its own backslashes, which COPY would take for its own.
@@ -143,15 +157,17 @@ _encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _JSON: Final = {None: "null", True: "true", False: "false"}
 
 
-def _json(value: object) -> str:
-    if value is None or type(value) is bool:
-        return _JSON[value]
+def _json(values: list[Any]) -> list[str]:
+    return [_JSON[value] if value is None or type(value) is bool else _written(value) for value in values]
+
+
+def _json_or_nothing(values: list[Any]) -> list[str]:
+    return ["\\N" if value is None else _JSON[value] if type(value) is bool else _written(value) for value in values]
+
+
+def _written(value: object) -> str:
     written = _encode(value)
     return written.replace("\\", "\\\\") if "\\" in written else written
-
-
-def _json_or_nothing(value: object) -> str:
-    return "\\N" if value is None else _json(value)
 
 
 @cache
@@ -171,14 +187,22 @@ def update(tx: Tx, table: type[Table], key: str, rows: Sequence[Mapping[str, Any
     if not rows:
         return
     into, names = sql_table(table), tuple(rows[0])
-    casts = ", ".join(f"CAST(:{name} AS {_array_of(into, name)}[])" for name in names)
-    changed = ", ".join(f'"{name}" = new."{name}"' for name in names if name != key)
-    listed = ", ".join(f'"{name}"' for name in names)
+    first = rows[0]
+    shared = {name for name in names if name != key and all(row[name] == first[name] for row in rows)}
+    own = [name for name in names if name not in shared]
+    values = {name: _parameter(into, name, first[name]) for name in shared}
+    values |= {name: [_parameter(into, name, row[name]) for row in rows] for name in own}
+    casts = ", ".join(f"CAST(:{name} AS {_array_of(into, name)}[])" for name in own)
+    changed = ", ".join(
+        f'"{name}" = CAST(:{name} AS {_array_of(into, name)})' if name in shared else f'"{name}" = new."{name}"'
+        for name in names if name != key
+    )  # fmt: skip
+    listed = ", ".join(f'"{name}"' for name in own)
     statement = text(
         f'UPDATE "{into.name}" AS old SET {changed} FROM unnest({casts}) AS new ({listed})'  # noqa: S608 -- our names
         f' WHERE old."{key}" = new."{key}"'
     )
-    found = tx.execute(statement, {name: [_parameter(into, name, row[name]) for row in rows] for name in names})
+    found = tx.execute(statement, values)
     if getattr(found, "rowcount", len(rows)) != len(rows):
         raise LookupError(f"{len(rows)} rows of {into.name} were to be changed, {getattr(found, 'rowcount', 0)} were")
 
