@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from sqlalchemy import text as sql
 
 from app.core import embedded_postgres, migrate
-from app.core.db import Database
+from app.core.db import Database, metadata
+from app.core.embedded_postgres import Cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,10 +30,42 @@ def migration_drift() -> Iterator[str]:
             if migrate.upgrade(database):
                 yield "a second `blp migrate` still finds something to do"
             yield from (f"migration drift: {each}" for each in migrate.drift(database))
+            yield from _rules_apart(cluster, database)
         finally:
             database.dispose()
     if (ROOT / "alembic" / "__init__.py").exists():
         yield "alembic/__init__.py would shadow the package"
+
+
+# Alembic compares neither of these: what a check says, and what an index is over and where.
+_RULES = """
+SELECT conrelid::regclass || '.' || conname AS rule, pg_get_constraintdef(oid) AS says FROM pg_constraint
+WHERE contype IN ('c', 'x') AND conrelid::regclass::text !~ '^(procrastinate_|alembic_)'
+  AND connamespace = 'public'::regnamespace
+UNION ALL
+SELECT indexname, regexp_replace(indexdef, ' ON .*? USING', ' USING') FROM pg_indexes
+WHERE schemaname = 'public' AND tablename !~ '^(procrastinate_|alembic_)'
+"""
+
+
+def _rules_apart(cluster: Cluster, migrated: Database) -> Iterator[str]:
+    """Checks, exclusions and indexes of the migrated tables against those that the code declares."""
+    embedded_postgres.create_database(cluster, "declared")
+    declared = Database(cluster.url("declared"), pool_size=2)
+    try:
+        with migrated.reading() as connection:
+            extensions = list(connection.execute(sql("SELECT extname FROM pg_extension")).scalars())
+        with declared.engine.begin() as connection:
+            for name in extensions:
+                connection.execute(sql(f'CREATE EXTENSION IF NOT EXISTS "{name}"'))
+            metadata.create_all(connection)
+        with migrated.reading() as before, declared.reading() as wanted:
+            have, want = ({row.rule: row.says for row in each.execute(sql(_RULES))} for each in (before, wanted))
+    finally:
+        declared.dispose()
+    for rule in sorted({*want, *have}):
+        if have.get(rule) != want.get(rule):
+            yield f"migration drift: {rule} is {have.get(rule)!r} after migrating, {want.get(rule)!r} in the code"
 
 
 def compose() -> Iterator[str]:

@@ -23,7 +23,7 @@ from app.core.events import Happened
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import changing, consequences, invoicing, provisioning, reminders
+from app.flows import changing, consequences, crediting, invoicing, provisioning, reminders
 from app.flows.consequences import Fact
 from app.flows.ports import Ports
 from app.invoices import service as invoices
@@ -88,10 +88,13 @@ def complete(
 def complete_on_invoice(tx: Tx, ports: Ports, order: Order, *, net_days: int, bridge_days: int, now: datetime) -> None:
     """Fulfil an order that is paid later: its invoice is open, its license ends `bridge_days` after that is due.
 
-    The caller holds the order's lock and has seen that the buyer may order so (R-ORD-1).
+    What the customer has to their credit is spent on it. The caller holds the order's lock and has seen that the buyer
+    may order so (R-ORD-1).
     """
     scene = _scene(tx, ports, order, now)
     invoice = _fulfil(scene, net_days=net_days, bridge_days=bridge_days, actor="buyer")
+    if invoice is not None and order.kind is not OrderKind.EXPANSION:  # a change has spent what it gives back
+        crediting.pay_from_credit(tx, invoice, actor="billing", now=now)
     _announce(scene, invoice, actor="buyer")
 
 

@@ -25,7 +25,7 @@ from app.flows import change_pricing, changing, purchase, renewal
 from app.flows import preview as previews
 from app.flows.change_pricing import Diff, Target
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, PreviewRequest
+from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
 from app.orders import service as orders
 from app.orders.changes import AT_RENEWAL, Change
@@ -203,8 +203,9 @@ def next_term(ports: Ports, offer: Preview) -> previews.Offer | None:
             lines = _after(tx, held, _with_what_waits(tx, held, Wish()), going_up)
         last = renewal.wanted(tx, held, None)
         asked = replace(last, lines=tuple(LineRequest(line.sku, line.quantity) for line in lines))
+        checked = tuple(TaxIdGiven(**each) for each in offer.inputs["tax_ids"])  # as the registries have just said
         try:
-            return previews.compute(tx, asked, asked.tax_ids, now)
+            return previews.compute(tx, asked, checked, now)
         except (NoPrice, SeatsOutOfRange, Invalid):
             return None  # a person has to look at the renewal; it does not stand in the way of this change
 

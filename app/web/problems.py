@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from structlog.contextvars import get_contextvars
@@ -14,6 +16,8 @@ from structlog.contextvars import get_contextvars
 from app.core.errors import DomainError, Invalid, NotFound
 
 MEDIA_TYPE = "application/problem+json"
+# The database undid one of two transactions that waited for each other: no bug, and the next try goes through.
+_COLLISIONS: Final = (DeadlockDetected, SerializationFailure)
 # What the framework says in two words only.
 _SAID: Final = {
     404: "Nothing answers at this address; check that it is complete.",
@@ -124,5 +128,15 @@ def install(app: FastAPI, page_for: Callable[[Request, JSONResponse], Response] 
         )  # fmt: skip
         return page_for(request, answer) if page_for is not None and wants_page(request) else answer
 
+    async def collision(request: Request, exc: Exception) -> Response:
+        if not isinstance(exc, OperationalError) or not isinstance(exc.orig, _COLLISIONS):
+            raise exc
+        answer = problem(
+            request, status=HTTPStatus.SERVICE_UNAVAILABLE, slug="collided", title="Somebody was quicker",
+            detail="Two changes of the same thing met, and nothing of yours was done. Try again.",
+        )  # fmt: skip
+        return page_for(request, answer) if page_for is not None and wants_page(request) else answer
+
     for kind in (DomainError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, refusal)
+    app.add_exception_handler(OperationalError, collision)

@@ -3,6 +3,7 @@
 import httpx
 
 from app.core.db import metadata
+from tests import shop
 from tests.api.buying import Buyer
 from tests.world import World
 
@@ -53,3 +54,14 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
         answer = vendor.get(path.format(**ids), params=query)
         assert answer.status_code < 400, (path, answer.text)
     assert contents(world) == before
+
+
+def test_lists_are_narrowed_to_an_account(world: World, buyer: Buyer) -> None:
+    mine, theirs = buyer.buy(), shop.buy(world, email="eve@other.example", company="Other GmbH", vat=None)
+    vendor = buyer.as_vendor()
+    for what in ("orders", "subscriptions", "invoices", "licenses", "payments", "payment_methods"):
+        found = vendor.get(f"/v1/{what}", params={"account_id": mine.account}).json()["data"]
+        assert {each["account_id"] for each in found} == {mine.account}, what
+    assert mine.account != theirs.account_id
+    assert vendor.get("/v1/orders", params={"account_id": "sub_1"}).status_code == 422
+    assert vendor.get("/v1/orders", params={"account_id": "acc_" + "0" * 26}).json()["data"] == []

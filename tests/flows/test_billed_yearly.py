@@ -3,17 +3,20 @@
 import json
 import threading
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 
 import pytest
 from sqlalchemy import select, text
 from sqlmodel import col
 
 from app.catalog.models import Interval
+from app.core.clock import local_date
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import held_orders, instalments, purchase
+from app.flows import held_orders, instalments, purchase, seat_change
 from app.flows import preview as previews
 from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.seat_change import Wanted
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
 from app.licenses import service as licenses
@@ -25,7 +28,7 @@ from app.reports import verify_books
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Billing, Subscription, SubscriptionState
 from app.subscriptions.periods import Period, term
-from tests import shop
+from tests import changing, shop
 from tests.flows.on_invoice import open_account, placing, wire
 from tests.paying import DECLINES_LATER, PAYS
 from tests.world import World
@@ -104,6 +107,29 @@ def test_each_year_is_charged_and_invoiced_at_its_start_and_the_license_follows_
     assert len(invoices_of(world, held)) == 3
     mails = world.browser().get("/sandbox/mail.json", params={"to": "ada@example.de", "limit": 100}).json()
     assert sum("is renewed: license and invoice" in each["subject"] for each in mails) == 2
+    assert verify_books.verify(world.db) == []
+
+
+def test_seats_added_in_a_year_cost_the_rest_of_that_year_and_are_billed_with_the_next(world: World) -> None:
+    held = buy(world, years=2)
+    end, year = held.ends_on, subscriptions.billed_period(held)
+    walk(world, year.start + timedelta(days=100))
+    day = local_date(world.ports.clock.now(), held.time_zone)
+    offered = seat_change.preview(world.ports, held.id, Wanted(seats=13))
+    prorated = Money(2 * 11_000, "EUR").times(Fraction((year.end - day).days, year.days))
+    assert offered.net_minor == prorated.minor
+    assert offered.committed_minor == prorated.minor + 2 * 11_000, "the second year counts as well (R-THR-1)"
+    changing.commit(world, offered)
+    held, license_ = again(world, held), license_of(world, held)
+    assert (held.ends_on, held.billed_to) == (end, year.end)
+    assert license_ is not None
+    assert (license_.seats, abs((license_.expires_at.date() - year.end).days) <= 1) == (13, True)
+    walk(world, year.end)
+    last = invoices_of(world, held)[-1]
+    assert (last.supply_from, last.net_minor, last.state) == (year.end, 13 * 11_000, InvoiceState.PAID)
+    with world.db.transaction() as tx:
+        spent = orders.spent_since(tx, [held.account_id], world.ports.clock.now() - timedelta(days=3650))
+    assert sum(each.minor for each in spent) == 2 * 11 * 11_000 + prorated.minor + 2 * 11_000
     assert verify_books.verify(world.db) == []
 
 

@@ -21,6 +21,7 @@ from app.invoices.models import InvoicePayment, InvoiceState
 from app.licenses.models import LicenseState
 from app.orders import service as orders
 from app.orders.models import Order, OrderState, PayBy, Preview
+from app.payments import credit
 from app.payments.errors import AlreadyRecorded
 from app.payments.models import Method, Payment
 from app.reports import verify_books
@@ -70,6 +71,23 @@ def test_the_full_license_takes_the_place_of_the_bridge_when_the_invoice_is_paid
             whole.expires_at
         }
     assert (balance(world, "1100"), balance(world, "1000"), balance(world, "2400")) == (0, 132_000, 0)
+    assert verify_books.verify(world.db) == []
+
+
+@pytest.mark.parametrize(("over", "left"), [(50_000, 82_000), (200_000, 0)])
+def test_what_the_customer_has_to_their_credit_pays_the_next_order_first(world: World, over: int, left: int) -> None:
+    account = open_account(world)
+    invoice_of(world, order_on_invoice(world, account))
+    wire(world, account, 132_000 + over)
+    order = order_on_invoice(world, account)
+    invoice = invoice_of(world, order)
+    with world.db.transaction() as tx:
+        assert invoices.owed(tx, invoice).minor == left
+        assert credit.balance(tx, account, "EUR").minor == max(over - 132_000, 0)
+    assert len(licenses_of(world, order)) == (1 if left else 2), "paid in full, it is handed over at once"
+    if left:
+        wire(world, account, left, "SEPA-2")
+    assert balance(world, "1100") == 0
     assert verify_books.verify(world.db) == []
 
 

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -153,21 +153,6 @@ def test_renewal_is_not_open_before_its_day(world: World) -> None:
     order = shop.buy(world)
     with pytest.raises(renewal.RenewalNotOpen, match="opens on"):
         renewal.review(world.ports, order.subscription_id or "")
-
-
-@pytest.mark.parametrize(("late", "follows"), [(3, True), (10, True), (30, False)])
-def test_late_within_grace_is_backdated_and_later_starts_today(world: World, late: int, *, follows: bool) -> None:
-    order = shop.buy(world)
-    ended: date = subscription_of(world, order).ends_on
-    walk(world, days_before_end(world, order, -late))
-    assert (
-        subscription_of(world, order).state is (SubscriptionState.LAPSED if follows else SubscriptionState.EXPIRED)
-        or late == 10
-    )
-    renew(world, order)
-    after = subscription_of(world, order)
-    assert after.starts_on == (ended if follows else ended + timedelta(days=late))
-    assert after.state is SubscriptionState.ACTIVE
 
 
 def test_a_monthly_term_renews_by_itself_for_as_long_as_the_card_pays(world: World) -> None:

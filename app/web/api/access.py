@@ -15,6 +15,7 @@ from app.core import ids
 from app.core.db import Tx
 from app.core.errors import NotAllowed, NotFound
 from app.web import deps
+from app.web.api.shapes import ID
 from app.web.deps import NotSignedIn, ScopeMissing, Wired
 
 _scheme: Final = HTTPBearer(auto_error=False, scheme_name="api_key", description="`blp_…`, made under /v1/api_keys.")
@@ -78,11 +79,11 @@ def sees(key: ApiKey, account_id: str) -> bool:
     return key.account_id is None or key.account_id == account_id
 
 
-OfAccount = Annotated[str | None, Query(description="Only what belongs to this account.")]
+OfAccount = Annotated[str | None, Query(pattern=f"^acc_{ID}$", description="Only what belongs to this account.")]
 
 
 def visible(query: Select[T], account_column: Any, key: ApiKey, account_id: str | None = None) -> Select[T]:
     """The query narrowed to what `key` may see, and to one account where that is asked for."""
     if account_id is not None:
-        query = query.where(account_column == ids.require_form("acc", account_id))
+        query = query.where(account_column == account_id)
     return query if key.account_id is None else query.where(account_column == key.account_id)

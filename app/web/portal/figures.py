@@ -90,7 +90,8 @@ def changed(line: Mapping[str, Any], currency: str) -> str:
     if change["before"] is not None:
         head += f" instead of {change['before']:,}"
     late = ", carried from an earlier change" if change["carried_from"] else ""
-    return f"{head}: {Replayed.of_json(line, currency).equation()} days{late}"
+    days = " days" if change["numerator"] != change["denominator"] else ""
+    return f"{head}: {Replayed.of_json(line, currency).equation()}{days}{late}"
 
 
 def settled_rows(change: Mapping[str, Any] | None, whole: Money) -> list[MoneyRow]:
