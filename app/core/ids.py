@@ -15,10 +15,15 @@ PREFIXES: Final = frozenset(
     "acn trm tid dun dst pmt led txd ent ses sil leg rem exp img cer cpn cpr crd agr pap cst chg".split()
 )
 _LOWER_ALPHANUMERIC: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+_FILE_ID_LENGTH: Final = 26
+# A random byte below 252 = 7 * 36 says one of 36 letters, each as likely as the others.
+_LETTERS_OF_BYTES: Final = bytes(ord(_LOWER_ALPHANUMERIC[byte % 36]) for byte in range(256))
+_UNFAIR: Final = bytes(range(252, 256))
 _STAMP: Final = 10  # digits of the time, five bits each
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _CROCKFORD: Final = frozenset(_ALPHABET)
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_SHIFTS: Final = tuple(range(120, -1, -10))
 
 
 def new_id(prefix: str) -> str:
@@ -49,7 +54,7 @@ def _ulid() -> str:
         else:
             _last.random += 1
         number = _last.milliseconds << 80 | _last.random
-    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def has_form(prefix: str, value: str) -> bool:
@@ -89,4 +94,7 @@ def new_license_file_id() -> str:
 
     Without a prefix: the product takes letters and digits only (R-LIC-2).
     """
-    return "".join(secrets.choice(_LOWER_ALPHANUMERIC) for _ in range(26))
+    drawn = bytearray()
+    while len(drawn) < _FILE_ID_LENGTH:  # a byte that would favour the first letters is thrown away
+        drawn += secrets.token_bytes(2 * _FILE_ID_LENGTH).translate(_LETTERS_OF_BYTES, _UNFAIR)
+    return drawn[:_FILE_ID_LENGTH].decode("ascii")

@@ -1,7 +1,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -14,13 +14,17 @@ class Entitlement(Table, table=True):
     __tablename__ = "entitlement"
     __table_args__ = (
         UniqueConstraint("order_id", "key", "starts_at"),
+        # One key for both: the account is the order's, and each of many rows is looked up once.
+        ForeignKeyConstraint(
+            ["order_id", "account_id"], ["order.id", "order.account_id"], name="fk_entitlement_order_id"
+        ),
         CheckConstraint("ends_at > starts_at", name="ends_after_start"),
     )
 
     id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id", index=True)
+    account_id: str = Field(index=True)
     subscription_id: str = Field(foreign_key="subscription.id", index=True)
-    order_id: str = Field(foreign_key="order.id")
+    order_id: str
     key: str
     value: Any = Field(sa_type=JSONB)
     starts_at: datetime = Field(sa_type=INSTANT)

@@ -43,7 +43,7 @@ from app.tax.models import TaxDetermination
 
 log = get_logger()
 
-CHUNK: Final = 300  # its locks are held for about a second
+CHUNK: Final = 500  # its locks are held for about a second
 EVIDENCE: Final = Evidence(ip="", user_agent="automatic renewal")
 CHARGE: Final = "renewal.charge"
 _REGISTRIES_AT_ONCE: Final = 8
@@ -116,7 +116,7 @@ class _Run:
     def order(self, ids: Sequence[str]) -> None:
         """All or none of these; those that somebody else is at are left to them."""
         now, asks = self.ports.clock.now(), dict[str, tuple[str, tuple[TaxIdGiven, ...]]]()
-        with self.ports.db.transaction() as tx:
+        with bulk.uncollected(), self.ports.db.transaction() as tx:
             found = due_facts.lock(tx, self.ports, ids, now)
             scene = self._scene(tx, now, found)
             entries: list[_Entry] = []

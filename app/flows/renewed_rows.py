@@ -66,7 +66,7 @@ def write(tx: Tx, ports: Ports, found: Sequence[Paid], now: datetime) -> None:
     if issued:
         batch.extend(IssuanceEntry, licenses.issuance_rows(tx, facts.kid, issued, now))
         batch.copy(tx, IssuanceEntry)
-    _number(tx, facts, renewals, now)
+    _number(tx, facts, batch, renewals, now)
     _book(tx, batch, renewals, now)
     batch.require_empty()
     events.append_many(tx, [told for each in renewals for told in _events(each)], last, now)
@@ -99,7 +99,6 @@ def _renew(facts: Facts, batch: Batch, paid: Paid, now: datetime) -> _Renewal:
     special = facts.agreements.get(order.account_id)
     wanted = invoicing.draft_of(supply, paid.determination, seller, special.title if special else None)
     draft = invoices.rows_of(wanted, now)
-    batch.add(Invoice, draft.invoice)
     batch.extend(InvoiceLine, draft.lines)
     batch.extend(InvoiceTax, draft.taxes)
     money = payments.payment_row(paid.attempt, paid.report, now)
@@ -177,24 +176,31 @@ def _write_parts(tx: Tx, batch: Batch, renewals: Sequence[_Renewal], now: dateti
         for each in renewals if each.license is not None
         for old in each.paid.licenses
     ])  # fmt: skip
-    batch.copy(tx, Invoice, InvoiceLine, InvoiceTax)
 
 
 def _lines(renewal: _Renewal) -> list[dict[str, Any]]:
+    """What another price or name changes; mostly nothing."""
     paid = renewal.paid
-    ids = {line.plan_id: line.id for line in paid.held}
-    bought = completion.bought_of(paid.lines, paid.order.currency)
+    held = {line.plan_id: line for line in paid.held}
+    wanted = {
+        line.plan_id: subscriptions.line_values(line, paid.subscription.term_months)
+        for line in completion.bought_of(paid.lines, paid.order.currency)
+    }
     return [
-        {"id": ids[line.plan_id], **subscriptions.line_values(line, paid.subscription.term_months)} for line in bought
+        {"id": held[plan_id].id, **values}
+        for plan_id, values in wanted.items()
+        if any(getattr(held[plan_id], name) != value for name, value in values.items())
     ]
 
 
-def _number(tx: Tx, facts: Facts, renewals: Sequence[_Renewal], now: datetime) -> None:
-    """A block of numbers for each series. From here to the commit nobody else gets one of it."""
+def _number(tx: Tx, facts: Facts, batch: Batch, renewals: Sequence[_Renewal], now: datetime) -> None:
+    """A block of numbers for each series, and the invoices as they stay: behind their lines, which they seal.
+
+    From here to the commit nobody else gets a number.
+    """
     series: defaultdict[tuple[str, str], list[_Renewal]] = defaultdict(list)
     for each in renewals:
         series[each.invoice.legal_entity_id, each.invoice.series].append(each)
-    given: list[dict[str, Any]] = []
     for (entity_id, name), group in sorted(series.items(), key=lambda item: item[0]):
         today = local_date(now, facts.sellers[entity_id][0].time_zone)
         first = numbering.next_sequence(tx, entity_id, name, count=len(group))
@@ -202,13 +208,14 @@ def _number(tx: Tx, facts: Facts, renewals: Sequence[_Renewal], now: datetime) -
         for sequence, each in enumerate(group, start=first):
             values = invoices.numbered(name, sequence, issued_on=today, due_on=today, before=before, now=now)
             before = values["issued_on"]
-            each.invoice = plain(Invoice, each.draft.invoice | values)
-            given.append({"id": each.invoice.id, **values})
-    bulk.update(tx, Invoice, "id", given)
+            row = each.draft.invoice | values | {"state": InvoiceState.PAID, "paid_at": now}
+            batch.add(Invoice, row)
+            each.invoice = plain(Invoice, row)
+    batch.copy(tx, InvoiceLine, InvoiceTax, Invoice)
 
 
 def _book(tx: Tx, batch: Batch, renewals: Sequence[_Renewal], now: datetime) -> None:
-    """The entries of the invoices and of the money in them; with that they are paid."""
+    """The entries of the invoices and of the money that pays them."""
     for each in renewals:
         invoice, total = each.invoice, Money(each.invoice.total_minor, each.invoice.currency)
         taxes = [(row["jurisdiction"], row["tax_minor"]) for row in each.draft.taxes]
@@ -217,9 +224,6 @@ def _book(tx: Tx, batch: Batch, renewals: Sequence[_Renewal], now: datetime) -> 
             _enter(batch, booking, invoice, now)
         batch.add(InvoicePayment, invoices.allocation_row(invoice.id, each.payment.id, total, now))
     batch.copy(tx, Posting, LedgerEntry, InvoicePayment)
-    bulk.update(tx, Invoice, "id", [
-        {"id": each.invoice.id, "state": InvoiceState.PAID, "paid_at": now} for each in renewals
-    ])  # fmt: skip
 
 
 def _enter(batch: Batch, booking: Booking, invoice: Invoice, now: datetime) -> None:

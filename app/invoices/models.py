@@ -101,6 +101,7 @@ class InvoiceLine(Table, table=True):
 
     __tablename__ = "invoice_line"
     __table_args__ = (
+        ForeignKeyConstraint(["invoice_id"], ["invoice.id"], deferrable=True, initially="DEFERRED"),
         UniqueConstraint("invoice_id", "position"),
         CheckConstraint("quantity > 0 AND denominator > 0 AND numerator BETWEEN 0 AND denominator", name="replayable"),
         CheckConstraint("intervals > 0 AND discount_minor >= 0", name="priced"),
@@ -108,7 +109,7 @@ class InvoiceLine(Table, table=True):
     )
 
     id: int | None = row_id()
-    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    invoice_id: str
     position: int
     sku: str
     description: str
@@ -139,7 +140,7 @@ class InvoicePayment(Table, table=True):
     )
 
     id: int | None = row_id()
-    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    invoice_id: str = Field(foreign_key="invoice.id")
     payment_id: str = Field(foreign_key="payment.id", index=True)
     amount_minor: int = minor_field()
     allocated_at: datetime = Field(sa_type=INSTANT)
@@ -152,7 +153,7 @@ class InvoiceReminder(Table, table=True):
     __table_args__ = (UniqueConstraint("invoice_id", "days_late"),)
 
     id: str = Field(primary_key=True)
-    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    invoice_id: str = Field(foreign_key="invoice.id")
     days_late: int  # negative: days before it is due
     due_at: datetime = Field(sa_type=INSTANT, index=True)
     sent_at: datetime | None = Field(default=None, sa_type=INSTANT)
@@ -163,10 +164,13 @@ class InvoiceTax(Table, table=True):
     """Tax of the document by jurisdiction, name and rate: rounded here once (R-INV-3)."""
 
     __tablename__ = "invoice_tax"
-    __table_args__ = (UniqueConstraint("invoice_id", "position"),)
+    __table_args__ = (
+        ForeignKeyConstraint(["invoice_id"], ["invoice.id"], deferrable=True, initially="DEFERRED"),
+        UniqueConstraint("invoice_id", "position"),
+    )
 
     id: int | None = row_id()
-    invoice_id: str = Field(foreign_key="invoice.id", index=True)
+    invoice_id: str
     position: int
     jurisdiction: str = Field(index=True)
     name: str

@@ -193,7 +193,7 @@ class OrderLine(Table, table=True):
     )
 
     id: int | None = row_id()
-    order_id: str = Field(foreign_key="order.id", index=True)
+    order_id: str = Field(foreign_key="order.id")
     position: int
     plan_id: str = Field(foreign_key="plan.id")
     price_id: str = Field(foreign_key="price.id")

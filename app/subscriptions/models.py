@@ -158,7 +158,7 @@ class SubscriptionLine(Table, table=True):
     )
 
     id: str = Field(primary_key=True)
-    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    subscription_id: str = Field(foreign_key="subscription.id")
     plan_id: str = Field(foreign_key="plan.id")
     price_id: str = Field(foreign_key="price.id")
     sku: str
@@ -188,7 +188,7 @@ class SubscriptionTerm(Table, table=True):
     )
 
     id: int | None = row_id()
-    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    subscription_id: str = Field(foreign_key="subscription.id")
     kind: TermKind = Field(sa_type=text_enum(TermKind, name="term_kind"))
     starts_on: date
     ends_on: date
@@ -234,7 +234,7 @@ class RenewalReminder(Table, table=True):
     __table_args__ = (UniqueConstraint("subscription_id", "ends_on", "days_before"),)
 
     id: str = Field(primary_key=True)
-    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    subscription_id: str = Field(foreign_key="subscription.id")
     ends_on: date
     days_before: int  # negative: days after the end
     due_at: datetime = Field(sa_type=INSTANT, index=True)
