@@ -18,7 +18,3 @@ def upgrade() -> None:
         "custom_agreement", sa.Column("renews_by_itself", sa.Boolean(), nullable=False, server_default=sa.false())
     )
     op.alter_column("custom_agreement", "renews_by_itself", server_default=None)
-
-
-def downgrade() -> None:
-    op.drop_column("custom_agreement", "renews_by_itself")

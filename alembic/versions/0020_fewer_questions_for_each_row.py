@@ -70,7 +70,3 @@ def _parts(table: str) -> None:
         f"CREATE TRIGGER kept_from_more AFTER INSERT ON {table} REFERENCING NEW TABLE AS written"
         " FOR EACH STATEMENT EXECUTE FUNCTION keep_all_invoice_parts()"
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("roll forward: restore from a backup instead")

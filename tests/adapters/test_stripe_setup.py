@@ -66,7 +66,7 @@ def test_every_request_carries_the_pinned_version(fake: FakeStripe) -> None:
             CheckoutRequest(new_id("pat"), Money(1_00, "USD"), "x", **page)  # type: ignore[arg-type]  # as a table
         ),
         lambda: stripe_adapter.start_card_setup(
-            CardRequest(setup_id=new_id("cst"), customer_ref=None, consent="", **page)  # type: ignore[arg-type]  # dito
+            CardRequest(setup_id=new_id("cst"), customer_ref=None, consent="", **page)  # type: ignore[arg-type]  # as a table
         ),
         lambda: stripe_adapter.charge_saved(CARD, Money(1_00, "USD"), attempt_id=new_id("pat"), description="x"),
         lambda: stripe_adapter.report("cs_1"),
