@@ -17,7 +17,7 @@ from app.core.db import Database
 from app.core.security import Secrets
 from app.flows import apply_catalog, purchase
 from app.flows import preview as previews
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
 from app.orders import service as orders
 from app.orders.models import Order, Preview

@@ -25,7 +25,7 @@ from app.core.money import Money
 from app.flows import preview as previews
 from app.flows import purchase
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, PreviewRequest
+from app.flows.preview_request import LineRequest, PreviewRequest
 from app.flows.purchase import Placing
 from app.orders.models import Order
 from app.payments import service as payments

@@ -33,7 +33,7 @@ from app.flows import billing_run, due_facts, ordering, renewal
 from app.flows import preview as previews
 from app.flows.due_facts import Due, Loaded
 from app.flows.ports import Ports
-from app.flows.preview import TaxIdGiven
+from app.flows.preview_request import TaxIdGiven
 from app.orders import service as orders
 from app.orders.models import Order, OrderLine, OrderState, PayBy, Preview, Route
 from app.payments import service as payments

@@ -21,9 +21,9 @@ from app.core.db import Tx
 from app.dunning.ladder import CHARGES_A_DAY
 from app.dunning.models import AutomaticCharge
 from app.flows import billing_run
-from app.flows import preview as previews
+from app.flows.market import Tables
 from app.flows.ports import Ports
-from app.flows.preview import PreviewRequest, Tables, TaxIdGiven
+from app.flows.preview_request import UNCHECKED, PreviewRequest, TaxIdGiven
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments.models import PaymentMethod
 from app.subscriptions import service as subscriptions
@@ -54,14 +54,14 @@ class Due:
         """The numbers that a registry has to be asked about first. Raises Invalid for a malformed one."""
         if not self.plain:
             return ()
-        return tuple(each for each in self.confirmed(answers) if each.status == previews.UNCHECKED)
+        return tuple(each for each in self.confirmed(answers) if each.status == UNCHECKED)
 
     def confirmed(self, answers: Mapping[tuple[str, str], str]) -> tuple[TaxIdGiven, ...]:
         """The numbers with what their registries say of them, lately or in this run. Raises Invalid."""
         country = str(self.buyer["country"])
         numbers = [(each.type, tax.normalized(each.type, each.value, country)) for each in self.tax_ids]
         return tuple(
-            TaxIdGiven(*number, answers.get(number) or self.confirmations.get(number) or previews.UNCHECKED)
+            TaxIdGiven(*number, answers.get(number) or self.confirmations.get(number) or UNCHECKED)
             for number in numbers
         )
 

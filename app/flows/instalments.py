@@ -18,7 +18,7 @@ from app.flows import billing_run, charging, ordering, renewal
 from app.flows import preview as previews
 from app.flows.charging import Became
 from app.flows.ports import Ports
-from app.flows.preview import PreviewRequest
+from app.flows.preview_request import PreviewRequest
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, PayBy, Route
 from app.orders.service import PricedLine

@@ -4,21 +4,17 @@ Prices are read, the buyer's tax number is checked with its registry (outside an
 determined, the route decided, and the whole is kept for a day.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from app.accounts import domains
 from app.accounts import service as accounts
-from app.accounts.models import BuyerType, LegalEntity, SellerRegistration
+from app.accounts.models import BuyerType
 from app.accounts.service import BuyerDetails
-from app.agreements import contracts
-from app.agreements.models import CustomAgreement
 from app.catalog import coupons
 from app.catalog import service as catalog
-from app.catalog.models import Coupon, CouponDuration, Interval, Plan, PlanKind, Price
+from app.catalog.models import Coupon, CouponDuration, Interval, Plan, PlanKind
 from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
@@ -26,7 +22,9 @@ from app.core.errors import Invalid
 from app.core.money import Money
 from app.flows import change_pricing
 from app.flows.change_pricing import SMALLEST_CHARGE, Priced, Target
+from app.flows.market import Market, Tables
 from app.flows.ports import Ports
+from app.flows.preview_request import UNCHECKED, LineRequest, PreviewRequest, TaxIdGiven
 from app.orders import routing
 from app.orders import service as orders
 from app.orders.changes import Change
@@ -45,76 +43,9 @@ from app.tax.models import TaxDetermination
 PREVIEW_HOURS: Final = policy.declare(
     policy.Policy("preview_hours", 24, policy.whole_number(minimum=1), "How long a shown price holds.")
 )
+
+
 # What is paid in advance, by interval: the first is meant where nothing is said (R-PRO-1).
-TERM_MONTHS: Final = {Interval.MONTH: (1,), Interval.YEAR: (12, 24, 36)}
-ROLLING: Final = timedelta(days=365)
-UNCHECKED: Final = "unchecked"  # of a tax number that no registry was asked about
-
-
-@dataclass(frozen=True, slots=True)
-class LineRequest:
-    sku: str
-    quantity: int
-    discount: Discount | None = None  # only sales gives one
-
-
-@dataclass(frozen=True, slots=True)
-class TaxIdGiven:
-    type: str
-    value: str
-    status: str = UNCHECKED
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewRequest:
-    """What somebody wants to know the price of. `account_id` and `subscription_id` for a renewal or a known buyer.
-
-    With `source` QUOTE it is an offer of sales: discounts count, and so many seats may be sold as nobody orders alone.
-    `term_months` is the whole committed term; left out, it is one interval. It is paid at once, or by `billing` year by
-    year: then the offer is for its first year. An EXPANSION asks for `lines` as they shall be from the day `change_on`
-    on; today, where that is left out.
-    """
-
-    lines: tuple[LineRequest, ...]
-    interval: Interval
-    currency: str
-    buyer: BuyerDetails
-    tax_ids: tuple[TaxIdGiven, ...] = ()
-    kind: OrderKind = OrderKind.PURCHASE
-    account_id: str | None = None
-    subscription_id: str | None = None
-    po_number: str = ""
-    source: OfferSource = OfferSource.LIST
-    term_months: int | None = None
-    coupon: str = ""
-    change_on: date | None = None
-    billing: Billing = Billing.PREPAID
-
-    @property
-    def months(self) -> int:
-        """The term in months. Raises Invalid for a term that is not sold."""
-        sold = TERM_MONTHS[self.interval]
-        months = self.term_months or sold[0]
-        if months not in sold:
-            raise Invalid(
-                "A yearly plan is bought for one, two or three years, a monthly plan for one month.",
-                param="term_years",
-            )
-        if self.billing is Billing.YEARLY and months <= YEAR_MONTHS:
-            raise Invalid("Billed yearly are terms of two or three years; this one is paid at once.", param="billing")
-        return months
-
-    @property
-    def bills(self) -> int:
-        """How often the term is billed."""
-        return self.months // YEAR_MONTHS if self.billing is Billing.YEARLY else 1
-
-    @property
-    def intervals(self) -> int:
-        """How many intervals one bill is for."""
-        return self.months // TERM_MONTHS[self.interval][0] // self.bills
-
-
 def price(ports: Ports, wanted: PreviewRequest, *, agreed: Sequence[PricedLine] | None = None) -> Preview:
     """Price, tax and route a request and keep the answer; at prices that were `agreed` before, where there are any.
 
@@ -184,88 +115,6 @@ class Offer:
             and self.answer.tax.minor == preview.tax_minor
             and self.routing.route is preview.route
         )
-
-
-class Market(Protocol):
-    """What an offer is made from. The single path asks the tables, a billing run has read them for many at once."""
-
-    @property
-    def entity(self) -> LegalEntity: ...
-
-    @property
-    def seller(self) -> taxing.Seller:
-        """The entity as tax law sees it."""
-        ...
-
-    @property
-    def thresholds(self) -> Mapping[str, int]: ...
-
-    def plan(self, sku: str) -> Plan:
-        """Raises UnknownPlan."""
-        ...
-
-    def price(self, plan: Plan, currency: str, interval: Interval, day: date) -> Price:
-        """Raises NoPrice."""
-        ...
-
-    def coupon(self, wanted: PreviewRequest, today: date) -> Coupon | None:
-        """The coupon asked for, or the one that goes on from an earlier term. Raises CouponRefused."""
-        ...
-
-    def spent(self, account_id: str) -> Sequence[Money]:
-        """What the account, and those that are one customer with it, bought within a year."""
-        ...
-
-    def agreement(self, account_id: str) -> CustomAgreement | None:
-        """The special agreement that applies to the account."""
-        ...
-
-
-class Tables:
-    """The market as the tables have it at this moment."""
-
-    def __init__(self, tx: Tx, now: datetime) -> None:
-        self._tx, self._now = tx, now
-
-    @cached_property
-    def entity(self) -> LegalEntity:
-        return accounts.seller(self._tx)
-
-    @cached_property
-    def seller(self) -> taxing.Seller:
-        return seller_of(self.entity, accounts.registrations(self._tx, self.entity.id))
-
-    @property
-    def thresholds(self) -> Mapping[str, int]:
-        return policy.get(self._tx, routing.THRESHOLD, self._now)
-
-    def plan(self, sku: str) -> Plan:
-        return catalog.plan_by_sku(self._tx, sku)
-
-    def price(self, plan: Plan, currency: str, interval: Interval, day: date) -> Price:
-        return catalog.price_on(self._tx, plan, currency, interval, day)
-
-    def coupon(self, wanted: PreviewRequest, today: date) -> Coupon | None:
-        return _coupon(self._tx, wanted, today)
-
-    def spent(self, account_id: str) -> Sequence[Money]:
-        return _spent(self._tx, account_id, self._now)
-
-    def agreement(self, account_id: str) -> CustomAgreement | None:
-        return contracts.in_force(self._tx, account_id, self._now)
-
-
-def seller_of(entity: LegalEntity, registrations: Sequence[SellerRegistration]) -> taxing.Seller:
-    """The entity as tax law sees it."""
-    return taxing.Seller(
-        country=entity.country, established=frozenset(entity.established),
-        registrations=tuple(
-            taxing.Registration(each.jurisdiction, each.scheme, each.valid_from, each.valid_to, each.number)
-            for each in registrations
-        ),
-        oss="union" if entity.oss == "union" else "non_union" if entity.oss == "non_union" else None,
-        below_eu_threshold=entity.below_eu_threshold, elections=entity.elections,
-    )  # fmt: skip
 
 
 Pricing = Callable[[Sequence[Plan], date], Priced]
@@ -409,22 +258,6 @@ def _price_lines(
     return lines
 
 
-def _coupon(tx: Tx, wanted: PreviewRequest, today: date) -> Coupon | None:
-    """The coupon asked for, or the one that goes on from an earlier term. Raises CouponRefused."""
-    if wanted.source is OfferSource.QUOTE:
-        return None  # what sales takes off stands on the lines
-    if wanted.coupon:
-        skus = [line.sku for line in wanted.lines]
-        return coupons.usable(tx, wanted.coupon, currency=wanted.currency, skus=skus, day=today)
-    if wanted.kind is OrderKind.PURCHASE or wanted.subscription_id is None:
-        return None
-    subscription = subscriptions.get(tx, wanted.subscription_id)
-    renewed = wanted.kind is OrderKind.RENEWAL
-    starts_on = subscriptions.next_start(subscription, today) if renewed else subscription.billed_to
-    running = subscriptions.running_coupon(subscription, starts_on)
-    return coupons.of_id(tx, running) if running is not None else None
-
-
 def _discounted(lines: Sequence[PricedLine], coupon: Coupon | None, currency: str) -> list[PricedLine]:
     """The discount split over the lines it is for, by largest remainder (R-MON-3); tax comes after it."""
     if coupon is None:
@@ -489,11 +322,6 @@ def _route(
             export_hold=rule.source if rule is not None else None, stranger=wanted.account_id is None,
         )
     )  # fmt: skip
-
-
-def _spent(tx: Tx, account_id: str, now: datetime) -> list[Money]:
-    """What the account, and those that are one customer with it, bought within a year."""
-    return orders.spent_since(tx, domains.one_customer(tx, account_id, now), now - ROLLING)
 
 
 def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int) -> dict[str, Any]:

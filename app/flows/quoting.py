@@ -28,7 +28,8 @@ from app.flows import invoicing, quote_discounts
 from app.flows import preview as previews
 from app.flows.ordering import require_complete
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, Offer, PreviewRequest, TaxIdGiven
+from app.flows.preview import Offer
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.quote_discounts import percent
 from app.orders import service as orders
 from app.orders.errors import PreviewExpired

@@ -30,7 +30,7 @@ from app.dunning import service as dunning
 from app.flows import notify, purchase, reminders
 from app.flows import preview as previews
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed

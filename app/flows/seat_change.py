@@ -25,7 +25,7 @@ from app.flows import change_pricing, changing, purchase, renewal
 from app.flows import preview as previews
 from app.flows.change_pricing import Diff, Target
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
 from app.orders import service as orders
 from app.orders.changes import AT_RENEWAL, Change

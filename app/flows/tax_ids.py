@@ -10,7 +10,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.flows import preview as previews
 from app.flows.ports import Ports
-from app.flows.preview import TaxIdGiven
+from app.flows.preview_request import TaxIdGiven
 from app.tax import identifiers
 
 

@@ -15,7 +15,7 @@ from app.core.errors import Invalid
 from app.core.money import Money
 from app.flows import held_orders, instalments, purchase, seat_change
 from app.flows import preview as previews
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.seat_change import Wanted
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState

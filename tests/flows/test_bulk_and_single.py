@@ -20,7 +20,7 @@ from app.dunning.models import AutomaticCharge
 from app.flows import billing_run, bulk_charging, bulk_completion, bulk_ordering
 from app.flows import preview as previews
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.invoices.models import Invoice
 from app.licenses.models import License
 from app.reports import verify_books

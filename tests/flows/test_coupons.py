@@ -19,7 +19,7 @@ from app.core.clock import start_of
 from app.core.errors import DomainError
 from app.flows import explain_invoice, purchase, renewal
 from app.flows import preview as previews
-from app.flows.preview import LineRequest, PreviewRequest
+from app.flows.preview_request import LineRequest, PreviewRequest
 from app.invoices import service as invoices
 from app.orders.models import Order, OrderKind, OrderState, Preview, Route
 from app.subscriptions import service as subscriptions

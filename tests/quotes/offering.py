@@ -14,7 +14,7 @@ from app.catalog.models import Interval
 from app.core import policy
 from app.core.clock import local_date
 from app.flows import quote_acceptance, quoting
-from app.flows.preview import LineRequest
+from app.flows.preview_request import LineRequest
 from app.flows.purchase import Started
 from app.flows.quote_acceptance import Signing
 from app.flows.quoting import Basis, Draft

@@ -17,7 +17,7 @@ from app.agreements.papers import PaperRefused, Upload
 from app.agreements.service import TermsNotAccepted
 from app.core.errors import DomainError, Invalid
 from app.flows import purchase, quote_acceptance, quoting
-from app.flows.preview import LineRequest
+from app.flows.preview_request import LineRequest
 from app.invoices import service as invoices
 from app.orders import service as orders
 from app.orders.models import Order, OrderState

@@ -5,7 +5,7 @@ import pytest
 
 from app.accounts.models import StaffRole
 from app.flows import quote_acceptance, quoting
-from app.flows.preview import LineRequest
+from app.flows.preview_request import LineRequest
 from app.flows.quoting import Basis
 from app.orders import service as orders
 from app.orders.models import OrderState

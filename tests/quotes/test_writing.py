@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 from app.core.money import Money
 from app.core.states import MoveRefused
 from app.flows import quote_discounts, quoting
-from app.flows.preview import LineRequest
+from app.flows.preview_request import LineRequest
 from app.flows.quoting import Basis
 from app.orders.errors import NeedsQuote
 from app.quotes import service as quotes

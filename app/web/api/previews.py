@@ -21,7 +21,7 @@ from app.core.errors import DomainError, Invalid, Unavailable
 from app.core.money import Money
 from app.flows import preview as previews
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.orders.errors import ConsumersNotServed, SeatsOutOfRange
 from app.orders.models import OrderKind, Preview, Route
 from app.screening.destinations import DestinationRefused

@@ -27,7 +27,7 @@ from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import quote_acceptance, quote_papers, quoting
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest
+from app.flows.preview_request import LineRequest
 from app.flows.quote_acceptance import Signing
 from app.flows.quoting import Basis, Draft
 from app.orders.errors import AlreadyRenewed, PreviewExpired, SeatsOutOfRange

@@ -20,7 +20,8 @@ from app.core.errors import DomainError, Invalid
 from app.core.money import Money, exponent
 from app.flows import quote_acceptance, quote_discounts, quoting
 from app.flows.ports import Ports
-from app.flows.preview import LineRequest, Offer
+from app.flows.preview import Offer
+from app.flows.preview_request import LineRequest
 from app.flows.quote_discounts import percent
 from app.flows.quoting import Basis, Draft
 from app.orders.models import Preview

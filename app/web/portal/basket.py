@@ -14,7 +14,8 @@ from app.catalog import coupons
 from app.catalog.models import Interval
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.errors import DomainError, Invalid
-from app.flows.preview import TERM_MONTHS, LineRequest, PreviewRequest, TaxIdGiven, request_of
+from app.flows.preview import request_of
+from app.flows.preview_request import TERM_MONTHS, LineRequest, PreviewRequest, TaxIdGiven
 from app.orders.models import Preview
 from app.subscriptions.models import Billing
 from app.tax.identifiers import type_for

@@ -33,7 +33,7 @@ from app.flows import preview as previews
 from app.flows import purchase, quoting, trade_credit
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
-from app.flows.preview import TERM_MONTHS, PreviewRequest
+from app.flows.preview_request import TERM_MONTHS, PreviewRequest
 from app.flows.purchase import ORDER_TOKEN, Placing
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired

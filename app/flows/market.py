@@ -1,0 +1,129 @@
+"""What an offer is made from: seller, plans, prices, coupons, and what the account has bought and agreed."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Final, Protocol
+
+from app.accounts import domains
+from app.accounts import service as accounts
+from app.accounts.models import LegalEntity, SellerRegistration
+from app.agreements import contracts
+from app.agreements.models import CustomAgreement
+from app.catalog import coupons
+from app.catalog import service as catalog
+from app.catalog.models import Coupon, Interval, Plan, Price
+from app.core import policy
+from app.core.db import Tx
+from app.core.money import Money
+from app.flows.preview_request import PreviewRequest
+from app.orders import routing
+from app.orders import service as orders
+from app.orders.models import OfferSource, OrderKind
+from app.subscriptions import service as subscriptions
+from app.tax import request as taxing
+
+ROLLING: Final = timedelta(days=365)
+
+
+class Market(Protocol):
+    """What an offer is made from. The single path asks the tables, a billing run has read them for many at once."""
+
+    @property
+    def entity(self) -> LegalEntity: ...
+
+    @property
+    def seller(self) -> taxing.Seller:
+        """The entity as tax law sees it."""
+        ...
+
+    @property
+    def thresholds(self) -> Mapping[str, int]: ...
+
+    def plan(self, sku: str) -> Plan:
+        """Raises UnknownPlan."""
+        ...
+
+    def price(self, plan: Plan, currency: str, interval: Interval, day: date) -> Price:
+        """Raises NoPrice."""
+        ...
+
+    def coupon(self, wanted: PreviewRequest, today: date) -> Coupon | None:
+        """The coupon asked for, or the one that goes on from an earlier term. Raises CouponRefused."""
+        ...
+
+    def spent(self, account_id: str) -> Sequence[Money]:
+        """What the account, and those that are one customer with it, bought within a year."""
+        ...
+
+    def agreement(self, account_id: str) -> CustomAgreement | None:
+        """The special agreement that applies to the account."""
+        ...
+
+
+class Tables:
+    """The market as the tables have it at this moment."""
+
+    def __init__(self, tx: Tx, now: datetime) -> None:
+        self._tx, self._now = tx, now
+
+    @cached_property
+    def entity(self) -> LegalEntity:
+        return accounts.seller(self._tx)
+
+    @cached_property
+    def seller(self) -> taxing.Seller:
+        return seller_of(self.entity, accounts.registrations(self._tx, self.entity.id))
+
+    @property
+    def thresholds(self) -> Mapping[str, int]:
+        return policy.get(self._tx, routing.THRESHOLD, self._now)
+
+    def plan(self, sku: str) -> Plan:
+        return catalog.plan_by_sku(self._tx, sku)
+
+    def price(self, plan: Plan, currency: str, interval: Interval, day: date) -> Price:
+        return catalog.price_on(self._tx, plan, currency, interval, day)
+
+    def coupon(self, wanted: PreviewRequest, today: date) -> Coupon | None:
+        return _coupon(self._tx, wanted, today)
+
+    def spent(self, account_id: str) -> Sequence[Money]:
+        return _spent(self._tx, account_id, self._now)
+
+    def agreement(self, account_id: str) -> CustomAgreement | None:
+        return contracts.in_force(self._tx, account_id, self._now)
+
+
+def seller_of(entity: LegalEntity, registrations: Sequence[SellerRegistration]) -> taxing.Seller:
+    """The entity as tax law sees it."""
+    return taxing.Seller(
+        country=entity.country, established=frozenset(entity.established),
+        registrations=tuple(
+            taxing.Registration(each.jurisdiction, each.scheme, each.valid_from, each.valid_to, each.number)
+            for each in registrations
+        ),
+        oss="union" if entity.oss == "union" else "non_union" if entity.oss == "non_union" else None,
+        below_eu_threshold=entity.below_eu_threshold, elections=entity.elections,
+    )  # fmt: skip
+
+
+def _coupon(tx: Tx, wanted: PreviewRequest, today: date) -> Coupon | None:
+    """The coupon asked for, or the one that goes on from an earlier term. Raises CouponRefused."""
+    if wanted.source is OfferSource.QUOTE:
+        return None  # what sales takes off stands on the lines
+    if wanted.coupon:
+        skus = [line.sku for line in wanted.lines]
+        return coupons.usable(tx, wanted.coupon, currency=wanted.currency, skus=skus, day=today)
+    if wanted.kind is OrderKind.PURCHASE or wanted.subscription_id is None:
+        return None
+    subscription = subscriptions.get(tx, wanted.subscription_id)
+    renewed = wanted.kind is OrderKind.RENEWAL
+    starts_on = subscriptions.next_start(subscription, today) if renewed else subscription.billed_to
+    running = subscriptions.running_coupon(subscription, starts_on)
+    return coupons.of_id(tx, running) if running is not None else None
+
+
+def _spent(tx: Tx, account_id: str, now: datetime) -> list[Money]:
+    """What the account, and those that are one customer with it, bought within a year."""
+    return orders.spent_since(tx, domains.one_customer(tx, account_id, now), now - ROLLING)
