@@ -7,8 +7,8 @@ same transaction puts on the queue.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any
 
 from app.accounts import service as accounts
 from app.accounts.models import Account, LegalEntity
@@ -16,22 +16,30 @@ from app.catalog import coupons
 from app.catalog import service as catalog
 from app.catalog.models import CouponDuration, Family, Plan
 from app.core import audit, events, jobs
-from app.core.audit import Deed
 from app.core.clock import local_date, start_of
 from app.core.db import Tx
-from app.core.events import Happened
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
 from app.flows import changing, consequences, crediting, invoicing, provisioning, reminders
+from app.flows.completed import (
+    RENEWED,
+    TELL,
+    bought_of,
+    carried_event,
+    completed_deed,
+    completed_event,
+    grant_of,
+    months_of,
+    next_period,
+    segment_of,
+)
 from app.flows.consequences import Fact
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
-from app.licenses.claims import LicenseCustomer
 from app.licenses.models import License, LicenseState
-from app.licenses.service import Grant
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
 from app.payments import service as payments
@@ -40,13 +48,10 @@ from app.payments.provider import PaymentReport
 from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Billing, Subscription
-from app.subscriptions.periods import MONTHS, Period, term
-from app.subscriptions.service import LineBought, RunningCoupon
+from app.subscriptions.periods import Period, term
+from app.subscriptions.service import RunningCoupon
 from app.surveys import service as surveys
 from app.surveys.models import SurveyKind
-
-TELL: Final = "notify.order_completed"  # the job that writes to the buyer
-RENEWED: Final = "subscription.renewed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,21 +197,6 @@ def _announce(scene: _Scene, invoice: Invoice | None, *, actor: str, payment: st
     jobs.defer(tx, TELL, order_id=order.id)
 
 
-def completed_event(order: Order, invoice_id: str | None, license_id: str | None) -> Happened:
-    return Happened("order.completed", order.id, order.account_id, {
-        "kind": str(order.kind), "subscription": order.subscription_id, "invoice": invoice_id, "license": license_id,
-        "total": {"amount": order.total_minor, "currency": order.currency},
-    })  # fmt: skip
-
-
-def completed_deed(
-    order: Order, invoice_number: str | None, license_id: str | None, *, actor: str, payment: str | None
-) -> Deed:  # fmt: skip
-    details = {"payment": payment, "invoice": invoice_number, "license": license_id}
-    said = {name: value for name, value in details.items() if value}
-    return Deed(order.account_id, actor, "order.completed", order.id, said)
-
-
 def _scene(tx: Tx, ports: Ports, order: Order, now: datetime) -> _Scene:
     lines = orders.lines(tx, order.id)
     plans = catalog.plans_by_id(tx, [line.plan_id for line in lines])
@@ -223,36 +213,6 @@ def _as_held(scene: _Scene, subscription: Subscription) -> _Scene:
     plans = catalog.plans_by_id(scene.tx, [line.plan_id for line in held])
     seats = next(line.quantity for line in held if line.plan_id == subscription.plan_id)
     return replace(scene, plan=plans[subscription.plan_id], plans=plans, seats=seats)
-
-
-def bought_of(lines: Sequence[OrderLine], currency: str) -> list[LineBought]:
-    """The lines of an order as its subscription takes them."""
-    return [
-        LineBought(
-            plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
-            quantity=line.quantity, unit=Money(line.unit_minor, currency), net=Money(line.net_minor, currency),
-            pricing=line.pricing, intervals=line.intervals,
-        )
-        for line in lines
-        if line.change is None  # a charge carried on is none of the next term's
-    ]  # fmt: skip
-
-
-def next_period(subscription: Subscription, starts_on: date, preview: Preview) -> Period:
-    """The term that a renewal buys: it keeps the anchor where it follows on the one before."""
-    anchor = subscription.anchor_day if starts_on == subscription.ends_on else None
-    return term(starts_on, _months(preview), anchor)
-
-
-def _months(preview: Preview) -> int:
-    return int(preview.inputs.get("term_months") or MONTHS[preview.inputs["interval"]])
-
-
-def carried_event(kind: str, subscription: Subscription, period: Period, seats: int) -> Happened:
-    """`subscription.started` or `subscription.renewed`."""
-    return Happened(kind, subscription.id, subscription.account_id, {
-        "starts_on": period.start.isoformat(), "ends_on": period.end.isoformat(), "seats": seats,
-    })  # fmt: skip
 
 
 def _subscribe(scene: _Scene) -> Subscription:
@@ -273,7 +233,7 @@ def _subscribe(scene: _Scene) -> Subscription:
                           account_id=order.account_id, change=applied.id, order=order.id)  # fmt: skip
         kind = RENEWED
     else:
-        interval, months = scene.preview.inputs["interval"], _months(scene.preview)
+        interval, months = scene.preview.inputs["interval"], months_of(scene.preview)
         period = term(local_date(scene.now, scene.account.time_zone), months)
         subscription = subscriptions.begin(
             scene.tx, account_id=order.account_id, legal_entity_id=order.legal_entity_id, order_id=order.id,
@@ -353,28 +313,6 @@ def _is_less(present: License, coming: Mapping[str, Any]) -> bool:
     )
 
 
-def grant_of(
-    *, order: Order, plan: Plan, plans: Sequence[Plan], seats: int, company: str, subscription: Subscription,
-    period: Period, now: datetime,
-) -> Grant | None:  # fmt: skip
-    """What the license of an order is for, with the flags of its add-ons; None for a term that is over."""
-    starts_at = min(now, start_of(period.start, subscription.time_zone))
-    expires_at = start_of(period.end, subscription.time_zone)
-    if expires_at <= now:
-        return None
-    flags: dict[str, Any] = {}
-    for each in plans:
-        flags |= each.flags
-    return Grant(
-        account_id=order.account_id, subscription_id=subscription.id, order_id=order.id, plan_id=plan.id,
-        plan_name=plan.name, sku=plan.sku, license_sku=plan.license_sku, flags=flags, seats=seats,
-        starts_at=starts_at, expires_at=expires_at, grace_days=plan.grace_days,
-        customer=LicenseCustomer(
-            id=order.account_id, name=order.buyer_name, email=order.buyer_email, company=company
-        ),
-    )  # fmt: skip
-
-
 def _grant(scene: _Scene, subscription: Subscription, license_: License | None) -> None:
     """The entitlements of the license, for as long as it lasts."""
     if license_ is None:
@@ -399,21 +337,6 @@ def _invite_to_survey(scene: _Scene) -> None:
         segment=segment_of(order, scene.preview, scene.plan.sku, scene.seats),
         locale=buyer["locale"], country=buyer["country"], test=order.test, now=scene.now,
     )  # fmt: skip
-
-
-def segment_of(order: Order, preview: Preview, sku: str, seats: int) -> dict[str, str]:
-    """What answers are grouped by."""
-    inputs = preview.inputs
-    return {
-        "plan": sku, "country": inputs["buyer"]["country"], "route": str(order.route), "seats": _seats_band(seats),
-        "interval": inputs["interval"],
-    }  # fmt: skip
-
-
-def _seats_band(seats: int) -> str:
-    return next(
-        band for most, band in ((25, "1-25"), (100, "26-100"), (500, "101-500"), (10**9, "over 500")) if seats <= most
-    )
 
 
 def _provision(scene: _Scene, subscription: Subscription, license_: License | None) -> None:

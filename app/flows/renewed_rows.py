@@ -19,7 +19,7 @@ from app.core.money import Money
 from app.core.states import require_move
 from app.entitlements import service as entitlements
 from app.entitlements.models import Entitlement
-from app.flows import billing_run, completion, crediting, invoicing, paid_facts, reminders
+from app.flows import billing_run, completed, crediting, invoicing, paid_facts, reminders
 from app.flows.invoicing import Booking, Supply
 from app.flows.paid_facts import Facts, Paid
 from app.flows.ports import Ports
@@ -70,11 +70,11 @@ def write(tx: Tx, ports: Ports, found: Sequence[Paid], now: datetime) -> None:
     _book(tx, batch, renewals, now)
     batch.require_empty()
     events.append_many(tx, [told for each in renewals for told in _events(each)], last, now)
-    jobs.defer_many(tx, completion.TELL, [jobs.Order({"order_id": each.paid.order.id}) for each in renewals])
+    jobs.defer_many(tx, completed.TELL, [jobs.Order({"order_id": each.paid.order.id}) for each in renewals])
     if any(_goes_on(each, now) for each in renewals):
         jobs.defer(tx, billing_run.ORDER_DUE, once=f"{billing_run.ORDER_DUE}:0")
     audit.record_many(tx, [
-        completion.completed_deed(
+        completed.completed_deed(
             each.paid.order, each.invoice.number, each.license.id if each.license else None, actor=PROVIDER,
             payment=each.payment.id,
         )
@@ -88,7 +88,7 @@ def _renew(facts: Facts, batch: Batch, paid: Paid, now: datetime) -> _Renewal:
     if starts_on is None:
         raise ValueError(f"order {order.id} buys no term")
     require_move("order", order.state, OrderState.COMPLETED)
-    period = completion.next_period(held, starts_on, paid.preview)
+    period = completed.next_period(held, starts_on, paid.preview)
     renewed = bulk.changed(Subscription, held, subscriptions.renewed(held, period))
     batch.add(SubscriptionTerm, subscriptions.term_row(held.id, TermKind.RENEWAL, period, order.id))
     batch.extend(RenewalReminder, reminders.rows(renewed, facts.reminder_days[held.term_months]))
@@ -118,7 +118,7 @@ def _invitation(facts: Facts, paid: Paid, now: datetime) -> dict[str, Any]:
     return surveys.row(
         facts.rules, kind=SurveyKind(str(order.kind)), order_id=order.id, account_id=order.account_id,
         email=order.buyer_email, person=paid.person, person_name=order.buyer_name,
-        segment=completion.segment_of(order, paid.preview, paid.plans[0].sku, paid.seats), locale=buyer["locale"],
+        segment=completed.segment_of(order, paid.preview, paid.plans[0].sku, paid.seats), locale=buyer["locale"],
         test=order.test, now=now, source=surveys.OURS, external_ref=order.id, suppressed=suppressed,
     )  # fmt: skip
 
@@ -127,7 +127,7 @@ def _license(
     facts: Facts, batch: Batch, paid: Paid, renewed: Subscription, period: Period, now: datetime
 ) -> License | None:  # fmt: skip
     """The signed license with its entitlements; None for a term that was over before it was paid."""
-    grant = completion.grant_of(
+    grant = completed.grant_of(
         order=paid.order, plan=paid.plans[0], plans=paid.plans, seats=paid.seats,
         company=paid.preview.inputs["buyer"]["company"], subscription=renewed, period=period, now=now,
     )  # fmt: skip
@@ -184,7 +184,7 @@ def _lines(renewal: _Renewal) -> list[dict[str, Any]]:
     held = {line.plan_id: line for line in paid.held}
     wanted = {
         line.plan_id: subscriptions.line_values(line, paid.subscription.term_months)
-        for line in completion.bought_of(paid.lines, paid.order.currency)
+        for line in completed.bought_of(paid.lines, paid.order.currency)
     }
     return [
         {"id": held[plan_id].id, **values}
@@ -239,13 +239,13 @@ def _enter(batch: Batch, booking: Booking, invoice: Invoice, now: datetime) -> N
 def _events(renewal: _Renewal) -> list[Happened]:
     """In the order in which a single completion tells them."""
     paid, new = renewal.paid, renewal.license
-    told = [completion.carried_event(completion.RENEWED, renewal.subscription, renewal.period, paid.seats)]
+    told = [completed.carried_event(completed.RENEWED, renewal.subscription, renewal.period, paid.seats)]
     if new is not None:
         told.append(licenses.issued_event(new))
         told += [licenses.superseded_event(old, new.id) for old in paid.licenses]
     return [
         *told, invoicing.issued_event(renewal.invoice), crediting.paid_event(renewal.invoice),
-        completion.completed_event(paid.order, renewal.invoice.id, new.id if new else None),
+        completed.completed_event(paid.order, renewal.invoice.id, new.id if new else None),
     ]  # fmt: skip
 
 
