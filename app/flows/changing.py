@@ -11,7 +11,7 @@ from app.core import events
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.money import Money
-from app.flows import change_pricing, crediting, invoicing
+from app.flows import crediting, invoicing, taken_back
 from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.credit_notes import Settlement
@@ -134,7 +134,7 @@ def give_back_rest(tx: Tx, order: Order, *, actor: str, now: datetime) -> Money:
     for invoice_id in dict.fromkeys(each.invoice_id for each in change.taken_back):
         invoice = invoices.lock(tx, invoice_id)
         parts = [
-            change_pricing.credit_part(each, invoice.currency)
+            taken_back.credit_part(each, invoice.currency)
             for each in change.taken_back
             if each.invoice_id == invoice_id
         ]
