@@ -321,9 +321,20 @@ FROM payment JOIN refund ON refund.payment_id = payment.id AND refund.state IN (
 GROUP BY payment.id HAVING sum(refund.amount_minor) > payment.amount_minor
 """
 
+# A term that was over by the time it was paid for has none, as no server would take the file: a term ends at midnight
+# where the subscription is, and what a change brings ends with the days it was charged for.
 _LICENSES: Final = """
 SELECT "order".id, 'is completed without a license' AS detail
-FROM "order" WHERE state = 'completed' AND NOT EXISTS (SELECT FROM license WHERE license.order_id = "order".id)
+FROM "order"
+LEFT JOIN subscription ON subscription.id = "order".subscription_id
+LEFT JOIN subscription_term term ON term.order_id = "order".id
+CROSS JOIN LATERAL (
+  SELECT max((line.change->>'period_to')::date) AS ends_on FROM order_line line
+  WHERE line.order_id = "order".id AND line.change->>'carried_from' IS NULL
+) changed
+WHERE "order".state = 'completed' AND NOT EXISTS (SELECT FROM license WHERE license.order_id = "order".id)
+  AND coalesce(term.ends_on, changed.ends_on)::timestamp AT TIME ZONE subscription.time_zone > "order".completed_at
+    IS NOT FALSE
 UNION ALL
 SELECT license.id, format('is active for an order that is %%s', "order".state)
 FROM license JOIN "order" ON "order".id = license.order_id
