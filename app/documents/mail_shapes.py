@@ -317,13 +317,18 @@ class MemberAdded(StaffAdded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteSent(MailData):
-    """An offer to whoever asked; the page behind `quote_url` can be forwarded to a signatory."""
+    """An offer to whoever asked; the page behind `quote_url` can be forwarded to a signatory.
+
+    Of a change `due` is what is to be paid of the total. `years` is how often a term billed yearly is billed, else 0.
+    """
 
     number: str
     items: tuple[Bought, ...]
     total: Money
     valid_until: date
     quote_url: str
+    due: Money | None = None
+    years: int = 0
     revised: bool = False
     message: str | None = None
 

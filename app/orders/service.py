@@ -74,6 +74,14 @@ def preview_row(
     }  # fmt: skip
 
 
+def commitment(preview: Preview) -> Money:
+    """What an offer commits to before tax: the whole term, and of a higher plan what is more than it gives back."""
+    committed = preview.committed_minor
+    if committed is None:
+        committed = max(preview.net_minor - (preview.change["credit_net"] if preview.change else 0), 0)
+    return Money(committed, preview.currency)
+
+
 def lock_preview(tx: Tx, preview_id: str) -> Preview:
     """The offer, locked so that two clicks on it take turns. Raises NotFound."""
     preview = tx.execute(select(Preview).where(col(Preview.id) == preview_id).with_for_update()).scalar_one_or_none()

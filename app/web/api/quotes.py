@@ -25,7 +25,8 @@ from app.core.keys import NoSigningKey
 from app.core.states import MoveRefused
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import quote_acceptance, quote_papers, quoting
+from app.flows import preview as previews
+from app.flows import quote_acceptance, quote_papers, quote_payments, quoting
 from app.flows.ports import Ports
 from app.flows.preview_request import LineRequest
 from app.flows.quote_acceptance import Signing
@@ -38,6 +39,7 @@ from app.quotes.discounts import Discount
 from app.quotes.errors import DiscountNeedsApproval, QuoteClosed, QuoteNotReady, SignatureNeeded
 from app.quotes.models import PaymentTerms, Quote, QuoteState
 from app.screening.destinations import DestinationRefused
+from app.subscriptions.models import Billing
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.orders import OrderOut, PreviewId, evidence, of_started
 from app.web.api.previews import named
@@ -102,7 +104,11 @@ class QuoteLineIn(In):
 
 
 class QuotePatchIn(In):
-    """What is left out stays as it is, or as the customer asked; a new quote holds as long as the policy says."""
+    """What is left out stays as it is, or as the customer asked; a new quote holds as long as the policy says.
+
+    With `billing` yearly a term of two or three years is billed year by year, with each discount given in each year.
+    Another `interval` begins with one of it, paid at once.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "lines": [{"sku": "enterprise", "quantity": 400, "discount_percent": "10"}], "valid_until": "2026-12-22",
@@ -111,6 +117,8 @@ class QuotePatchIn(In):
 
     lines: Annotated[list[QuoteLineIn], Field(min_length=1, max_length=20)] | None = None
     interval: Interval | None = None
+    term_years: Annotated[int | None, Field(strict=True, ge=1, le=3)] = None
+    billing: Billing | None = None
     currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")] | None = None
     valid_until: date | None = None
     contact_name: Annotated[Line, Field(min_length=1)] | None = None
@@ -160,11 +168,25 @@ class QuoteLineOut(BaseModel):
     tax: MoneyOut
 
 
+class PaymentDueOut(BaseModel):
+    """A year of a term billed yearly: the first is due with the acceptance, each other one at its start.
+
+    Further years are taxed at the rates of their first day; shown are those of the offer.
+    """
+
+    year: int
+    net: MoneyOut
+    tax: MoneyOut
+    total: MoneyOut
+
+
 class QuoteOut(BaseModel):
     """`url` opens the quote without signing in; pass it to whoever decides. `lines` is empty for a request.
 
     `accept_by` says whether a click is enough; `terms` is the version that is accepted with it. `internal_note` is
-    shown to the vendor only.
+    shown to the vendor only. `due` is what accepting asks for: of a change of a subscription `total` less the `credit`
+    that the earlier plan gives back. With `billing` yearly `total` is the first year's, `payments` are those of all
+    years, and `committed` is the whole term before tax.
     """
 
     id: str
@@ -176,6 +198,12 @@ class QuoteOut(BaseModel):
     net: MoneyOut
     tax: MoneyOut
     total: MoneyOut
+    term_months: int
+    billing: Billing
+    committed: MoneyOut | None
+    credit: MoneyOut | None
+    due: MoneyOut
+    payments: list[PaymentDueOut]
     reasons: list[ReasonOut]
     note: str
     message: str
@@ -204,7 +232,7 @@ class QuoteOut(BaseModel):
             number=None if asked_only else quote.shown_number or None, revision=0 if asked_only else quote.revision,
             preview=preview.id, lines=[_line(line, currency) for line in lines],
             net=MoneyOut.minor(preview.net_minor, currency), tax=MoneyOut.minor(preview.tax_minor, currency),
-            total=MoneyOut.minor(preview.total_minor, currency),
+            total=MoneyOut.minor(preview.total_minor, currency), **_paying(preview),
             reasons=[ReasonOut(**each) for each in quote.reasons], note=quote.note,
             message="" if asked_only else quote.message, internal_note=quote.internal_note if vendor else None,
             valid_until=None if asked_only else quote.valid_until,
@@ -216,6 +244,23 @@ class QuoteOut(BaseModel):
             sent_at=quote.sent_at, closed_at=quote.closed_at, closed_reason=quote.closed_reason,
             order_id=quote.order_id if owner else None, account_id=quote.account_id if owner else None,
         )  # fmt: skip
+
+
+def _paying(preview: Preview) -> dict[str, Any]:
+    """What is asked for and when."""
+    asked, currency, committed = previews.request_of(preview), preview.currency, preview.committed_minor
+    credit = preview.change["credit"] if preview.change else 0
+    return {
+        "term_months": asked.months, "billing": asked.billing,
+        "committed": None if committed is None else MoneyOut.minor(committed, currency),
+        "credit": MoneyOut.minor(credit, currency) if credit else None,
+        "due": MoneyOut.of(quote_payments.due(preview)),
+        "payments": [
+            PaymentDueOut(year=each.year, net=MoneyOut.of(each.net), tax=MoneyOut.of(each.tax),
+                          total=MoneyOut.of(each.total))
+            for each in quote_payments.schedule(preview)
+        ],
+    }  # fmt: skip
 
 
 def _line(line: Any, currency: str) -> QuoteLineOut:
@@ -312,7 +357,11 @@ def write_quote(quote_id: str, body: QuotePatchIn, ports: Wired, key: Vendor) ->
 
 def _patched(tx: Unit, ports: Ports, quote: Quote, body: QuotePatchIn) -> Draft:
     before = quoting.draft_of(tx, quote, ports.clock.now())
-    given = body.model_dump(exclude_unset=True, exclude={"lines"})
+    given = body.model_dump(exclude_unset=True, exclude={"lines", "term_years"})
+    if body.interval is not None and body.interval is not before.interval:
+        before = before.changed({"term_months": None, "billing": Billing.PREPAID})
+    if body.term_years is not None:
+        given["term_months"] = body.term_years * 12
     if body.lines is not None:
         given["lines"] = tuple(line.wanted(index) for index, line in enumerate(body.lines))
     if given.get("payment") is PaymentTerms.CARD:
