@@ -17,6 +17,8 @@ class MailName(StrEnum):
     RENEWAL_REMINDER = "renewal_reminder"
     RENEWAL_RECEIPT = "renewal_receipt"
     CHANGE_RECEIPT = "change_receipt"
+    CHANGE_SCHEDULED = "change_scheduled"
+    CHANGE_WITHDRAWN = "change_withdrawn"
     SURVEY_INVITATION = "survey_invitation"
     SURVEY_REMINDER = "survey_reminder"
     QUOTE_REQUEST_RECEIVED = "quote_request_received"
