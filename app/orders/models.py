@@ -208,3 +208,18 @@ class OrderLine(Table, table=True):
     intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     discount_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})  # given; net is after it
     change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)  # see `orders.changes.LineChange`
+
+
+class EndOfCarried(StrEnum):
+    INVOICED = "invoiced"
+    WRITTEN_OFF = "written_off"
+
+
+class CarriedEnd(Table, table=True):
+    """What became of a charge too small to be made, whose subscription ended before a further invoice took it up."""
+
+    __tablename__ = "carried_end"
+
+    order_id: str = Field(primary_key=True, foreign_key="order.id")
+    became: EndOfCarried = Field(sa_type=text_enum(EndOfCarried, name="end_of_carried"))
+    ended_at: datetime = Field(sa_type=INSTANT)

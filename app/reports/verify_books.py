@@ -354,6 +354,15 @@ FROM "order" small WHERE small.change->>'invoiced' = 'false' AND small.carried_t
   SELECT FROM invoice JOIN order_line taken ON taken.order_id = invoice.order_id
   WHERE invoice.order_id = small.carried_to AND taken.change->>'carried_from' = small.id
 )
+UNION ALL
+SELECT small.id, format('is said to be %%s, and is not', ended.became)
+FROM carried_end ended JOIN "order" small ON small.id = ended.order_id
+WHERE small.carried_to IS NOT NULL OR CASE ended.became
+  WHEN 'invoiced' THEN NOT EXISTS (
+    SELECT FROM invoice WHERE invoice.order_id = small.id AND invoice.state <> 'draft'
+      AND (invoice.currency, invoice.net_minor, invoice.tax_minor) = (small.currency, small.net_minor, small.tax_minor)
+  )
+  ELSE NOT EXISTS (SELECT FROM ledger_entry WHERE source = 'written_off:' || small.id) END
 """
 
 CHECKS: Final[dict[str, LiteralString]] = {
