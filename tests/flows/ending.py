@@ -44,19 +44,9 @@ def catch_up(world: World, most: int = 60) -> None:
     raise AssertionError(f"something is due still after {most} ticks")
 
 
-def buy_with(world: World, card: str, **wanted: object) -> Order:
-    started = shop.order(world, shop.offer(world, **wanted))  # type: ignore[arg-type]  # as a table
-    if started.payment_url is None:
-        raise AssertionError(f"the order is {started.state}")
-    shop.pay(world, started.payment_url, card)
-    world.work()
-    with world.db.transaction() as tx:
-        return tx.get_one(Order, started.order_id)
-
-
 def declining(world: World, **wanted: object) -> Order:
     """A monthly subscription whose saved card declines every later charge."""
-    return buy_with(world, DECLINES_LATER, interval="month", **wanted)
+    return shop.buy(world, DECLINES_LATER, interval="month", **wanted)
 
 
 def subscription_of(world: World, order: Order) -> Subscription:

@@ -19,7 +19,7 @@ from app.payments.models import Payment
 from app.subscriptions.models import SubscriptionState
 from tests import shop
 from tests.flows.ending import (
-    buy_with,
+    DECLINES_LATER,
     cards_become,
     catch_up,
     charged,
@@ -309,7 +309,7 @@ def test_the_ladder_is_data(world: World) -> None:
 
 
 def test_a_yearly_renewal_with_a_declined_card_is_collected_as_well(world: World) -> None:
-    order = buy_with(world, "4000 0000 0000 0341")
+    order = shop.buy(world, DECLINES_LATER)
     with world.db.transaction() as tx:
         tx.execute(text("UPDATE subscription SET auto_renew = true"))
     walk(world, end_of(world, order) + timedelta(hours=1))

@@ -11,7 +11,6 @@ from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
 from tests import shop
 from tests.flows.ending import (
-    buy_with,
     cards_become,
     count,
     declining,
@@ -110,7 +109,7 @@ def test_paying_with_another_card_after_the_first_decline_changes_nothing_for_th
 
 
 def test_a_subscription_that_was_given_up_sleeps_at_its_end_and_not_before(world: World) -> None:
-    order = buy_with(world, "4242 4242 4242 4242", **CLOUD)
+    order = shop.buy(world, **CLOUD)
     ending.stop(world.ports, order.subscription_id or "", reason="", by="mem_1")
     walk(world, end_of(world, order) - timedelta(hours=1))
     assert workspace_of(world, order).desired is Desired.RUNNING
