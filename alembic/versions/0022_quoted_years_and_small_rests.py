@@ -28,3 +28,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["order_id"], ["order.id"], name=op.f("fk_carried_end_order_id")),
         sa.PrimaryKeyConstraint("order_id", name=op.f("pk_carried_end")),
     )
+    op.create_index(
+        "ix_order_left_behind", "order", ["subscription_id"],
+        postgresql_where=sa.text("kind = 'expansion' AND state = 'completed' AND carried_to IS NULL"),
+    )  # fmt: skip

@@ -134,6 +134,11 @@ class Order(Table, table=True):
             "uq_order_expansion_under_way", "subscription_id", unique=True,
             postgresql_where=text("kind = 'expansion' AND state IN ('awaiting_payment', 'held')"),
         ),
+        # Where each minute looks for charges that no further invoice takes up.
+        Index(
+            "ix_order_left_behind", "subscription_id",
+            postgresql_where=text("kind = 'expansion' AND state = 'completed' AND carried_to IS NULL"),
+        ),
         CheckConstraint("(kind = 'expansion') = (change IS NOT NULL)", name="expansion_says_what_changes"),
         # One bill per year of a term (R-SUB-6), with the same room for another.
         Index(
