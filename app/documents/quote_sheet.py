@@ -126,7 +126,7 @@ def _ends(document: QuoteDocument, _: Translator) -> list[tuple[str, Money, bool
     """From the total to what is asked for."""
     currency, whole, due = document.total.currency, document.total, document.due
     if document.payments:
-        return [(_("Total of the first year (%(currency)s)", currency=currency), whole, True)]
+        return [(_("First year (%(currency)s)", currency=currency), whole, True)]
     if due is None or due == whole:
         return [(_("Total (%(currency)s)", currency=currency), whole, True)]
     rows = [(_("With tax"), whole, False)]
