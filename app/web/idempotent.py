@@ -11,7 +11,7 @@ from app.core import idempotency
 from app.core.canonical import sha256_hex
 from app.core.clock import transport_now
 from app.core.errors import Invalid
-from app.web import problems
+from app.web import deps, problems
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -33,6 +33,7 @@ class IdempotentRoute(APIRoute):
             scope = _scope(request, digest)
             stored = await run_in_threadpool(idempotency.begin, database, scope, key, digest, transport_now())
             if stored is not None:
+                await run_in_threadpool(_require_live, request)
                 headers = {"Idempotency-Replayed": "true"}
                 return Response(stored.body, stored.status, headers, media_type=stored.content_type)
             return await _run_and_keep(run, request, scope, key)
@@ -55,6 +56,12 @@ def _scope(request: Request, digest: str) -> str:
     credential = request.headers.get("authorization", "").strip()
     # No header holds a line break, so that no credential leads to the scope of a stranger.
     return sha256_hex(credential.encode() if credential else b"\n" + digest.encode())
+
+
+def _require_live(request: Request) -> None:
+    """A key that was revoked since learns nothing any more: the first answer may hold a secret. Raises NotSignedIn."""
+    if request.headers.get("authorization", "").strip():
+        deps.api_key(request, deps.ports_of(request))
 
 
 async def _run_and_keep(run: Handler, request: Request, scope: str, key: str) -> Response:

@@ -4,7 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.core import idempotency
 from app.core.canonical import sha256_hex
@@ -114,3 +114,13 @@ def test_a_key_has_to_be_a_key(buyer: Buyer) -> None:
     for key in ("x" * 256, ""):
         refused = buyer.send_order(preview, headers={"Idempotency-Key": key})
         assert (refused.status_code, refused.json()["param"]) == (422, "Idempotency-Key")
+
+
+def test_a_key_that_was_revoked_gets_its_old_answers_no_more(buyer: Buyer, world: World) -> None:
+    keyed = Buyer(world, world.api(make_key(world, account_id=None)))
+    preview, headers = buyer.preview(), {"Idempotency-Key": "k-1"}
+    assert keyed.send_order(preview, headers=headers).status_code == 201
+    with world.db.transaction() as tx:
+        tx.execute(text("UPDATE api_key SET revoked_at = now()"))
+    again = keyed.send_order(preview, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (401, "not_signed_in")
