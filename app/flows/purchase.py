@@ -19,7 +19,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, changing, completion, invoice_payment, ordering, trade_credit, unmatched
+from app.flows import cards, changing, completion, invoice_payment, ordering, own_credit, trade_credit, unmatched
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.invoices import service as invoices
@@ -27,6 +27,7 @@ from app.invoices.models import InvoiceState
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
+from app.payments import credit
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
@@ -121,8 +122,10 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
         raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
     _require_open(tx, placing, preview, now)
     request = previews.request_of(preview)
-    offer = previews.compute(tx, request, request.tax_ids, now)
-    if not offer.equals(preview):
+    later = placing.pay_by is PayBy.INVOICE
+    offer = previews.compute(tx, request, request.tax_ids, now, credit_of=placing.account_id)
+    same_credit = later or (offer.credit or Money.zero(preview.currency)).minor == preview.credit_minor
+    if not offer.equals(preview) or not same_credit:
         return offer
     if preview.route is Route.SALES:
         raise NeedsQuote(" ".join(each["sentence"] for each in preview.reasons), param="preview")
@@ -133,7 +136,6 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
     held = preview.route is Route.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
-    later = placing.pay_by is PayBy.INVOICE
     if later:
         _require_credit(tx, placing, account, preview, now)
     return ordering.enter(
@@ -150,7 +152,10 @@ def _require_open(tx: Tx, placing: Placing, preview: Preview, now: datetime) -> 
         raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
     ordering.require_complete(preview)
     if preview.subscription_id is not None and placing.term_starts_on is not None:
-        # Two people with two previews of one term take turns here, and the second is told.
+        # Two people with two previews of one term take turns here, and the second is told. Orders come first.
+        before = orders.expansion_under_way(tx, preview.subscription_id)
+        if before is not None:
+            orders.lock(tx, before.id)
         subscriptions.lock(tx, preview.subscription_id)
         if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
             raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
@@ -312,6 +317,8 @@ def _unfit(tx: Tx, order: Order, report: PaymentReport) -> str | None:
         return "wrong_amount"
     if order.state is OrderState.COMPLETED:
         return "paid_twice"
+    if not own_credit.is_there(tx, order):
+        return "credit_gone"
     if order.kind is OrderKind.EXPANSION:
         return None if changing.fits(tx, tx.get_one(Preview, order.preview_id)) else "changed_meanwhile"
     if order.kind is OrderKind.INSTALMENT:
@@ -325,6 +332,7 @@ def expire(tx: Tx, order: Order, now: datetime) -> None:
     if order.state is OrderState.AWAITING_PAYMENT:
         orders.move(order, OrderState.EXPIRED)
         coupons.release(tx, order.id, now)
+        credit.let_go(tx, order.id)
         events.append(tx, "order.expired", order.id, now=now, account_id=order.account_id)
     _close_page(tx, order.id)
 
@@ -386,6 +394,7 @@ def cancel(ports: Ports, order_id: str, *, by: str, note: str = "") -> None:
         orders.move(order, OrderState.CANCELED)
         now = ports.clock.now()
         coupons.release(tx, order.id, now)
+        credit.let_go(tx, order.id)
         details = {"note": note} if note else {}
         audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now,
                      details=details)  # fmt: skip

@@ -25,6 +25,8 @@ class Code(StrEnum):
     REFUNDS_PAYABLE = "2300"
     CUSTOMER_CREDIT = "2400"
     DISPUTE_LOSSES = "4910"
+    PROCESSOR_FEES = "6100"
+    DISPUTE_FEES = "6110"
 
 
 @dataclass(frozen=True, slots=True)

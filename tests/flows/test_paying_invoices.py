@@ -9,7 +9,7 @@ from app.adapters.sandbox import switches
 from app.adapters.sandbox.models import Fault
 from app.core.errors import DomainError, NotFound
 from app.core.money import Money
-from app.flows import paying_invoices, purchase, refund
+from app.flows import paying_invoices, purchase, refund, ways_back
 from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
 from app.flows.refund import Asked
 from app.invoices import service as invoices
@@ -169,7 +169,7 @@ def test_what_came_by_card_can_be_sent_back_over_the_card(world: World) -> None:
     world.work()
     with world.db.transaction() as tx:
         assert refunds.get(tx, asked.id).state is RefundState.SUCCEEDED
-    with pytest.raises(refund.NotRefundable):
+    with pytest.raises(ways_back.NotRefundable):
         refund.request(world.ports, Asked(invoice.id, total=60_000), by="stf_1")
     assert verify_books.verify(world.db) == []
 

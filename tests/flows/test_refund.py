@@ -14,7 +14,8 @@ from app.core.errors import DomainError
 from app.core.money import Money
 from app.flows import refund
 from app.flows.consequences import OnLicense
-from app.flows.refund import Asked, NotRefundable, RefundChanged, SecondPersonNeeded
+from app.flows.refund import Asked, RefundChanged, SecondPersonNeeded
+from app.flows.ways_back import NotRefundable
 from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.errors import CreditTooLarge, NothingToCredit
