@@ -124,3 +124,7 @@ def _fees() -> None:
         "CREATE TRIGGER never_changed BEFORE UPDATE OR DELETE ON provider_fee"
         " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
     )
+    op.execute(
+        "CREATE TRIGGER never_emptied BEFORE TRUNCATE ON provider_fee"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )

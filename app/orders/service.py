@@ -133,10 +133,13 @@ def order_of_preview(tx: Tx, preview_id: str) -> Order | None:
 
 
 def lock(tx: Tx, order_id: str) -> Order:
-    """The order, locked; the second of two racing events waits here and then finds it completed."""
-    order = tx.execute(
-        select(Order).where(col(Order.id) == order_id).with_for_update().execution_options(populate_existing=True)
-    ).scalar_one_or_none()
+    """The order, locked; the second of two racing events waits here and then finds it completed.
+
+    Rows may refer to it meanwhile: a foreign key would otherwise wait in the middle of a flow that comes later in the
+    order of locks.
+    """
+    query = select(Order).where(col(Order.id) == order_id).with_for_update(key_share=True)
+    order = tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
     if order is None:
         raise NotFound("There is no such order.")
     return order

@@ -60,9 +60,10 @@ class Case:
         return LicenseState(license_.state)
 
     def booked(self) -> dict[str, int]:
-        """Every account that is not back at zero."""
+        """Every account that is not back at zero, beside what the provider keeps in any case."""
         query = text(
-            "SELECT ledger_account, sum(amount_minor)::bigint FROM posting GROUP BY 1 HAVING sum(amount_minor) <> 0"
+            "SELECT ledger_account, sum(amount_minor)::bigint FROM posting JOIN ledger_entry entry"
+            " ON entry.id = posting.entry_id WHERE kind <> 'provider_fee' GROUP BY 1 HAVING sum(amount_minor) <> 0"
         )
         with self.world.db.reading() as connection:
             return {str(code): int(minor) for code, minor in connection.execute(query)}
