@@ -12,9 +12,11 @@
 10. turns of events, and the head of an account's audit chain
 
 Rows that others refer to are locked FOR NO KEY UPDATE: with FOR UPDATE a foreign key would wait too, anywhere in a
-flow. A flow skips what it does not need and never goes back. A row that it has just made is nobody else's yet and counts
-nowhere. One exception is left: an order that is delivered with the click that places it writes its first deed, and so
-takes the audit chain, before its invoice has a number. Whatever begins at an invoice and may come to its order or subscription takes those first, from here.
+flow. A flow skips what it does not need and never goes back. A row that it has just made is nobody else's yet and
+counts nowhere. Whatever begins at an invoice and may come to its order or subscription takes those first, from here.
+
+One exception is left: an order that is delivered with the click that places it writes its first deed, and so takes the
+head of the audit chain, before its invoice has a number.
 """
 
 from app.core.db import Tx

@@ -1,4 +1,4 @@
-"""Whatever a customer buys, renews, overpays and is refunded: credit is never below zero and no money is lost or made."""
+"""Whatever a customer buys, renews, overpays and is refunded: no credit below zero, and no money lost or made."""
 
 from contextlib import suppress
 from dataclasses import replace
