@@ -19,7 +19,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, changing, completion, invoice_payment, ordering, own_credit, trade_credit, unmatched
+from app.flows import cards, changing, completion, fitting, invoice_payment, ordering, trade_credit, unmatched
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.invoices import service as invoices
@@ -29,7 +29,7 @@ from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewCh
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.payments import credit
 from app.payments import service as payments
-from app.payments.errors import PaymentRefused
+from app.payments.errors import CreditOverdrawn, PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
 from app.subscriptions import service as subscriptions
@@ -78,19 +78,23 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
     detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
     """
-    with ports.db.transaction() as tx:
-        order_or_fresh = _place(tx, ports, placing)
-        if isinstance(order_or_fresh, Order):
-            order_id = order_or_fresh.id
-        else:
-            fresh = previews.keep(tx, order_or_fresh, ports.clock.now())
-    if not isinstance(order_or_fresh, Order):
-        raise PreviewChanged("The price, the tax or the route is different now; look at the new figures.",
-                             preview=fresh.id)  # fmt: skip
+    try:
+        order = _placed(ports, placing)
+    except CreditOverdrawn:  # another order was quicker with the credit; this one is priced again without it
+        order = _placed(ports, placing)
     if open_page:
-        return resume(ports, order_id)
-    token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
-    return Started(order_id, token, order_or_fresh.state, None)
+        return resume(ports, order.id)
+    return Started(order.id, ports.secrets.sign_token(ORDER_TOKEN, order.id), order.state, None)
+
+
+def _placed(ports: Ports, placing: Placing) -> Order:
+    with ports.db.transaction() as tx:
+        found = _place(tx, ports, placing)
+        fresh = None if isinstance(found, Order) else previews.keep(tx, found, ports.clock.now())
+    if isinstance(found, Order):
+        return found
+    raise PreviewChanged("The price, the tax, your credit or the route is different now; look at the new figures.",
+                         preview=fresh.id if fresh else None)  # fmt: skip
 
 
 def resume(ports: Ports, order_id: str) -> Started:
@@ -303,28 +307,12 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
     attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
-    if (why := _unfit(tx, order, report)) is not None:
+    if (why := fitting.unfit(tx, order, report)) is not None:
         if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
             expire(tx, order, now)  # what it was about is not there any more
         return unmatched.set_aside(tx, order, report, why, now)
     completion.complete(tx, ports, order, attempt, report, now)
     return "completed"
-
-
-def _unfit(tx: Tx, order: Order, report: PaymentReport) -> str | None:
-    """Why money cannot complete the order it was paid for, if it cannot."""
-    if report.amount != order.due:
-        return "wrong_amount"
-    if order.state is OrderState.COMPLETED:
-        return "paid_twice"
-    if not own_credit.is_there(tx, order):
-        return "credit_gone"
-    if order.kind is OrderKind.EXPANSION:
-        return None if changing.fits(tx, tx.get_one(Preview, order.preview_id)) else "changed_meanwhile"
-    if order.kind is OrderKind.INSTALMENT:
-        next_year = subscriptions.get(tx, order.subscription_id or "").billed_until
-        return None if order.term_starts_on == next_year else "too_late"  # the subscription went on without that year
-    return None
 
 
 def expire(tx: Tx, order: Order, now: datetime) -> None:

@@ -1,7 +1,9 @@
 """The customer's own credit on orders by card: first the credit, then the card, and never the same credit twice."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from hypothesis import given
@@ -138,6 +140,27 @@ def test_a_signed_in_buyer_is_shown_the_credit_and_charged_the_rest(world: World
         assert refunds.get(tx, row.id).state == "succeeded"
     assert (note.to_refund_minor, note.to_balance_minor) == (found.due.minor, 40 * EUR)
     assert left(world, account) == (40 * EUR, 40 * EUR)
+    books_are_good(world)
+
+
+def test_orders_that_are_placed_at_once_never_count_on_the_same_credit(world: World) -> None:
+    first = shop.buy(world, seats=20)
+    give(world, first, 40 * EUR)
+    account = first.account_id
+    offers, start = [offer(world, account) for _ in range(4)], Barrier(4)
+
+    def act(found: Preview) -> str:
+        start.wait()
+        try:
+            place(world, found, account)
+        except PreviewChanged:
+            return "changed"
+        return "placed"
+
+    with ThreadPoolExecutor(4) as threads:
+        became = sorted(threads.map(act, offers))
+    assert became == ["changed", "changed", "changed", "placed"]
+    assert left(world, account) == (40 * EUR, 0)
     books_are_good(world)
 
 
