@@ -30,8 +30,8 @@ check: $(STAMP) ## Lint, types, import contracts, migration drift, deployment fi
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.checks
 
-bench: $(STAMP) ## Measure against floors of the same run (ONLY=name,name for some); writes .blp/bench/
-	@$(BIN)/python -m app.bench $(ONLY)
+bench: $(STAMP) ## Measure against floors of the same run (ONLY=name,name for some; WHOLE=1: every due renewal)
+	@$(BIN)/python -m app.bench $(if $(WHOLE),--whole) $(ONLY)
 
 lock: $(STAMP) ## Resolve pyproject.toml anew into the hashed requirements files
 	@$(BIN)/python scripts/lock.py

@@ -12,6 +12,7 @@ from app.core import jobs
 from app.core.db import Database
 from app.flows.ports import Ports
 from app.wiring import Wired
+from tests.past import Past
 
 # Never used on a loopback address; httpx would read all the system's certificates for each new client.
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -30,6 +31,7 @@ class World:
     settings: Settings
     wired: Wired
     url: str
+    past: Past
     _clients: list[httpx.Client] = field(default_factory=list)
 
     @property

@@ -1,4 +1,4 @@
-"""`python -m app.bench [name,name]`: prints a table and writes `.blp/bench/<name>.json`."""
+"""`python -m app.bench [--whole] [name,name]`: prints a table and writes `.blp/bench/<name>.json`."""
 
 import signal
 import sys
@@ -13,9 +13,9 @@ def main(arguments: list[str]) -> int:
     """Exit status 2 for a name there is none of, 1 where something could not be measured honestly."""
     # Ended from outside, unwind, so that what was started is stopped as after Ctrl-C.
     signal.signal(signal.SIGTERM, _unwind)
-    names = [name for name in ",".join(arguments).split(",") if name]
+    names = [name for name in ",".join(each for each in arguments if each != "--whole").split(",") if name]
     try:
-        run(names, folder=FOLDER, say=lambda line: print(line, flush=True))
+        run(names, folder=FOLDER, say=lambda line: print(line, flush=True), whole="--whole" in arguments)
     except UnknownName as exc:
         print(exc, file=sys.stderr)
         return 2

@@ -16,9 +16,9 @@ SERVED: Final[Mapping[str, Callable[[House, Count], Figure]]] = {
     each.__name__: each for each in (served.validate_cached, served.validate_uncached, served.preview, served.purchase)
 }
 INSIDE: Final[Mapping[str, Callable[[Count], Figure]]] = {
-    each.__name__: each for each in (inside.license_issue, inside.determination, inside.invoice_pdf, renewing.renewals)
+    each.__name__: each for each in (inside.license_issue, inside.determination, inside.invoice_pdf)
 }
-NAMES: Final = (*SERVED, *INSIDE)
+NAMES: Final = (*SERVED, *INSIDE, renewing.renewals.__name__)
 _ROW: Final = "{:<18} {:>10} {:>9} {:>8} {:>9} {:>9}  {}"
 
 
@@ -26,10 +26,13 @@ class UnknownName(LookupError):
     """There is no such figure; the message lists those there are."""
 
 
-def run(names: Sequence[str], *, folder: Path, say: Callable[[str], None], share: float = 1.0) -> list[Figure]:
+def run(
+    names: Sequence[str], *, folder: Path, say: Callable[[str], None], share: float = 1.0, whole: bool = False
+) -> list[Figure]:
     """Measure `names`, or everything, one after the other; each is written to `folder` as soon as it is known.
 
-    `share` shrinks every count, for tests: figures made with less than 1 mean nothing.
+    `share` shrinks every count, for tests: figures made with less than 1 mean nothing. `whole` bills all the
+    renewals that are due instead of a slice of them.
     Raises UnknownName, and CannotMeasure where a figure would not be honest.
     """
     if unknown := sorted(set(names) - set(NAMES)):
@@ -44,7 +47,12 @@ def run(names: Sequence[str], *, folder: Path, say: Callable[[str], None], share
     with ExitStack() as stack:
         house = stack.enter_context(built(folder)) if any(name in SERVED for name in chosen) else None
         for name in chosen:
-            figure = SERVED[name](house, count) if house and name in SERVED else INSIDE[name](count)
+            if house and name in SERVED:
+                figure = SERVED[name](house, count)
+            elif name in INSIDE:
+                figure = INSIDE[name](count)
+            else:
+                figure = renewing.renewals(count, whole=whole)
             figure.write(folder)
             figures.append(figure)
             say(_told(figure))

@@ -90,7 +90,12 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         # No overflow: under a burst it reconnects for every request, which costs more than waiting.
         self.engine: Engine = create_engine(
-            url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            connect_args={"options": "-c timezone=UTC"},
         )
         self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 

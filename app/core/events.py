@@ -1,7 +1,7 @@
 """What happened, recorded in the transaction in which it happened (ADR 0023).
 
-Events of one object carry a gapless sequence, so a receiver can put them in order. Delivery is a job that
-is deferred on the same transaction; the rooms that deliver register it under `FAN_OUT`.
+Events of one object carry a gapless sequence, so a receiver can put them in order. Delivery is a job that is
+deferred when the transaction commits, one for all its events; the rooms that deliver register it under `FAN_OUT`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Identity, String, UniqueConstraint, bindparam, func, insert, select, text
+from sqlalchemy import event as on
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, col
 
@@ -18,7 +19,7 @@ from app.core.db import INSTANT, Table, Tx, personal
 from app.core.ids import new_id
 
 FAN_OUT: Final = "events.fan_out"
-FAN_OUT_MANY: Final = "events.fan_out_many"
+_RECORDED: Final = "recorded_events"
 _AT_ONCE: Final = 100
 
 
@@ -63,8 +64,29 @@ def append(tx: Tx, kind: str, object_id: str, /, *, now: datetime, account_id: s
         {"new_id": new_id("evt"), "of_type": kind, "of_object": object_id, "of_account": account_id, "of_data": data,
          "of_instant": now},
     ).scalar_one()  # fmt: skip
-    jobs.defer(tx, FAN_OUT, event_id=event.id)
+    _recorded(tx).append(event.id)
     return event
+
+
+def _recorded(tx: Tx) -> list[str]:
+    ids: list[str] = tx.info.setdefault(_RECORDED, [])
+    return ids
+
+
+@on.listens_for(Tx, "before_commit")
+def _fan_out(tx: Tx) -> None:
+    """Put what was recorded on the queue. What went with a savepoint is on the list still; nobody will find it."""
+    if tx.in_nested_transaction():
+        return
+    fan_out_later(tx, tx.info.pop(_RECORDED, ()))
+
+
+def fan_out_later(tx: Tx, event_ids: Sequence[str]) -> None:
+    """Put these events on the queue as part of `tx`; those that wait there already are fanned out once all the same."""
+    parts = [event_ids[first : first + _AT_ONCE] for first in range(0, len(event_ids), _AT_ONCE)]
+    jobs.defer_many(tx, FAN_OUT, [
+        jobs.Order({"event_ids": ",".join(part)}, once=f"fan-out:{part[0]}") for part in parts
+    ])  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +131,4 @@ def append_many(tx: Tx, happened: Sequence[Happened], last: Mapping[str, int], n
             "occurred_at": now,
         })  # fmt: skip
     bulk.copy(tx, Event, rows)
-    parts = [",".join(ids[first : first + _AT_ONCE]) for first in range(0, len(ids), _AT_ONCE)]
-    jobs.defer_many(tx, FAN_OUT_MANY, [jobs.Order({"event_ids": part}) for part in parts])
+    _recorded(tx).extend(ids)

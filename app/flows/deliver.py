@@ -26,20 +26,10 @@ _LATE: Final = timedelta(minutes=10)
 
 
 @jobs.job(events.FAN_OUT)
-def fan_out(ports: Ports, *, event_id: str) -> None:
-    """Make the event visible and put one delivery per endpoint on the queue."""
+def fan_out(ports: Ports, *, event_ids: str) -> None:
+    """Make events, whose ids stand between commas, visible and put one delivery per endpoint on the queue."""
     with ports.db.transaction() as tx:
-        now = transport_now()
-        _enqueue(tx, [(each, 0) for each in deliveries.fan_out(tx, event_id, now)])
-
-
-@jobs.job(events.FAN_OUT_MANY)
-def fan_out_many(ports: Ports, *, event_ids: str) -> None:
-    """The same for many events, whose ids stand between commas."""
-    with ports.db.transaction() as tx:
-        now = transport_now()
-        waiting = [(each, 0) for event_id in event_ids.split(",") for each in deliveries.fan_out(tx, event_id, now)]
-        _enqueue(tx, waiting)
+        _enqueue(tx, [(each, 0) for each in deliveries.fan_out(tx, event_ids.split(","), transport_now())])
 
 
 def _enqueue(tx: Tx, waiting: Sequence[tuple[str, int]], *, at: datetime | None = None) -> None:
@@ -76,8 +66,7 @@ def sweep(ports: Ports) -> None:
     """Nothing stays behind: fan-outs and tries whose job was lost are put on the queue again."""
     with ports.db.transaction() as tx:
         lost = deliveries.unnumbered(tx)
-        for event_id in lost:
-            jobs.defer(tx, events.FAN_OUT, once=f"fan-out:{event_id}", event_id=event_id)
+        events.fan_out_later(tx, lost)
         late = deliveries.overdue(tx, transport_now() - _LATE)
         for delivery_id, attempt in late:
             once = f"deliver:{delivery_id}:{attempt}"

@@ -6,11 +6,13 @@ reminders, renewals and surveys happens in its order.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from app.agreements import contracts
 from app.core import jobs
+from app.core.clock import FixedClock
 from app.dunning import service as dunning_rows
 from app.flows import (
     billing_run,
@@ -44,7 +46,11 @@ def tick_now(ports: Ports) -> None:
 
 
 def tick(ports: Ports) -> int:
-    """Find what is due and defer it; returns how much was found. Safe to call at any time and from many places."""
+    """Find what is due and defer it; returns how much was found. Safe to call at any time and from many places.
+
+    All of it is asked about one instant, read once.
+    """
+    ports = replace(ports, clock=FixedClock(ports.clock.now()))
     return (
         purchase.expire_overdue(ports)
         + openings.enqueue_due(ports)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, delete, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, false, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -38,22 +38,51 @@ _LOOKED_BACK: Final = 100_000
 _NUMBERING: Final = "event_position"
 
 
-def fan_out(tx: Tx, event_id: str, now: datetime) -> Sequence[str]:
-    """Give the event its position and a delivery for each endpoint that wants it; returns the new deliveries' ids.
+_HAPPENED: Final = (
+    select(col(Event.id), col(Event.type), col(Event.account_id))
+    .where(col(Event.id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(Event.sequence))
+)
+# An account's endpoint hears of that account only; the vendor's hear everything.
+_ENABLED: Final = (
+    select(col(WebhookEndpoint.id), col(WebhookEndpoint.account_id), col(WebhookEndpoint.event_types))
+    .where(
+        col(WebhookEndpoint.disabled_at).is_(None),
+        or_(
+            col(WebhookEndpoint.account_id).is_(None),
+            col(WebhookEndpoint.account_id).in_(bindparam("accounts", expanding=True)),
+        ),
+    )
+    .with_for_update(key_share=True, read=True)  # none of them may be removed before we commit
+)
+_DELIVER: Final = (
+    insert(WebhookDelivery)
+    .on_conflict_do_nothing(index_elements=["endpoint_id", "event_id"])
+    .returning(col(WebhookDelivery.id))
+)
+_TAKE_TURN: Final = select(func.pg_advisory_xact_lock(func.hashtextextended(_NUMBERING, 0)))
+_NUMBER: Final = insert(EventPosition).on_conflict_do_nothing(index_elements=["event_id"])
 
-    Run twice, it adds nothing. `now` is real time.
+
+def fan_out(tx: Tx, event_ids: Sequence[str], now: datetime) -> Sequence[str]:
+    """Give each event its position and a delivery for each endpoint that wants it; returns the new deliveries' ids.
+
+    Run twice, it adds nothing; an id that nobody recorded is passed over. `now` is real time.
     """
-    event = tx.get_one(Event, event_id)
-    rows = [_delivery(endpoint.id, event.id, now) for endpoint in _listening(tx, event)]
-    made: Sequence[str] = []
-    if rows:
-        statement = insert(WebhookDelivery).on_conflict_do_nothing(index_elements=["endpoint_id", "event_id"])
-        made = tx.execute(statement.returning(col(WebhookDelivery.id)), rows).scalars().all()
-    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(_NUMBERING, 0))))
+    happened = tx.execute(_HAPPENED, {"ids": event_ids}).all()
+    if not happened:
+        return ()
+    endpoints = tx.execute(_ENABLED, {"accounts": [each.account_id for each in happened]}).all()
+    rows = [
+        _delivery(endpoint.id, event.id, now)
+        for event in happened
+        for endpoint in endpoints
+        if endpoint.account_id in {None, event.account_id} and service.wants(endpoint.event_types, event.type)
+    ]
+    made = tx.execute(_DELIVER, rows).scalars().all() if rows else ()
+    tx.execute(_TAKE_TURN)
     tx.execute(
-        insert(EventPosition)
-        .values(event_id=event.id, account_id=event.account_id, published_at=now)
-        .on_conflict_do_nothing(index_elements=["event_id"])
+        _NUMBER, [{"event_id": each.id, "account_id": each.account_id, "published_at": now} for each in happened]
     )
     return made
 
@@ -63,17 +92,6 @@ def _delivery(endpoint_id: str, event_id: str, now: datetime) -> dict[str, objec
         "id": new_id("whd"), "endpoint_id": endpoint_id, "event_id": event_id, "state": DeliveryState.PENDING,
         "attempts": 0, "created_at": now, "next_attempt_at": now,
     }  # fmt: skip
-
-
-def _listening(tx: Tx, event: Event) -> list[WebhookEndpoint]:
-    """An account's endpoint hears of that account only; the vendor's hear everything."""
-    owner = col(WebhookEndpoint.account_id)
-    enabled = tx.execute(
-        select(WebhookEndpoint)
-        .where(col(WebhookEndpoint.disabled_at).is_(None), or_(owner.is_(None), owner == event.account_id))
-        .with_for_update(key_share=True, read=True)  # none of them may be removed before we commit
-    ).scalars()
-    return [each for each in enabled if service.wants(each.event_types, event.type)]
 
 
 @dataclass(frozen=True, slots=True)

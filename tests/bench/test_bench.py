@@ -16,7 +16,7 @@ from tests.world import FULL, World
 _KEYS = {"name", "unit", "ours", "floor", "ratio", "floor_is", "n", "runs", "p50_ms", "p99_ms"}
 
 _OF_RENEWALS = {
-    "due", "renewals_per_second", "of_bare_copy", "of_bare_copy_cpu", "of_bare_copy_of_text",
+    "due", "billed", "renewals_per_second", "of_bare_copy", "of_bare_copy_cpu", "of_bare_copy_of_text",
     "of_bare_copy_of_text_cpu", "of_bare_copy_by_rows", "of_bare_copy_by_rows_cpu", "of_real_copy_and_signatures",
     "of_real_copy_and_signatures_cpu", "peak_mb",
 }  # fmt: skip

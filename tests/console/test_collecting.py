@@ -9,9 +9,9 @@ from tests import shop
 from tests.console.helping import audited, do, told
 from tests.flows.ending import (
     cards_become,
-    declining,
     end_of,
     outcomes,
+    past_due,
     run_of,
     subscription_of,
     walk,
@@ -24,8 +24,7 @@ from tests.world import World
 def test_the_board_shows_what_goes_out_tomorrow_and_this_week(world: World) -> None:
     browser, _ = staff_browser(world)
     assert "Nothing is being collected" in browser.get("/console/dunning").text
-    order = declining(world)
-    walk(world, end_of(world, order) + timedelta(hours=1))
+    order = past_due(world)
     html = browser.get("/console/dunning").text
     assert "1 collection is open" in html
     assert "1 step goes out by this time tomorrow" in html
@@ -39,8 +38,7 @@ def test_the_board_shows_what_goes_out_tomorrow_and_this_week(world: World) -> N
 
 def test_a_pause_needs_days_and_a_reason_and_is_taken_back(world: World) -> None:
     browser, person = staff_browser(world)
-    order = declining(world)
-    walk(world, end_of(world, order) + timedelta(hours=1))
+    past_due(world)
     page = f"/console/dunning/{run_of(world).id}"
     assert "docs/procedures/dunning.md" in browser.get(page).text
     for values, sentence in (

@@ -17,10 +17,11 @@ from app.dunning.models import DunningRun, DunningStep, Outcome
 from app.flows import tick
 from app.invoices.models import Invoice
 from app.licenses.models import License
+from app.orders import service as orders
 from app.orders.models import Order
 from app.payments.models import Payment
 from app.subscriptions import service as subscriptions
-from app.subscriptions.models import Subscription, SubscriptionTerm
+from app.subscriptions.models import Subscription, SubscriptionState, SubscriptionTerm
 from tests import shop
 from tests.world import World
 
@@ -44,19 +45,23 @@ def catch_up(world: World, most: int = 60) -> None:
     raise AssertionError(f"something is due still after {most} ticks")
 
 
-def buy_with(world: World, card: str, **wanted: object) -> Order:
-    started = shop.order(world, shop.offer(world, **wanted))  # type: ignore[arg-type]  # as a table
-    if started.payment_url is None:
-        raise AssertionError(f"the order is {started.state}")
-    shop.pay(world, started.payment_url, card)
-    world.work()
-    with world.db.transaction() as tx:
-        return tx.get_one(Order, started.order_id)
-
-
 def declining(world: World, **wanted: object) -> Order:
     """A monthly subscription whose saved card declines every later charge."""
-    return buy_with(world, DECLINES_LATER, interval="month", **wanted)
+    return shop.buy(world, DECLINES_LATER, interval="month", **wanted)
+
+
+def past_due(world: World, *, hours: float = 1, **wanted: object) -> Order:
+    """A monthly subscription whose renewal was declined, `hours` after its end."""
+
+    def declined() -> str:
+        order = declining(world, **wanted)
+        walk(world, end_of(world, order) + timedelta(hours=hours))
+        assert subscription_of(world, order).state is SubscriptionState.PAST_DUE
+        return order.id
+
+    order_id = world.past.after("past due", [hours, wanted], declined)
+    with world.db.transaction() as tx:
+        return orders.get(tx, order_id)
 
 
 def subscription_of(world: World, order: Order) -> Subscription:

@@ -21,7 +21,7 @@ from app.payments.models import CardSetup, PaymentMethod, SetupState
 from app.payments.provider import SavedMethod
 from app.subscriptions.models import SubscriptionState
 from tests import paying, shop
-from tests.flows.ending import charged, count, declining, end_of, run_of, subscription_of, together, told, walk
+from tests.flows.ending import charged, count, past_due, run_of, subscription_of, together, told
 from tests.world import World
 
 
@@ -106,8 +106,7 @@ def test_a_page_that_expired_keeps_nothing(world: World) -> None:
 
 
 def test_what_is_collected_is_charged_to_a_new_card_at_once(world: World) -> None:
-    order = declining(world)
-    walk(world, end_of(world, order) + timedelta(hours=1))
+    order = past_due(world)
     assert subscription_of(world, order).state is SubscriptionState.PAST_DUE
     before = charged(world)
     enter(world, order.account_id)
@@ -117,8 +116,7 @@ def test_what_is_collected_is_charged_to_a_new_card_at_once(world: World) -> Non
 
 
 def test_a_new_card_that_declines_changes_nothing_about_the_ladder(world: World) -> None:
-    order = declining(world)
-    walk(world, end_of(world, order) + timedelta(hours=1))
+    order = past_due(world)
     due = next_tries(world)
     enter(world, order.account_id, paying.DECLINES_LATER)
     assert subscription_of(world, order).state is SubscriptionState.PAST_DUE

@@ -19,7 +19,7 @@ from app.payments.models import Payment
 from app.subscriptions.models import SubscriptionState
 from tests import shop
 from tests.flows.ending import (
-    buy_with,
+    DECLINES_LATER,
     cards_become,
     catch_up,
     charged,
@@ -29,6 +29,7 @@ from tests.flows.ending import (
     licenses_of,
     mails,
     outcomes,
+    past_due,
     run_of,
     subscription_of,
     told,
@@ -39,14 +40,6 @@ from tests.world import World
 
 D = Outcome.DECLINED
 FAILED = "did not go through"
-
-
-def past_due(world: World) -> Order:
-    """A monthly subscription whose renewal has just been declined."""
-    order = declining(world)
-    walk(world, end_of(world, order) + timedelta(hours=1))
-    assert subscription_of(world, order).state is SubscriptionState.PAST_DUE
-    return order
 
 
 def test_the_card_is_tried_on_each_day_of_the_ladder_and_then_no_more(world: World) -> None:
@@ -114,8 +107,7 @@ def test_the_mails_say_what_happens_when_and_stop_with_the_payment(world: World)
 
 
 def test_a_german_customer_is_written_to_in_german(world: World) -> None:
-    order = declining(world, locale="de", email="ada@example.de")
-    walk(world, end_of(world, order) + timedelta(hours=1))
+    past_due(world, locale="de", email="ada@example.de")
     assert len(mails(world, "ist nicht durchgegangen")) == 1
 
 
@@ -309,7 +301,7 @@ def test_the_ladder_is_data(world: World) -> None:
 
 
 def test_a_yearly_renewal_with_a_declined_card_is_collected_as_well(world: World) -> None:
-    order = buy_with(world, "4000 0000 0000 0341")
+    order = shop.buy(world, DECLINES_LATER)
     with world.db.transaction() as tx:
         tx.execute(text("UPDATE subscription SET auto_renew = true"))
     walk(world, end_of(world, order) + timedelta(hours=1))

@@ -11,11 +11,11 @@ from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
 from tests import shop
 from tests.flows.ending import (
-    buy_with,
     cards_become,
     count,
     declining,
     end_of,
+    past_due,
     run_of,
     subscription_of,
     told,
@@ -36,8 +36,7 @@ def workspace_of(world: World, order: Order) -> Workspace:
 
 
 def test_past_due_warns_and_touches_nothing_and_the_bridge_reaches_the_workspace(world: World) -> None:
-    order = declining(world, **CLOUD)
-    walk(world, end_of(world, order) + timedelta(days=2))
+    order = past_due(world, hours=48, **CLOUD)
     workspace = workspace_of(world, order)
     assert workspace.desired is Desired.RUNNING
     assert told(world, "subscription.past_due") == 1
@@ -99,8 +98,7 @@ def test_a_ladder_that_ends_unpaid_puts_it_to_sleep(world: World) -> None:
 
 
 def test_paying_with_another_card_after_the_first_decline_changes_nothing_for_the_workspace(world: World) -> None:
-    order = declining(world, **CLOUD)
-    walk(world, end_of(world, order) + timedelta(days=2))
+    order = past_due(world, hours=48, **CLOUD)
     started = dunning.pay_with_another_card(world.ports, run_of(world).id)
     assert started.payment_url is not None
     shop.pay(world, started.payment_url)
@@ -110,7 +108,7 @@ def test_paying_with_another_card_after_the_first_decline_changes_nothing_for_th
 
 
 def test_a_subscription_that_was_given_up_sleeps_at_its_end_and_not_before(world: World) -> None:
-    order = buy_with(world, "4242 4242 4242 4242", **CLOUD)
+    order = shop.buy(world, **CLOUD)
     ending.stop(world.ports, order.subscription_id or "", reason="", by="mem_1")
     walk(world, end_of(world, order) - timedelta(hours=1))
     assert workspace_of(world, order).desired is Desired.RUNNING

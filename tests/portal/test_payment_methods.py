@@ -1,13 +1,11 @@
 """The page of kept cards, and the way through the provider's page and back."""
 
-from datetime import timedelta
-
 from app.accounts.models import Role
 from app.flows import dunning
 from app.payments.models import CardSetup, PaymentMethod
 from app.subscriptions.models import SubscriptionState
 from tests import shop
-from tests.flows.ending import declining, end_of, run_of, subscription_of, walk
+from tests.flows.ending import past_due, run_of, subscription_of
 from tests.portal.buyers import CARD, count, signed_in, visitor
 from tests.portal.forms import Page, Visitor
 from tests.world import World
@@ -73,8 +71,7 @@ def test_only_who_answers_for_the_cards_may_change_them(world: World) -> None:
 
 
 def test_the_mailed_link_leads_to_a_new_card_that_pays_what_is_owed_at_once(world: World) -> None:
-    order = declining(world)
-    walk(world, end_of(world, order) + timedelta(hours=1))
+    order = past_due(world)
     boss = visitor(world)
     link = dunning.card_link(world.ports, run_of(world).id)
     boss.open(link)

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -64,7 +65,7 @@ def test_fanning_out_twice_delivers_once(hooks: Hooks) -> None:
     hooks.sandbox("in")
     event_id = hooks.happen()
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda _: deliver.fan_out.run(hooks.world.ports, event_id=event_id), range(6)))
+        list(pool.map(lambda _: deliver.fan_out.run(hooks.world.ports, event_ids=event_id), range(6)))
     hooks.world.work()
     assert len(hooks.rows()) == 1
     assert len(hooks.arrived("in")) == 1
@@ -252,7 +253,7 @@ def test_a_try_that_came_twice_is_posted_once(hooks: Hooks) -> None:
     hooks.happen()
     with hooks.world.db.transaction() as tx:
         tx.execute(text("UPDATE procrastinate_jobs SET status = 'failed'"))
-    deliver.fan_out.run(hooks.world.ports, event_id=_only_event(hooks))
+    deliver.fan_out.run(hooks.world.ports, event_ids=_only_event(hooks))
     row = hooks.rows()[0]
     ports = replace(hooks.world.ports, http=Slow())
 
@@ -471,3 +472,19 @@ def test_positions_follow_the_commit_and_not_the_insert(hooks: Hooks) -> None:
     assert [each["type"] for each in rest] == ["slow.thing"]
     with hooks.world.db.transaction() as tx:
         assert len(tx.execute(select(col(EventPosition.position))).all()) == 2
+
+
+def test_what_went_with_a_savepoint_is_told_to_nobody_and_the_rest_is(hooks: Hooks) -> None:
+    hooks.sandbox("in")
+    with hooks.world.db.transaction() as tx:
+        events.append(tx, "order.placed", "ord_kept", now=transport_now())
+        with suppress(LookupError), tx.begin_nested():
+            events.append(tx, "order.placed", "ord_undone", now=transport_now())
+            raise LookupError
+        with tx.begin_nested():
+            events.append(tx, "order.completed", "ord_kept", now=transport_now())
+    hooks.world.work()
+    told = [json.loads(each["body"]) for each in hooks.arrived("in")]
+    assert sorted((each["object_id"], each["type"]) for each in told) == [
+        ("ord_kept", "order.completed"), ("ord_kept", "order.placed"),
+    ]  # fmt: skip
