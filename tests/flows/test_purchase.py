@@ -71,7 +71,7 @@ def test_the_books_balance_and_the_receivable_is_settled(world: World) -> None:
                 )
             ).all()
         )
-    assert by_account == {"1100": 0, "1200": 275_000, "2100": -275_000}
+    assert by_account == {"1100": 0, "1200": 275_000 - 4_150, "6100": 4_150, "2100": -275_000}
 
 
 def test_the_receipt_is_sent_once_with_the_way_to_the_license(world: World) -> None:
