@@ -15,7 +15,14 @@ from app.web.throttle import Rate
 from app.wiring import Wired
 
 _DESCRIPTION = """Buy, tax, license, provision, renew and report. Money is `{"amount": 12900, "currency": "USD"}` in
-minor units; instants are RFC 3339 in UTC; refusals are RFC 9457 problems."""
+minor units; instants are RFC 3339 in UTC; refusals are RFC 9457 problems.
+
+Every POST that changes something takes an `Idempotency-Key` of 1 to 255 printable characters, best a random UUID, kept
+for 30 days. The same request sent again gets the first answer, marked `Idempotency-Replayed: true`, unless that was a
+failure of ours: then it runs. While the first one runs it gets 409. A key belongs to the credential that sent it: with
+another body or address it gets 422. Callers without a credential have nothing that tells them apart, so their key
+counts only together with the whole request: the same key with another body is another key, and neither meets the
+other's answer."""
 
 
 def create_app(settings: Settings, wired: Wired) -> FastAPI:

@@ -77,8 +77,9 @@ def database(cluster: Cluster) -> Database:
 
 
 @pytest.fixture(scope="session")
-def past(cluster: Cluster, database: Database) -> Past:
-    return Past(cluster, database, _WORLD)
+def past(cluster: Cluster, database: Database) -> Iterator[Past]:
+    yield Past(cluster, database, _WORLD)
+    database.dispose()
 
 
 @pytest.fixture
@@ -96,7 +97,6 @@ def world(past: Past, database: Database, stage: Stage) -> Iterator[World]:
         running = World(settings, wired, settings.base_url, past)
         yield running
         running.close()
-    past.end()
 
 
 @pytest.fixture(scope="session")

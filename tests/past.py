@@ -35,13 +35,15 @@ class Past:
     _opened: str | None = None
 
     def begin(self, template: str) -> None:
-        """A new world, in which nothing has happened."""
+        """A new world, in which nothing has happened: also that of a test which only looked."""
+        if self._as_new():
+            return
+        self.database.dispose()
         embedded_postgres.recreate_database(self.cluster, self.name, template=template)
         self._opened = self._next_writer()
 
-    def end(self) -> None:
-        self.database.dispose()
-        embedded_postgres.drop_database(self.cluster, self.name)
+    def _as_new(self) -> bool:
+        return self._opened is not None and self._next_writer() == self._opened
 
     def after(self, story: str, details: object, tell: Callable[[], str]) -> str:
         """What `tell` returns, usually an id; told again, or copied where this world is as new.
@@ -50,7 +52,7 @@ class Past:
         set a clock, a policy or a card before gets the story told in full.
         """
         key = f"{story} {json.dumps(details, sort_keys=True, default=str)}"
-        if self._opened is None or self._next_writer() != self._opened:
+        if not self._as_new():
             return tell()
         self._opened = None
         if key in self._kept:

@@ -17,6 +17,8 @@ class MailName(StrEnum):
     RENEWAL_REMINDER = "renewal_reminder"
     RENEWAL_RECEIPT = "renewal_receipt"
     CHANGE_RECEIPT = "change_receipt"
+    CHANGE_SCHEDULED = "change_scheduled"
+    CHANGE_WITHDRAWN = "change_withdrawn"
     SURVEY_INVITATION = "survey_invitation"
     SURVEY_REMINDER = "survey_reminder"
     QUOTE_REQUEST_RECEIVED = "quote_request_received"
@@ -317,13 +319,18 @@ class MemberAdded(StaffAdded):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteSent(MailData):
-    """An offer to whoever asked; the page behind `quote_url` can be forwarded to a signatory."""
+    """An offer to whoever asked; the page behind `quote_url` can be forwarded to a signatory.
+
+    Of a change `due` is what is to be paid of the total. `years` is how often a term billed yearly is billed, else 0.
+    """
 
     number: str
     items: tuple[Bought, ...]
     total: Money
     valid_until: date
     quote_url: str
+    due: Money | None = None
+    years: int = 0
     revised: bool = False
     message: str | None = None
 

@@ -29,7 +29,7 @@ def quote_sheet(document: QuoteDocument, locale: str) -> dict[str, Any]:
         "footer": list(document.legal_footer),
         "seller": party_block(_("From"), document.seller, _),
         "buyer": party_block(_("For"), document.buyer, _),
-        "headline": format_money(document.total, locale),
+        "headline": format_money(document.total if document.due is None else document.due, locale),
         "state": _("Was valid until %(date)s", date=until)
         if document.closed
         else _("Valid until %(date)s", date=until),
@@ -45,6 +45,7 @@ def quote_sheet(document: QuoteDocument, locale: str) -> dict[str, Any]:
         ],
         "lines": [_line(line, _, locale) for line in document.lines],
         "totals": _totals(document, _, locale),
+        "payments": _payments(document, _, locale),
         "accept": _accept(document, _, locale),
         "signature": _signature(document, _),
         "notes_title": _("Notes"),
@@ -55,10 +56,12 @@ def quote_sheet(document: QuoteDocument, locale: str) -> dict[str, Any]:
 def _facts(document: QuoteDocument, _: Translator, locale: str) -> list[tuple[str, str]]:
     days = document.net_days
     payment = _("By card") if days is None else _.count("Invoice, %(n)s day net", "Invoice, %(n)s days net", days)
+    if document.payments:
+        payment = _("%(way)s, billed yearly", way=payment)
     return [
         (_("Issued"), format_date(document.issued_on, locale)),
         (_("Valid until"), format_date(document.valid_until, locale)),
-        (_("Term"), _term(document.months, _)),
+        (_("Term"), _("To the end of the present one") if document.months is None else _term(document.months, _)),
         (_("Payment"), payment),
     ]
 
@@ -71,6 +74,9 @@ def _term(months: int, _: Translator) -> str:
 
 def _line(line: QuoteLineView, _: Translator, locale: str) -> dict[str, Any]:
     notes = []
+    if line.days is not None:
+        days, of = (format_number(each, locale) for each in line.days)
+        notes.append(_("for %(days)s of %(all)s days", days=days, all=of))
     if line.discount:
         off = format_money(line.discount, locale)
         if line.discount_percent is not None:
@@ -108,12 +114,62 @@ def _totals(document: QuoteDocument, _: Translator, locale: str) -> list[dict[st
         )
         for group in document.tax_groups
     ]
-    rows.append((_("Total (%(currency)s)", currency=currency), document.total, True))
+    rows += _ends(document, _)
     minus = "\N{MINUS SIGN}"
     return [
         {"label": label, "value": format_money(value, locale).replace("-", minus), "strong": strong}
         for label, value, strong in rows
     ]
+
+
+def _ends(document: QuoteDocument, _: Translator) -> list[tuple[str, Money, bool]]:
+    """From the total to what is asked for."""
+    currency, whole, due = document.total.currency, document.total, document.due
+    if document.payments:
+        return [(_("First year (%(currency)s)", currency=currency), whole, True)]
+    if due is None or due == whole:
+        return [(_("Total (%(currency)s)", currency=currency), whole, True)]
+    rows = [(_("With tax"), whole, False)]
+    if document.credit is not None:
+        rows.append((_("Credit for the rest of the earlier plan, with its tax"), -document.credit, False))
+        if over := due - (whole - document.credit):
+            rows.append((_("Stays to your credit"), over, False))
+    else:
+        rows.append((_("Goes on the next invoice"), -whole, False))
+    return [*rows, (_("To pay (%(currency)s)", currency=currency), due, True)]
+
+
+def _payments(document: QuoteDocument, _: Translator, locale: str) -> dict[str, Any] | None:
+    if not document.payments:
+        return None
+    days, currency = document.net_days, document.total.currency
+    parts = [(each.net, each.tax, each.total) for each in document.payments]
+    first = _("On acceptance")
+    if days is not None:
+        first = _.count("Within %(n)s day of acceptance", "Within %(n)s days of acceptance", days)
+
+    def when(year: int) -> str:
+        if year == 1:
+            return first
+        if days is None:
+            return _("At the start of year %(year)s", year=year)
+        return _.count(
+            "Within %(n)s day of the start of year %(year)s", "Within %(n)s days of the start of year %(year)s", days,
+            year=year,
+        )  # fmt: skip
+
+    return {
+        "title": _("What is due when"),
+        "columns": [_("Due"), _("Net"), _("Tax"), _("Total (%(currency)s)", currency=currency)],
+        "rows": [
+            [when(year), *(format_amount(each, locale) for each in part)] for year, part in enumerate(parts, start=1)
+        ],
+        "whole": [
+            _("The whole term"),
+            *(format_amount(total(column, currency), locale) for column in zip(*parts, strict=True)),
+        ],
+        "note": _("Each further year is taxed at the rates of its first day; shown are those of today."),
+    }
 
 
 def _accept(document: QuoteDocument, _: Translator, locale: str) -> dict[str, str] | None:

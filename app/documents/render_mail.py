@@ -9,6 +9,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.core.errors import Invalid
 from app.core.i18n import format_date, format_money, translate, written_in
+from app.documents.change_mails import ChangeScheduled, ChangeWithdrawn
 from app.documents.legible import name_or_nothing, one_line, unprintable
 from app.documents.mail_shapes import (
     AgreementEnding,
@@ -43,6 +44,8 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.RENEWAL_REMINDER: RenewalReminder,
     MailName.RENEWAL_RECEIPT: RenewalReceipt,
     MailName.CHANGE_RECEIPT: ChangeReceipt,
+    MailName.CHANGE_SCHEDULED: ChangeScheduled,
+    MailName.CHANGE_WITHDRAWN: ChangeWithdrawn,
     MailName.SURVEY_INVITATION: SurveyInvitation,
     MailName.SURVEY_REMINDER: SurveyReminder,
     MailName.QUOTE_REQUEST_RECEIVED: QuoteRequestReceived,

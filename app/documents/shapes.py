@@ -238,13 +238,29 @@ class QuoteLineView:
     discount: Money | None = None
     discount_percent: Decimal | None = None  # where it was given in percent
     tax_rates: tuple[Decimal, ...] = ()
+    days: tuple[int, int] | None = None  # of a change: the days it is charged for, of those that were billed
+
+
+@dataclass(frozen=True, slots=True)
+class YearDue:
+    """What a year of a term billed yearly comes to; the first one is due when the quote is accepted."""
+
+    year: int
+    net: Money
+    tax: Money
+
+    @property
+    def total(self) -> Money:
+        return self.net + self.tax
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteDocument:
     """An offer that can be accepted until the end of `valid_until`: on its page, or by the signature it asks for.
 
-    Raises InconsistentDocument where lines do not sum to `subtotal`, or taxes do not lead from it to `total`.
+    Of a change of a subscription `credit` is what the earlier plan gives back with its tax, and `due` what is asked
+    for. Raises InconsistentDocument where lines do not sum to `subtotal`, taxes do not lead from it to `total`, or that
+    not to what is asked for.
     """
 
     number: str
@@ -257,7 +273,7 @@ class QuoteDocument:
     subtotal: Money
     tax_total: Money
     total: Money
-    months: int  # the term that is paid for
+    months: int | None  # the term that is agreed; None for a change, which has none of its own
     accept_url: str
     needs_signature: bool
     terms_title: str
@@ -270,10 +286,17 @@ class QuoteDocument:
     draft: bool = False
     closed: bool = False  # it can no longer be accepted
     test_mode: bool = False
+    payments: tuple[YearDue, ...] = ()  # empty where all is paid at once
+    credit: Money | None = None
+    due: Money | None = None
 
     def __post_init__(self) -> None:
         require_link(self.accept_url)
         currency = self.total.currency
+        if self.payments and self.payments[0].total != self.total:
+            raise InconsistentDocument(f"{self.number}: its first year is not what is asked for")
+        if self.due is not None and self.credit is not None and self.due < self.total - self.credit:
+            raise InconsistentDocument(f"{self.number}: {self.due} is less than its credit leaves")
         for name, given, found in (
             ("subtotal", self.subtotal, total([line.net for line in self.lines], currency)),
             ("tax_total", self.tax_total, total([group.amount for group in self.tax_groups], currency)),

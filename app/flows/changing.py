@@ -1,12 +1,15 @@
 """What a change of a subscription needs to be begun and to be carried out, and how what it brought is taken back."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlmodel import col
 
 from app.accounts import service as accounts
 from app.catalog import service as catalog
+from app.catalog.pricing import PriceModel
 from app.core import events
 from app.core.clock import local_date
 from app.core.db import Tx
@@ -17,9 +20,9 @@ from app.invoices import service as invoices
 from app.invoices.credit_notes import Settlement
 from app.invoices.models import CreditReason, Invoice, InvoiceState
 from app.orders import service as orders
-from app.orders.changes import Change, TakenBack, line_changes
+from app.orders.changes import Change, LineChange, TakenBack, line_changes
 from app.orders.errors import ChangeRefused
-from app.orders.models import Order, OrderKind, PayBy, Preview
+from app.orders.models import OfferSource, Order, OrderKind, PayBy, Preview
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState
 from app.subscriptions.service import LineBought, Step
@@ -121,10 +124,18 @@ def _steps(offer: Preview, held: Subscription, *, back: bool = False) -> list[St
                 plan_id=plan_id, price_id=line["price_id"], sku=line["sku"], description=line["description"],
                 quantity=each.after - (each.before or 0), unit=Money(line["unit_minor"], offer.currency),
                 net=each.term, pricing=line["pricing"], intervals=line["intervals"],
+                quoted=_taken_off(line, each) if offer.source is OfferSource.QUOTE else 0,
             ),
             ends=back,
         ))  # fmt: skip
     return steps
+
+
+def _taken_off(line: Mapping[str, Any], each: LineChange) -> int:
+    """What sales takes off the whole stretch: what it would cost at the price of the line, less what it adds."""
+    model = PriceModel.from_json(line["pricing"])
+    before = model.amount(each.before).minor if each.before is not None else 0
+    return max((model.amount(each.after).minor - before) * int(line["intervals"]) - each.term.minor, 0)
 
 
 def give_back_rest(tx: Tx, order: Order, *, actor: str, now: datetime) -> Money:

@@ -35,13 +35,13 @@ def completed_deed(
     return Deed(order.account_id, actor, "order.completed", order.id, said)
 
 
-def bought_of(lines: Sequence[OrderLine], currency: str) -> list[LineBought]:
-    """The lines of an order as its subscription takes them."""
+def bought_of(lines: Sequence[OrderLine], currency: str, *, quoted: bool = False) -> list[LineBought]:
+    """The lines of an order as its subscription takes them; of a quote with what sales took off."""
     return [
         LineBought(
             plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
             quantity=line.quantity, unit=Money(line.unit_minor, currency), net=Money(line.net_minor, currency),
-            pricing=line.pricing, intervals=line.intervals,
+            pricing=line.pricing, intervals=line.intervals, quoted=line.discount_minor if quoted else 0,
         )
         for line in lines
         if line.change is None  # a charge carried on is none of the next term's

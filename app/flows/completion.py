@@ -41,7 +41,7 @@ from app.invoices.models import Invoice
 from app.licenses import service as licenses
 from app.licenses.models import License, LicenseState
 from app.orders import service as orders
-from app.orders.models import Order, OrderKind, OrderLine, OrderState, Preview
+from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, Preview
 from app.payments import credit
 from app.payments import service as payments
 from app.payments.models import PaymentAttempt
@@ -231,7 +231,7 @@ def _subscribe(scene: _Scene) -> Subscription:
         return changing.carry_out(scene.tx, order, scene.preview, scene.now)
     if order.kind is OrderKind.INSTALMENT:
         return _bill_year(scene)
-    bought = bought_of(scene.lines, currency)
+    bought = bought_of(scene.lines, currency, quoted=scene.preview.source is OfferSource.QUOTE)
     billing = Billing(scene.preview.inputs.get("billing", Billing.PREPAID))
     if order.kind is OrderKind.RENEWAL and order.subscription_id and order.term_starts_on:
         subscription = subscriptions.lock(scene.tx, order.subscription_id)

@@ -8,7 +8,7 @@ from typing import Final
 
 from app.core import audit, events
 from app.core.db import Tx
-from app.flows import holds
+from app.flows import holds, scheduled_changes
 from app.licenses import service as licenses
 from app.licenses.models import License, LicenseState
 from app.subscriptions import service as subscriptions
@@ -146,9 +146,14 @@ def apply(
 
 
 def enter_state(tx: Tx, subscription: Subscription, state: SubscriptionState, now: datetime) -> None:
-    """Move a subscription and tell it; what follows from it is the caller's. Raises MoveRefused."""
+    """Move a subscription and tell it; what follows from it is the caller's. Raises MoveRefused.
+
+    One that is over has no next term, so that nothing waits for it any more.
+    """
     subscriptions.move(subscription, state)
     tx.flush()
+    if state in scheduled_changes.OVER:
+        scheduled_changes.drop(tx, subscription, now)
     events.append(tx, f"subscription.{state}", subscription.id, now=now, account_id=subscription.account_id)
 
 

@@ -59,9 +59,11 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
     """
     with ports.db.transaction() as tx:
         accepted = tx.get_one(Preview, _held(orders.get(tx, order_id)).preview_id)
-    # The price of a quote is honoured, so nothing is computed again; what the person decides is the destination.
-    quoted = accepted.source is OfferSource.QUOTE
-    agreed = previews.agreed_lines(accepted) if accepted.kind is OrderKind.INSTALMENT else None
+    # The price of a quote is honoured, so nothing is computed again; what the person decides is the destination. A
+    # further year of it is taxed at the tax of its day, at the agreed price.
+    instalment = accepted.kind is OrderKind.INSTALMENT
+    quoted = accepted.source is OfferSource.QUOTE and not instalment
+    agreed = previews.agreed_lines(accepted) if instalment else None
     fresh = accepted if quoted else previews.price(ports, previews.request_of(accepted), agreed=agreed)
     with ports.db.transaction() as tx:
         order = _held(orders.lock(tx, order_id))

@@ -20,8 +20,9 @@ from app.flows.charging import Became
 from app.flows.ports import Ports
 from app.flows.preview_request import PreviewRequest
 from app.orders import service as orders
-from app.orders.models import Order, OrderKind, OrderState, PayBy, Route
+from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.orders.service import PricedLine
+from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import YEAR_MONTHS, Billing, Subscription, SubscriptionLine, SubscriptionState
 
@@ -84,10 +85,12 @@ def _is_due(held: Subscription, now: datetime) -> bool:
 
 
 def _wanted(tx: Tx, held: Subscription) -> PreviewRequest:
-    """One year of what the subscription has, for the buyer as last seen."""
+    """One year of what the subscription has, for the buyer as last seen; of a quoted term as the quote says."""
+    began = orders.get(tx, _order_of_term(tx, held))
     return replace(
-        renewal.wanted(tx, held, None), kind=OrderKind.INSTALMENT, term_months=YEAR_MONTHS, billing=Billing.PREPAID
-    )
+        renewal.wanted(tx, held, None), kind=OrderKind.INSTALMENT, term_months=YEAR_MONTHS, billing=Billing.PREPAID,
+        source=tx.get_one(Preview, began.preview_id).source,
+    )  # fmt: skip
 
 
 def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: date) -> Order | None:
@@ -115,7 +118,8 @@ def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: d
             own_credit.hold(tx, order, now)
         _tell(tx, order, starts_on, now)
         if not held_back and order.pay_by is PayBy.INVOICE:
-            ordering.fulfil_on_invoice(tx, ports, order, now)
+            quote = quotes.of_order(tx, began.id)
+            ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
         elif not held_back and order.due:
             ordering.intend(tx, ports, order)
         elif not held_back:
@@ -144,12 +148,17 @@ def _plan_first(tx: Tx, subscription: Subscription) -> list[SubscriptionLine]:
 
 
 def _priced(line: SubscriptionLine, currency: str) -> PricedLine:
-    """A year of a line at the price it was bought at, before any coupon. Raises Invalid for a line without one."""
+    """A year of a line at the price it was bought at, less what a quote took off, before any coupon.
+
+    Raises Invalid for a line without a price.
+    """
     if line.pricing is None:
         raise Invalid(f"The line {line.sku} has no price model to bill by; bill this year by hand.")
     model = PriceModel.from_json(line.pricing)
+    full = model.amount(line.quantity)
+    off = Money(min(line.quoted_minor, full.minor), currency)
     return PricedLine(
         plan_id=line.plan_id, price_id=line.price_id, sku=line.sku, description=line.description,
-        quantity=line.quantity, unit=model.shown_unit(line.quantity), net=model.amount(line.quantity),
-        tax=Money.zero(currency), pricing=line.pricing,
+        quantity=line.quantity, unit=model.shown_unit(line.quantity), net=full - off, tax=Money.zero(currency),
+        pricing=line.pricing, discount=off,
     )  # fmt: skip

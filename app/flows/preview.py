@@ -281,7 +281,10 @@ def _discounted(lines: Sequence[PricedLine], coupon: Coupon | None, currency: st
         return list(lines)
     nets = [line.net if coupons.covers(coupon, line.sku) else Money.zero(currency) for line in lines]
     parts = coupons.discount_of(coupon, currency).shares(nets, currency)
-    left = [replace(line, net=line.net - part, discount=part) for line, part in zip(lines, parts, strict=True)]
+    left = [
+        replace(line, net=line.net - part, discount=part if line.discount is None else line.discount + part)
+        for line, part in zip(lines, parts, strict=True)
+    ]
     if not any(line.net for line in left):
         raise coupons.CouponRefused(
             "nothing_left", f"The code {coupon.code} leaves nothing to pay; ask our team, which can give it to you."
@@ -362,13 +365,15 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int
 
 
 def agreed_lines(preview: Preview) -> list[PricedLine]:
-    """The lines of a stored offer, before its discount and tax."""
+    """The lines of a stored offer, before its coupon and tax; what sales took off stays on them."""
     zero, currency = Money.zero(preview.currency), preview.currency
+    by_coupon = preview.discount is not None
     return [
         PricedLine(
             **{name: line[name] for name in ("plan_id", "price_id", "sku", "description", "quantity", "pricing")},
-            unit=Money(line["unit_minor"], currency), net=Money(line["net_minor"] + line["discount_minor"], currency),
-            tax=zero, intervals=line["intervals"],
+            unit=Money(line["unit_minor"], currency),
+            net=Money(line["net_minor"] + (line["discount_minor"] if by_coupon else 0), currency), tax=zero,
+            intervals=line["intervals"], discount=zero if by_coupon else Money(line["discount_minor"], currency),
         )
         for line in preview.lines
     ]  # fmt: skip

@@ -56,8 +56,8 @@ class Signing:
 
 
 def by_click(tx: Tx, offer: Preview, now: datetime) -> bool:
-    """Whether a click is enough for an offer (R-THR-5)."""
-    return enough(tx, Money(offer.net_minor, offer.currency), now)
+    """Whether a click is enough for an offer, measured as the threshold measures it (R-THR-1, R-THR-5)."""
+    return enough(tx, orders.commitment(offer), now)
 
 
 def enough(tx: Tx, net: Money, now: datetime) -> bool:
@@ -134,7 +134,7 @@ def _paper(tx: Tx, quote: Quote, offer: Preview, signing: Signing, now: datetime
     if signing.paper is None or not signing.paper.content:
         if by_click(tx, offer, now):
             return None
-        amount = Money(offer.net_minor, offer.currency)
+        amount = orders.commitment(offer)
         raise SignatureNeeded(f"{amount} before tax needs a signed paper: send the quote back signed, or your"
                               " purchase order.", param="file")  # fmt: skip
     if signing.paper_kind is PaperKind.PURCHASE_ORDER and not signing.po_number.strip():

@@ -1,8 +1,9 @@
 """A quote as a document and in mails: what it says is what was frozen when it was written."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from app.accounts import service as accounts
 from app.agreements import contracts
@@ -13,8 +14,8 @@ from app.core.db import Tx
 from app.core.errors import NotFound
 from app.core.money import Money
 from app.documents.mail_shapes import Bought, MailName, QuoteAccepted, QuoteSent
-from app.documents.shapes import Party, QuoteDocument, QuoteLineView, TaxGroupView, TaxId
-from app.flows import notify, papers, quote_acceptance
+from app.documents.shapes import Party, QuoteDocument, QuoteLineView, TaxGroupView, TaxId, YearDue
+from app.flows import notify, papers, quote_acceptance, quote_payments
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
@@ -50,15 +51,21 @@ def quote_document(tx: Tx, ports: Ports, quote: Quote) -> QuoteDocument:
     return QuoteDocument(
         number=quote.shown_number, issued_on=_issued_on(tx, at), valid_until=quote.valid_until,
         seller=papers.party(seller, papers.seller_tax_ids(seller, found), locale), buyer=_buyer(offer, locale),
-        lines=tuple(_line(line, found, currency) for line in quotes.lines(tx, quote.id)),
+        lines=tuple(
+            _line(line, found, currency, priced)
+            for line, priced in zip(quotes.lines(tx, quote.id), offer.lines, strict=True)
+        ),
         tax_groups=_groups(found), subtotal=Money(offer.net_minor, currency),
         tax_total=Money(offer.tax_minor, currency), total=Money(offer.total_minor, currency),
-        months=previews.request_of(offer).months, accept_url=link_to(ports, quote),
+        months=None if offer.change else previews.request_of(offer).months, accept_url=link_to(ports, quote),
         needs_signature=not quote_acceptance.by_click(tx, offer, at), terms_title=terms.title,
         terms_version=terms.version, legal_footer=papers.footer(seller), net_days=quote.net_days,
         message=quote.message or None, agreement=special.title if special else None,
         tax_notes=(found.note,) if found.note else (), draft=quote.state is QuoteState.DRAFT,
         closed=quote.state in _CLOSED, test_mode=ports.test_mode,
+        payments=tuple(YearDue(each.year, each.net, each.tax) for each in quote_payments.schedule(offer)),
+        due=quote_payments.due(offer) if offer.change else None,
+        credit=Money(offer.change["credit"], currency) if offer.change and offer.change["credit"] else None,
     )  # fmt: skip
 
 
@@ -73,10 +80,10 @@ def _buyer(offer: Preview, locale: str) -> Party:
     return papers.party(named, ids, locale, contact=buyer["name"] if buyer["company"] else None)
 
 
-def _line(line: QuoteLine, found: Determination, currency: str) -> QuoteLineView:
+def _line(line: QuoteLine, found: Determination, currency: str, priced: Mapping[str, Any]) -> QuoteLineView:
     by_line = {position: each.treatment for position, each in enumerate(found.lines, start=1)}
     taxed = by_line.get(line.position, found.treatment) in {Treatment.STANDARD, Treatment.REDUCED}
-    points = line.discount_points
+    points, change = line.discount_points, priced.get("change")
     return QuoteLineView(
         description=line.description, quantity=Decimal(line.quantity),
         unit_price=Money(line.unit_minor, currency) if line.unit_minor * line.quantity == line.list_minor else None,
@@ -84,6 +91,7 @@ def _line(line: QuoteLine, found: Determination, currency: str) -> QuoteLineView
         discount=Money(line.discount_minor, currency) if line.discount_minor else None,
         discount_percent=Decimal(points) / 100 if points is not None else None,
         tax_rates=papers.rates(found) if taxed else (),
+        days=(change["numerator"], change["denominator"]) if change else None,
     )  # fmt: skip
 
 
@@ -112,6 +120,7 @@ def quote_sent(ports: Ports, *, quote_id: str) -> None:
         data = QuoteSent(
             vendor=notify.vendor(ports, accounts.seller(tx)), person_name=quote.contact_name,
             number=quote.shown_number, items=items, total=Money(offer.total_minor, offer.currency),
+            due=quote_payments.due(offer) if offer.change else None, years=len(quote_payments.schedule(offer)),
             valid_until=quote.valid_until, quote_url=link_to(ports, quote), revised=quote.revises_id is not None,
             message=quote.message or None,
         )  # fmt: skip

@@ -38,6 +38,7 @@ from app.quotes import service as quotes
 from app.quotes.errors import DiscountNeedsApproval, QuoteNotReady
 from app.quotes.models import OPEN, PaymentTerms, Quote, QuoteState
 from app.quotes.service import LineOffered, Wording
+from app.subscriptions.models import Billing
 from app.tax import service as tax
 from app.tax.determination import Treatment
 
@@ -49,7 +50,10 @@ LONGEST_VALID_DAYS: Final = 366
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What staff offer, as typed; who buys and what is renewed comes from the request or the account."""
+    """What staff offer, as typed; who buys and what is renewed comes from the request or the account.
+
+    With `billing` yearly the lines are a year's, with a discount given in each year.
+    """
 
     lines: tuple[LineRequest, ...]
     interval: Interval
@@ -62,6 +66,7 @@ class Draft:
     payment: PaymentTerms = PaymentTerms.CARD
     net_days: int | None = None
     term_months: int | None = None
+    billing: Billing = Billing.PREPAID
 
     def changed(self, given: Mapping[str, Any]) -> "Draft":
         """The same draft with other values for some of its fields."""
@@ -192,6 +197,7 @@ def _wanted(tx: Tx, basis: Basis, draft: Draft) -> PreviewRequest:
     return PreviewRequest(
         lines=draft.lines, interval=draft.interval, currency=draft.currency, buyer=buyer, tax_ids=tax_ids, kind=kind,
         account_id=account_id, subscription_id=subscription, source=OfferSource.QUOTE, term_months=draft.term_months,
+        billing=draft.billing,
     )  # fmt: skip
 
 
@@ -291,7 +297,7 @@ def draft_of(tx: Tx, old: Quote, now: datetime) -> Draft:
         lines=offered.lines, interval=offered.interval, currency=offered.currency,
         valid_until=until or today + timedelta(days=policy.get(tx, VALID_DAYS, now)), contact_name=old.contact_name,
         contact_email=old.contact_email, message=old.message, internal_note=old.internal_note, payment=old.payment,
-        net_days=old.net_days, term_months=offered.months,
+        net_days=old.net_days, term_months=offered.months, billing=offered.billing,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from app.agreements.service import Evidence
 from app.catalog import service as catalog
 from app.catalog.errors import NoPrice
 from app.catalog.models import Interval, Plan, PlanKind
-from app.core import audit, events, policy
+from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
@@ -27,6 +27,7 @@ from app.flows.change_pricing import Diff, Target
 from app.flows.ports import Ports
 from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.purchase import Placing, Started
+from app.flows.scheduled_changes import Became, tell
 from app.orders import service as orders
 from app.orders.changes import AT_RENEWAL, Change
 from app.orders.errors import ChangeRefused, PreviewChanged, PreviewExpired, SeatsOutOfRange
@@ -271,7 +272,7 @@ def _schedule(ports: Ports, offer: Preview, by: str) -> ScheduledChange:
         if held.revision == offer.inputs["revision"]:
             _require_sold(tx, held, _after(tx, held, wish), now)
             row = scheduled.schedule(tx, held, wish, by=by, now=now)
-            tell(tx, held, "subscription.change_scheduled", by, now, row)
+            tell(tx, held, Became.SCHEDULED, row, by=by, now=now, replaces=waiting is not None)
             return row
         lines = [LineNext(each["sku"], each["quantity"]) for each in offer.inputs["lines"]]
         diff = _difference(tx, held, lines, now)
@@ -279,22 +280,15 @@ def _schedule(ports: Ports, offer: Preview, by: str) -> ScheduledChange:
     raise PreviewChanged("It was changed meanwhile; look at it again.", preview=fresh.id if fresh else None)
 
 
-def withdraw(ports: Ports, subscription_id: str, change_id: str, *, by: str) -> ScheduledChange:
+def withdraw(ports: Ports, subscription_id: str, change_id: str, *, by: str, reason: str = "") -> ScheduledChange:
     """Take back what is scheduled for the next term. Raises NotFound, MoveRefused, ChangeRefused while it is sold."""
     now = ports.clock.now()
     with ports.db.transaction() as tx:
         held = subscriptions.lock(tx, subscription_id)
         changing.require_no_renewal(tx, held)
         row = scheduled.withdraw(tx, held, change_id, by=by, now=now)
-        tell(tx, held, "subscription.change_withdrawn", by, now, row)
+        tell(tx, held, Became.WITHDRAWN, row, by=by, now=now, reason=reason)
     return row
-
-
-def tell(tx: Tx, held: Subscription, word: str, by: str, now: datetime, row: ScheduledChange) -> None:
-    plan = tx.get_one(Plan, row.plan_id).sku if row.plan_id else None
-    details = {"change": row.id, "plan": plan, "seats": row.seats, "dropped": row.dropped}
-    events.append(tx, word, held.id, now=now, account_id=held.account_id, on=held.ends_on.isoformat(), **details)
-    audit.record(tx, held.account_id, actor=by, action=word, subject=held.id, now=now, details=details)
 
 
 def give_up(ports: Ports, subscription_id: str, *, by: str) -> None:

@@ -28,6 +28,7 @@ from app.flows import (
     releasing,
     reminders,
     renewal,
+    small_rests,
     survey,
 )
 from app.flows.ports import Ports
@@ -57,6 +58,7 @@ def tick(ports: Ports) -> int:
         + renewal.send_due_reminders(ports)
         + billing_run.enqueue_due(ports)
         + instalments.enqueue_due(ports)
+        + small_rests.enqueue_due(ports)
         + dunning.enqueue_due(ports)
         + invoice_reminders.send_due(ports)
         + holds.announce_deletions(ports)

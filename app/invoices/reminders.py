@@ -44,6 +44,21 @@ def schedule(tx: Tx, invoice: Invoice, time_zone: str, now: datetime) -> None:
     tx.flush()
 
 
+def announce(tx: Tx, invoice: Invoice, time_zone: str, now: datetime) -> None:
+    """Write about an invoice at once, as no receipt tells of it, and later as scheduled.
+
+    Raises ValueError for a draft.
+    """
+    if invoice.due_on is None or invoice.issued_on is None:
+        raise ValueError(f"{invoice.id} is a draft")
+    if not of_invoice(tx, invoice.id):
+        schedule(tx, invoice, time_zone, now)
+    days = (invoice.issued_on - invoice.due_on).days
+    if days not in {each.days_late for each in of_invoice(tx, invoice.id)}:
+        tx.add(InvoiceReminder(id=new_id("rem"), invoice_id=invoice.id, days_late=days, due_at=now))
+    tx.flush()
+
+
 def _morning(day: date, time_zone: str) -> datetime:
     return start_of(day, time_zone) + _HOUR
 

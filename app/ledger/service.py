@@ -24,6 +24,8 @@ class Code(StrEnum):
     TAX = "2200"
     REFUNDS_PAYABLE = "2300"
     CUSTOMER_CREDIT = "2400"
+    SUBSCRIPTIONS = "4000"
+    CREDITS = "4900"  # against revenue
     DISPUTE_LOSSES = "4910"
     PROCESSOR_FEES = "6100"
     DISPUTE_FEES = "6110"

@@ -151,6 +151,11 @@ class Order(Table, table=True):
             "uq_order_expansion_under_way", "subscription_id", unique=True,
             postgresql_where=text("kind = 'expansion' AND state IN ('awaiting_payment', 'held')"),
         ),
+        # Where each minute looks for charges that no further invoice takes up.
+        Index(
+            "ix_order_left_behind", "subscription_id",
+            postgresql_where=text("kind = 'expansion' AND state = 'completed' AND carried_to IS NULL"),
+        ),
         CheckConstraint("(kind = 'expansion') = (change IS NOT NULL)", name="expansion_says_what_changes"),
         # One bill per year of a term (R-SUB-6), with the same room for another.
         Index(
@@ -226,3 +231,18 @@ class OrderLine(Table, table=True):
     intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     discount_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})  # given; net is after it
     change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)  # see `orders.changes.LineChange`
+
+
+class EndOfCarried(StrEnum):
+    INVOICED = "invoiced"
+    WRITTEN_OFF = "written_off"
+
+
+class CarriedEnd(Table, table=True):
+    """What became of a charge too small to be made, whose subscription ended before a further invoice took it up."""
+
+    __tablename__ = "carried_end"
+
+    order_id: str = Field(primary_key=True, foreign_key="order.id")
+    became: EndOfCarried = Field(sa_type=text_enum(EndOfCarried, name="end_of_carried"))
+    ended_at: datetime = Field(sa_type=INSTANT)

@@ -1,11 +1,12 @@
 """Previews and orders as rows: stored, found, moved between their states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
@@ -17,8 +18,9 @@ from app.core.states import require_move
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
 from app.orders.changes import Change, LineChange
-from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, PayBy, Preview
+from app.orders.models import CarriedEnd, OfferSource, Order, OrderKind, OrderLine, OrderState, PayBy, Preview
 from app.orders.routing import Routing
+from app.subscriptions.models import Subscription, SubscriptionState
 
 TOKEN: Final = "order"  # noqa: S105 -- the label of a derived key: whoever holds the link sees the order
 
@@ -74,6 +76,14 @@ def preview_row(
         "reasons": [reason.to_json() for reason in routing.reasons], "discount": discount,
         "change": change.to_json() if change is not None else None, "created_at": now, "expires_at": now + lives,
     }  # fmt: skip
+
+
+def commitment(preview: Preview) -> Money:
+    """What an offer commits to before tax: the whole term, and of a higher plan what is more than it gives back."""
+    committed = preview.committed_minor
+    if committed is None:
+        committed = max(preview.net_minor - (preview.change["credit_net"] if preview.change else 0), 0)
+    return Money(committed, preview.currency)
 
 
 def lock_preview(tx: Tx, preview_id: str) -> Preview:
@@ -203,9 +213,39 @@ def carried(tx: Tx, subscription_id: str) -> list[Order]:
     query = select(Order).where(
         col(Order.subscription_id) == subscription_id, col(Order.kind) == OrderKind.EXPANSION,
         col(Order.state) == OrderState.COMPLETED, col(Order.carried_to).is_(None), col(Order.total_minor) > 0,
-        col(Order.change)["invoiced"].as_boolean().is_(False),
+        col(Order.change)["invoiced"].as_boolean().is_(False), ~_ended(),
     )  # fmt: skip
     return list(tx.execute(query.order_by(col(Order.id))).scalars())
+
+
+def _ended() -> ColumnElement[bool]:
+    """Of a carried charge: it was invoiced by itself or written off, as no further invoice came."""
+    return select(CarriedEnd).where(col(CarriedEnd.order_id) == col(Order.id)).exists()
+
+
+def left_behind(tx: Tx, over: Collection[SubscriptionState], limit: int = 200) -> list[tuple[str, str]]:
+    """Subscriptions in one of these states, with their accounts, of which carried charges wait for no invoice.
+
+    One whose renewal is ordered is left out: it may take them up.
+    """
+    renewing = aliased(Order)
+    waits = select(renewing).where(
+        col(renewing.subscription_id) == col(Order.subscription_id), col(renewing.kind) == OrderKind.RENEWAL,
+        col(renewing.state).in_([OrderState.AWAITING_PAYMENT, OrderState.HELD]),
+    )  # fmt: skip
+    query = (
+        select(col(Subscription.id), col(Subscription.account_id))
+        .join(Order, col(Order.subscription_id) == col(Subscription.id))
+        .where(
+            col(Subscription.state).in_(over), col(Order.kind) == OrderKind.EXPANSION,
+            col(Order.state) == OrderState.COMPLETED, col(Order.carried_to).is_(None), col(Order.total_minor) > 0,
+            col(Order.change)["invoiced"].as_boolean().is_(False), ~_ended(), ~waits.exists(),
+        )
+        .distinct()
+        .order_by(col(Subscription.id))
+        .limit(limit)
+    )  # fmt: skip
+    return [(row[0], row[1]) for row in tx.execute(query)]
 
 
 def overdue(tx: Tx, now: datetime, limit: int = 200) -> list[str]:

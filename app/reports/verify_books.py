@@ -280,9 +280,20 @@ WHERE (note.net_minor, note.tax_minor) <> (given.net, given.tax)
   OR note.tax_minor <> (SELECT coalesce(sum(tax_minor), 0) FROM credit_note_tax WHERE credit_note_id = note.id)
 """
 
+# A term that was over by the time it was paid for has none, as no server would take the file: a term ends at midnight
+# where the subscription is, and what a change brings ends with the days it was charged for.
 _LICENSES: Final = """
 SELECT "order".id, 'is completed without a license' AS detail
-FROM "order" WHERE state = 'completed' AND NOT EXISTS (SELECT FROM license WHERE license.order_id = "order".id)
+FROM "order"
+LEFT JOIN subscription ON subscription.id = "order".subscription_id
+LEFT JOIN subscription_term term ON term.order_id = "order".id
+CROSS JOIN LATERAL (
+  SELECT max((line.change->>'period_to')::date) AS ends_on FROM order_line line
+  WHERE line.order_id = "order".id AND line.change->>'carried_from' IS NULL
+) changed
+WHERE "order".state = 'completed' AND NOT EXISTS (SELECT FROM license WHERE license.order_id = "order".id)
+  AND coalesce(term.ends_on, changed.ends_on)::timestamp AT TIME ZONE subscription.time_zone > "order".completed_at
+    IS NOT FALSE
 UNION ALL
 SELECT license.id, format('is active for an order that is %%s', "order".state)
 FROM license JOIN "order" ON "order".id = license.order_id
@@ -302,6 +313,15 @@ FROM "order" small WHERE small.change->>'invoiced' = 'false' AND small.carried_t
   SELECT FROM invoice JOIN order_line taken ON taken.order_id = invoice.order_id
   WHERE invoice.order_id = small.carried_to AND taken.change->>'carried_from' = small.id
 )
+UNION ALL
+SELECT small.id, format('is said to be %%s, and is not', ended.became)
+FROM carried_end ended JOIN "order" small ON small.id = ended.order_id
+WHERE small.carried_to IS NOT NULL OR CASE ended.became
+  WHEN 'invoiced' THEN NOT EXISTS (
+    SELECT FROM invoice WHERE invoice.order_id = small.id AND invoice.state <> 'draft'
+      AND (invoice.currency, invoice.net_minor, invoice.tax_minor) = (small.currency, small.net_minor, small.tax_minor)
+  )
+  ELSE NOT EXISTS (SELECT FROM ledger_entry WHERE source = 'written_off:' || small.id) END
 """
 
 CHECKS: Final[dict[str, LiteralString]] = {

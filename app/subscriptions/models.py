@@ -155,6 +155,7 @@ class SubscriptionLine(Table, table=True):
     __table_args__ = (
         UniqueConstraint("subscription_id", "plan_id"),
         CheckConstraint("quantity > 0 AND unit_minor >= 0 AND net_minor >= 0 AND intervals > 0", name="amounts"),
+        CheckConstraint("quoted_minor >= 0", name="quoted_not_negative"),
     )
 
     id: str = Field(primary_key=True)
@@ -170,6 +171,8 @@ class SubscriptionLine(Table, table=True):
     # What prices the line again (R-PRO-4): the price model as it was, for how many intervals; NULL on older rows.
     pricing: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     intervals: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    # What sales took off by quote, of each bill of the term; further years of it are billed with this (ADR 0043).
+    quoted_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class SubscriptionTerm(Table, table=True):

@@ -38,6 +38,7 @@ class LineBought:
     net: Money
     pricing: Mapping[str, Any] | None = None
     intervals: int = 1
+    quoted: int = 0  # minor units that sales took off
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class RunningCoupon:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a change does to one line: `bought.quantity` more at `bought.net` more for the whole term."""
+    """What a change does to one line: `bought.quantity` more at `bought.net` more for the stretch that is billed."""
 
     bought: LineBought
     ends: bool = False  # the other way: what a change brought is taken back
@@ -197,7 +198,7 @@ def _step(tx: Tx, subscription: Subscription, row: SubscriptionLine | None, step
         row = SubscriptionLine(
             id=new_id("sln"), subscription_id=subscription.id, plan_id=bought.plan_id, price_id=bought.price_id,
             sku=bought.sku, description=bought.description, quantity=0, unit_minor=bought.unit.minor, net_minor=0,
-            arr_minor=0,
+            arr_minor=0, quoted_minor=0,
         )  # fmt: skip
         tx.add(row)
     row.quantity += sign * bought.quantity
@@ -205,7 +206,8 @@ def _step(tx: Tx, subscription: Subscription, row: SubscriptionLine | None, step
         tx.delete(row)
         return
     net = Money(max(row.net_minor + sign * bought.net.minor, 0), subscription.currency)
-    row.net_minor, row.arr_minor = net.minor, annual(net, subscription.term_months).minor
+    row.net_minor, row.arr_minor = net.minor, annual(net, subscription.billed_months).minor
+    row.quoted_minor = max(row.quoted_minor + sign * bought.quoted, 0)
     if not step.ends:
         row.price_id, row.unit_minor, row.intervals = bought.price_id, bought.unit.minor, bought.intervals
         row.pricing = dict(bought.pricing) if bought.pricing is not None else None
@@ -217,6 +219,7 @@ def line_values(line: LineBought, billed_months: int) -> dict[str, Any]:
         "price_id": line.price_id, "sku": line.sku, "description": line.description, "quantity": line.quantity,
         "unit_minor": line.unit.minor, "net_minor": line.net.minor, "arr_minor": annual(line.net, billed_months).minor,
         "pricing": dict(line.pricing) if line.pricing is not None else None, "intervals": line.intervals,
+        "quoted_minor": line.quoted,
     }  # fmt: skip
 
 

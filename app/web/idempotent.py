@@ -17,7 +17,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class IdempotentRoute(APIRoute):
-    """The key belongs to who sent it: the same key of two callers are two keys."""
+    """The key belongs to who sent it: the same key of two callers are two keys (ADR 0042)."""
 
     def get_route_handler(self) -> Handler:
         run = super().get_route_handler()
@@ -29,9 +29,8 @@ class IdempotentRoute(APIRoute):
             if not key or len(key) > idempotency.MAX_KEY_LENGTH or not key.isprintable():
                 raise Invalid("Use 1 to 255 printable characters.", param="Idempotency-Key")
             database = request.app.state.ports.db
-            scope = sha256_hex(request.headers.get("authorization", "").encode())
-            body = await request.body()
-            digest = sha256_hex(request.url.path.encode() + b"\n" + body)
+            digest = sha256_hex(_target(request) + b"\n" + await request.body())
+            scope = _scope(request, digest)
             stored = await run_in_threadpool(idempotency.begin, database, scope, key, digest, transport_now())
             if stored is not None:
                 headers = {"Idempotency-Replayed": "true"}
@@ -39,6 +38,23 @@ class IdempotentRoute(APIRoute):
             return await _run_and_keep(run, request, scope, key)
 
         return handler
+
+
+def _target(request: Request) -> bytes:
+    """What is asked for, with its query."""
+    query = request.url.query
+    return f"{request.url.path}?{query}".encode() if query else request.url.path.encode()
+
+
+def _scope(request: Request, digest: str) -> str:
+    """Whose key it is: the credential's; of a caller without one, only that of the very same request.
+
+    Strangers share nothing but the network, so a key that one of them chose is nobody else's to meet: with another body
+    it is another key. Whoever sends the same body knows all that the first caller knew.
+    """
+    credential = request.headers.get("authorization", "").strip()
+    # No header holds a line break, so that no credential leads to the scope of a stranger.
+    return sha256_hex(credential.encode() if credential else b"\n" + digest.encode())
 
 
 async def _run_and_keep(run: Handler, request: Request, scope: str, key: str) -> Response:

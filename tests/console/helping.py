@@ -30,6 +30,9 @@ from app.orders.models import Order
 from app.payments import refunds
 from app.payments import service as payments
 from app.quotes.models import Quote
+from app.subscriptions import scheduled
+from app.subscriptions import service as subscriptions
+from app.subscriptions.scheduled import Wish
 from tests import shop
 from tests.signing_in import form_token, make_staff, send_form
 from tests.world import World
@@ -68,6 +71,7 @@ class Stocked:
     refund: str
     dispute: str
     agreement: str
+    change: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -76,7 +80,7 @@ class Stocked:
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
-            "agreement_id": self.agreement,
+            "agreement_id": self.agreement, "change_id": self.change,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
@@ -112,8 +116,15 @@ def stock(world: World) -> Stocked:
         )  # fmt: skip
     return Stocked(
         order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace,
-        collected(world, order), colleague, key.id, note, refund_id, dispute, special.id,
+        collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
     )  # fmt: skip
+
+
+def scheduled_for(world: World, order: Order, seats: int = 3) -> str:
+    """Fewer seats, from the next term on."""
+    with world.db.transaction() as tx:
+        held = subscriptions.lock(tx, order.subscription_id or "")
+        return scheduled.schedule(tx, held, Wish(seats=seats), by="mem_1", now=world.ports.clock.now()).id
 
 
 def collected(world: World, order: Order) -> str:

@@ -59,6 +59,7 @@ MAY: Final = {
     ("GET", "/console/subscriptions"): EVERYBODY,
     ("GET", "/console/subscriptions/{subscription_id}"): EVERYBODY,
     ("POST", "/console/subscriptions/{subscription_id}/release"): {SALES, ADMIN},
+    ("POST", "/console/subscriptions/{subscription_id}/changes/{change_id}/withdraw"): {SALES, ADMIN},
     ("GET", "/console/renewals"): EVERYBODY,
     ("GET", "/console/dunning"): EVERYBODY,
     ("GET", "/console/dunning/{run_id}"): EVERYBODY,
@@ -119,6 +120,7 @@ _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
+    "change_id": "chg",
 }  # fmt: skip
 
 

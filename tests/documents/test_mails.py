@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import app.documents
 from app.core.i18n import CATALOGS
 from app.core.money import Money
+from app.documents.change_mails import ChangeScheduled, ChangeWithdrawn
 from app.documents.mail_shapes import (
     AgreementEnding,
     Bought,
@@ -122,6 +123,25 @@ MAILS: dict[MailName, MailData] = {
         license_url=f"{SITE}/l/3",
         invoice_url=f"{SITE}/i/3",
         subscription_url=f"{SITE}/account/subscriptions/1",
+    ),
+    MailName.CHANGE_SCHEDULED: ChangeScheduled(
+        **SHARED,
+        on=date(2027, 3, 1),
+        plan="Enterprise",
+        seats=80,
+        present_plan="Enterprise",
+        present_seats=100,
+        subscription_url=f"{SITE}/account/subscriptions/1",
+        dropped=("Premier support",),
+        replaces=True,
+    ),
+    MailName.CHANGE_WITHDRAWN: ChangeWithdrawn(
+        **SHARED,
+        on=date(2027, 3, 1),
+        plan="Enterprise",
+        seats=100,
+        subscription_url=f"{SITE}/account/subscriptions/1",
+        by_us=True,
     ),
     MailName.SURVEY_INVITATION: SurveyInvitation(**SURVEY),
     MailName.SURVEY_REMINDER: SurveyReminder(**SURVEY),

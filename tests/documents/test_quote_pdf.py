@@ -8,7 +8,7 @@ from pypdf import PdfReader
 
 from app.core.money import Money
 from app.documents.render_pdf import render_pdf
-from app.documents.shapes import DocumentKind, InconsistentDocument, QuoteDocument
+from app.documents.shapes import DocumentKind, InconsistentDocument, QuoteDocument, YearDue
 from tests.documents.samples import quote, quote_line
 
 
@@ -51,6 +51,30 @@ def test_an_agreement_and_the_test_mode_are_named() -> None:
     assert "Angebot" in shown
     assert "Gültig bis 22.12.2026" in shown
     assert "11.781,00" in shown
+
+
+def test_a_term_billed_yearly_says_what_is_due_when_in_both_languages() -> None:
+    years = tuple(YearDue(year, Money(990_000, "EUR"), Money(188_100, "EUR")) for year in (1, 2, 3))
+    shown = text_of(quote(months=36, payments=years, net_days=30), "de")
+    for wanted in ("Rechnung, 30 Tage netto, jährlich berechnet", "Innerhalb von 30 Tagen nach Annahme",
+                   "Innerhalb von 30 Tagen nach Beginn des 3. Jahres", "Erstes Jahr (EUR) 11.781,00",
+                   "Die ganze Laufzeit 29.700,00 5.643,00 35.343,00", "zu den Sätzen seines ersten Tages"):  # fmt: skip
+        assert wanted in shown, wanted
+    assert "At the start of year 2 9,900.00 1,881.00 11,781.00" in text_of(quote(months=36, payments=years))
+
+
+def test_a_change_says_what_the_earlier_plan_gives_back_and_what_is_left_to_pay() -> None:
+    line = replace(quote_line(), days=(200, 365))
+    shown = text_of(quote(lines=(line,), months=None, credit=Money(100_000, "EUR"), due=Money(1_078_100, "EUR")), "de")
+    for wanted in ("für 200 von 365 Tagen", "Mit Steuer 11.781,00", "mit seiner Steuer −1.000,00",
+                   "Zu zahlen (EUR) 10.781,00", "Bis zum Ende der laufenden"):  # fmt: skip
+        assert wanted in shown, wanted
+    more = text_of(quote(months=None, credit=Money(1_200_000, "EUR"), due=Money.zero("EUR")))
+    assert "Stays to your credit €219.00 To pay (EUR) €0.00" in more
+    carried = text_of(quote(months=None, due=Money.zero("EUR")))
+    assert "Goes on the next invoice −€11,781.00 To pay (EUR) €0.00" in carried
+    with pytest.raises(InconsistentDocument, match="less than its credit leaves"):
+        quote(credit=Money(100, "EUR"), due=Money.zero("EUR"))
 
 
 def test_figures_that_contradict_each_other_are_never_printed() -> None:

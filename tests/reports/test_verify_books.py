@@ -4,15 +4,17 @@ The database refuses these wrongs, so each is done with its triggers switched of
 """
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
+from app.adapters.sandbox import clock
 from app.core.money import Money
 from app.reports import verify_books
 from tests import books, shop
 from tests.books import Tax
+from tests.flows.ending import catch_up
 from tests.world import World
 
 NOW = datetime(2027, 1, 5, 12, tzinfo=UTC)
@@ -106,6 +108,23 @@ def test_a_completed_order_without_its_license_is_found(world: World) -> None:
     by_hand(world, "DELETE FROM license")
     (finding,) = verify_books.verify(world.db)
     assert (finding.check, finding.subject) == ("order_licenses", order.id)
+
+
+def test_a_term_that_was_over_before_it_was_paid_lacks_no_license_but_the_one_after_it_does(world: World) -> None:
+    bought = shop.buy(world, interval="month")
+    clock.set_to(world.db, world.ports.clock.now() + timedelta(days=70))
+    catch_up(world)
+    with world.db.transaction() as tx:
+        renewals = tx.execute(text(
+            "SELECT term.order_id, license.id FROM subscription_term term LEFT JOIN license USING (order_id)"
+            " WHERE term.order_id <> :first ORDER BY term.starts_on"
+        ), {"first": bought.id}).all()  # fmt: skip
+    (_, none), (running, license_id) = renewals
+    assert (none, license_id is not None) == (None, True)
+    assert verify_books.verify(world.db) == []
+    by_hand(world, f"DELETE FROM license WHERE id = '{license_id}'")  # noqa: S608 -- from above
+    (finding,) = verify_books.verify(world.db)
+    assert (finding.check, finding.subject) == ("order_licenses", running)
 
 
 def test_a_license_for_an_order_that_was_never_completed_is_found(world: World) -> None:

@@ -1,23 +1,17 @@
 """Quotes: what sales answers when a deal does not run by itself, from the request to the order."""
 
-import base64
-import binascii
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import or_, select
 from sqlmodel import col
 from starlette.responses import Response
 
 from app.accounts.models import ApiKey
 from app.agreements.models import PaperKind
-from app.agreements.papers import PaperRefused, Upload
+from app.agreements.papers import PaperRefused
 from app.agreements.service import TermsNotAccepted
 from app.catalog.errors import NoPrice, UnknownPlan
-from app.catalog.models import Interval
 from app.core import paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotAllowed, NotFound
@@ -27,33 +21,25 @@ from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import quote_acceptance, quote_papers, quoting
 from app.flows.ports import Ports
-from app.flows.preview_request import LineRequest
 from app.flows.quote_acceptance import Signing
 from app.flows.quoting import Basis, Draft
 from app.orders.errors import AlreadyRenewed, PreviewExpired, SeatsOutOfRange
 from app.orders.models import Preview
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service
-from app.quotes.discounts import Discount
 from app.quotes.errors import DiscountNeedsApproval, QuoteClosed, QuoteNotReady, SignatureNeeded
 from app.quotes.models import PaymentTerms, Quote, QuoteState
 from app.screening.destinations import DestinationRefused
+from app.subscriptions.models import Billing
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, vendor_with, visible
-from app.web.api.orders import OrderOut, PreviewId, evidence, of_started
+from app.web.api.orders import OrderOut, evidence, of_started
 from app.web.api.previews import named
+from app.web.api.quote_shapes import ClosingIn, QuoteAcceptanceIn, QuoteIn, QuoteOut, QuotePatchIn
 from app.web.api.shapes import (
-    ID,
-    Email,
-    In,
     JsonRoute,
     Limit,
-    Line,
-    MoneyOut,
-    Note,
     PageOut,
-    ReasonOut,
     cursor,
-    percent,
 )
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
@@ -67,165 +53,6 @@ Writer = Annotated[ApiKey, key_with("orders:write")]
 Vendor = Annotated[ApiKey, vendor_with("orders:write")]
 _PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}, "description": "The quote."}}
 _PRICED = (Invalid, UnknownPlan, NoPrice, SeatsOutOfRange, DestinationRefused)
-
-
-class QuoteIn(In):
-    model_config = ConfigDict(json_schema_extra={"example": {
-        "preview": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "note": "We need this by the end of the quarter."
-    }})  # fmt: skip
-
-    preview: PreviewId
-    note: Note = ""
-
-
-class ClosingIn(In):
-    reason: Annotated[Note, Field(min_length=1)] = Field(examples=["The buyer chose another plan."])
-
-
-class QuoteLineIn(In):
-    """At most one of the discounts; the amount is in minor units of the quote's currency and comes off the line."""
-
-    sku: Annotated[Line, Field(min_length=1)]
-    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
-    discount_percent: Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,2})?$")] | None = Field(
-        default=None, examples=["12.5"]
-    )
-    discount_amount: Annotated[int, Field(ge=0, le=10**12)] | None = None
-
-    def wanted(self, index: int) -> LineRequest:
-        if self.discount_percent is not None and self.discount_amount is not None:
-            raise Invalid("Either a percentage or an amount.", param=f"lines.{index}.discount_amount")
-        found = Discount(minor=self.discount_amount) if self.discount_amount else None
-        if self.discount_percent is not None:
-            found = Discount.percent(self.discount_percent, param=f"lines.{index}.discount_percent")
-        return LineRequest(self.sku, self.quantity, found)
-
-
-class QuotePatchIn(In):
-    """What is left out stays as it is, or as the customer asked; a new quote holds as long as the policy says."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {
-        "lines": [{"sku": "enterprise", "quantity": 400, "discount_percent": "10"}], "valid_until": "2026-12-22",
-        "message": "As discussed.", "payment": "invoice", "net_days": 30,
-    }})  # fmt: skip
-
-    lines: Annotated[list[QuoteLineIn], Field(min_length=1, max_length=20)] | None = None
-    interval: Interval | None = None
-    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")] | None = None
-    valid_until: date | None = None
-    contact_name: Annotated[Line, Field(min_length=1)] | None = None
-    contact_email: Email | None = None
-    message: Note | None = None
-    internal_note: Note | None = None
-    payment: PaymentTerms | None = None
-    net_days: Annotated[int, Field(ge=1, le=180)] | None = None
-
-
-class PaperIn(In):
-    """A PDF, PNG or JPEG of at most 10 MB, as base64."""
-
-    kind: Literal["signed_quote", "purchase_order"] = "signed_quote"
-    name: Line = ""
-    content: Annotated[str, Field(min_length=1, max_length=14_000_000)]
-
-    def upload(self) -> Upload:
-        try:
-            return Upload(base64.b64decode(self.content, validate=True), self.name)
-        except (binascii.Error, ValueError) as exc:
-            raise Invalid("It is not base64.", param="paper.content") from exc
-
-
-class QuoteAcceptanceIn(In):
-    """The click that binds; from the e-signature threshold on with what was signed."""
-
-    terms: Annotated[str, StringConstraints(pattern=f"^trm_{ID}$")] = Field(description="`terms` of the quote.")
-    person_name: Annotated[Line, Field(min_length=1)]
-    person_email: Email
-    authority: Literal[True] = Field(description="I may bind the company, and I accept the quote on its behalf.")
-    po_number: Annotated[Line, Field(max_length=60)] = ""
-    paper: PaperIn | None = None
-
-
-class QuoteLineOut(BaseModel):
-    """`list` is what the line costs by the list; `net` is what is left after the discount."""
-
-    sku: str
-    description: str
-    quantity: int
-    unit: MoneyOut
-    list: MoneyOut
-    discount: MoneyOut
-    discount_percent: str | None
-    net: MoneyOut
-    tax: MoneyOut
-
-
-class QuoteOut(BaseModel):
-    """`url` opens the quote without signing in; pass it to whoever decides. `lines` is empty for a request.
-
-    `accept_by` says whether a click is enough; `terms` is the version that is accepted with it. `internal_note` is
-    shown to the vendor only.
-    """
-
-    id: str
-    state: QuoteState
-    number: str | None
-    revision: int
-    preview: str
-    lines: list[QuoteLineOut]
-    net: MoneyOut
-    tax: MoneyOut
-    total: MoneyOut
-    reasons: list[ReasonOut]
-    note: str
-    message: str
-    internal_note: str | None
-    valid_until: date | None
-    payment: PaymentTerms
-    net_days: int | None
-    accept_by: Literal["click", "signature"]
-    terms: str
-    url: str
-    created_at: datetime
-    sent_at: datetime | None
-    closed_at: datetime | None
-    closed_reason: str | None
-    order_id: str | None
-    account_id: str | None
-
-    @classmethod
-    def of(cls, tx: Unit, ports: Ports, quote: Quote, *, owner: bool = True, vendor: bool = False) -> Self:
-        asked_only = quote.state is QuoteState.DRAFT and not vendor
-        preview = tx.get_one(Preview, (quote.preview_id if asked_only else None) or quote.figures_id)
-        now, currency = ports.clock.now(), preview.currency
-        lines = [] if asked_only else service.lines(tx, quote.id)
-        return cls(
-            id=quote.id, state=QuoteState.REQUESTED if asked_only else quote.state,
-            number=None if asked_only else quote.shown_number or None, revision=0 if asked_only else quote.revision,
-            preview=preview.id, lines=[_line(line, currency) for line in lines],
-            net=MoneyOut.minor(preview.net_minor, currency), tax=MoneyOut.minor(preview.tax_minor, currency),
-            total=MoneyOut.minor(preview.total_minor, currency),
-            reasons=[ReasonOut(**each) for each in quote.reasons], note=quote.note,
-            message="" if asked_only else quote.message, internal_note=quote.internal_note if vendor else None,
-            valid_until=None if asked_only else quote.valid_until,
-            payment=PaymentTerms.CARD if asked_only else quote.payment,
-            net_days=None if asked_only else quote.net_days,
-            accept_by="click" if quote_acceptance.by_click(tx, preview, now) else "signature",
-            terms=quote_acceptance.terms(tx, now).id,
-            url=ports.link(f"/q/{ports.secrets.sign_token(service.TOKEN, quote.id)}"), created_at=quote.created_at,
-            sent_at=quote.sent_at, closed_at=quote.closed_at, closed_reason=quote.closed_reason,
-            order_id=quote.order_id if owner else None, account_id=quote.account_id if owner else None,
-        )  # fmt: skip
-
-
-def _line(line: Any, currency: str) -> QuoteLineOut:
-    points = line.discount_points
-    return QuoteLineOut(
-        sku=line.sku, description=line.description, quantity=line.quantity,
-        discount_percent=percent(Decimal(points) / 100) if points is not None else None,
-        **{name: MoneyOut.minor(getattr(line, f"{name}_minor"), currency)
-           for name in ("unit", "list", "discount", "net", "tax")},
-    )  # fmt: skip
 
 
 class QuoteList(PageOut[QuoteOut]):
@@ -312,7 +139,11 @@ def write_quote(quote_id: str, body: QuotePatchIn, ports: Wired, key: Vendor) ->
 
 def _patched(tx: Unit, ports: Ports, quote: Quote, body: QuotePatchIn) -> Draft:
     before = quoting.draft_of(tx, quote, ports.clock.now())
-    given = body.model_dump(exclude_unset=True, exclude={"lines"})
+    given = body.model_dump(exclude_unset=True, exclude={"lines", "term_years"})
+    if body.interval is not None and body.interval is not before.interval:
+        before = before.changed({"term_months": None, "billing": Billing.PREPAID})
+    if body.term_years is not None:
+        given["term_months"] = body.term_years * 12
     if body.lines is not None:
         given["lines"] = tuple(line.wanted(index) for index, line in enumerate(body.lines))
     if given.get("payment") is PaymentTerms.CARD:

@@ -29,7 +29,6 @@ from app.quotes import service as quotes
 from app.quotes.discounts import Discount, share
 from app.quotes.errors import QuoteNotReady
 from app.quotes.models import PaymentTerms, Quote, QuoteState
-from app.subscriptions.models import Billing
 from app.tax.determination import Treatment
 from app.web import auth, show
 from app.web.console.quote_views import QuoteBuilderView, QuoteFiguresView
@@ -48,7 +47,8 @@ _MOST_LINES: Final = 20
 _LONGEST: Final = 2000
 _TERMS: Final = (
     Option(value="year", label="1 year"), Option(value="2years", label="2 years"),
-    Option(value="3years", label="3 years"), Option(value="month", label="1 month"),
+    Option(value="3years", label="3 years"), Option(value="2years-yearly", label="2 years, billed yearly"),
+    Option(value="3years-yearly", label="3 years, billed yearly"), Option(value="month", label="1 month"),
 )  # fmt: skip
 _KINDS: Final = (Option(value="percent", label="Percent"), Option(value="amount", label="Amount"))
 _PAYMENTS: Final = (Option(value="card", label="By card"), Option(value="invoice", label="By invoice"))
@@ -118,8 +118,8 @@ def read(form: Posted) -> Draft:
     """The draft that was typed. Raises Invalid naming the input."""
     currency = form.text("currency").upper()
     term = TERMS.get(form.text("term"))
-    if term is None or term[2] is not Billing.PREPAID:
-        raise Invalid("Choose a term from the list; what is quoted is paid at once.", param="term")
+    if term is None:
+        raise Invalid("Choose a term from the list.", param="term")
     if len(currency) != 3 or not currency.isalpha() or not currency.isascii():
         raise Invalid("Choose a currency.", param="currency")
     payment = form.text("payment") or "card"
@@ -127,7 +127,7 @@ def read(form: Posted) -> Draft:
         raise Invalid("Choose how it is paid.", param="payment")
     by_invoice = payment == PaymentTerms.INVOICE
     return Draft(
-        lines=_lines(form, currency), interval=term[0], term_months=term[1], currency=currency,
+        lines=_lines(form, currency), interval=term[0], term_months=term[1], billing=term[2], currency=currency,
         valid_until=_day(form.text("valid_until")), contact_name=form.text("contact_name"),
         contact_email=form.text("contact_email"), message=form.prose("message", _LONGEST),
         internal_note=form.prose("internal_note", _LONGEST), payment=PaymentTerms(payment),
@@ -176,7 +176,7 @@ def _day(text: str) -> date:
 def _typed(draft: Draft) -> dict[str, str]:
     """A draft as it would have been typed."""
     values = {
-        "term": term_name(draft.interval, draft.term_months), "currency": draft.currency,
+        "term": term_name(draft.interval, draft.term_months, draft.billing), "currency": draft.currency,
         "valid_until": draft.valid_until.isoformat(),
         "contact_name": draft.contact_name, "contact_email": draft.contact_email, "message": draft.message,
         "internal_note": draft.internal_note, "payment": str(draft.payment),
@@ -284,15 +284,21 @@ def _figures(
         except DomainError as refused:
             return QuoteFiguresView(missing=refused.detail), refused
         limit = quote_discounts.limit_of(tx, who.staff_id, now)
-        by_click = quote_acceptance.enough(tx, _net(offer), now)
+        by_click = quote_acceptance.enough(tx, offer.priced.commitment, now)
     total = _net(offer) + offer.answer.tax
+    change = offer.change.to_json() if offer.change else None
+    bills = offer.wanted.bills if change is None else 1
     unclear = offer.answer.treatment is Treatment.NEEDS_REVIEW
     steep = 0
     for line in offer.lines:
         off = line.discount or Money.zero(line.net.currency)
         steep = max(steep, share(off, line.net + off))
     view = QuoteFiguresView(
-        rows=rows_of.offer_rows(offer.lines, offer.answer, str(offer.wanted.interval)), total=str(total),
+        rows=(*rows_of.offer_rows(offer.lines, offer.answer, str(offer.wanted.interval)),
+              *rows_of.settled_rows(change, total)),
+        total=str(Money(change["due"], total.currency) if change else total),
+        yearly=f"Asked for in each of {bills} years. Before tax the term comes to {offer.priced.commitment}."
+        if bills > 1 else "",
         treatment=f"{offer.answer.reason} {offer.answer.note or ''}".strip(),
         missing=f"{QuoteNotReady.title}: the tax is not known." if unclear else "",
         steep=f"{percent(steep)} off a line is more than your role gives ({percent(limit)}): somebody"

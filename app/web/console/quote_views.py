@@ -10,7 +10,7 @@ from app.web.views import Fact, Form, Link, MoneyRow, Option, Reason
 class QuoteFiguresView:
     """What a draft costs, swapped in beside the form; `missing` says what stands in the way.
 
-    `steep` is set where the discount waits for somebody else's approval.
+    `steep` is set where the discount waits for somebody else's approval; `yearly` says how often it is asked for.
     """
 
     template: ClassVar[str] = "console/_quote_figures.html"
@@ -20,6 +20,7 @@ class QuoteFiguresView:
     treatment: str = ""
     missing: str = ""
     steep: str = ""
+    yearly: str = ""
     signature: str = ""
     reasons: tuple[Reason, ...] = ()
 

@@ -15,22 +15,25 @@ from app.catalog import service as catalog
 from app.core import ids
 from app.core.db import Tx as Session
 from app.core.errors import DomainError, NotFound
+from app.core.money import Money
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import quote_acceptance, quote_discounts, quote_papers, quoting
+from app.flows import quote_acceptance, quote_discounts, quote_papers, quote_payments, quoting
 from app.flows.quote_discounts import percent
 from app.orders.models import Order, OrderState, Preview
 from app.quotes import service
 from app.quotes.models import OPEN, Quote, QuoteState
+from app.subscriptions.models import Billing
 from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.tax.determination import Determination
 from app.web import auth
 from app.web.console import cells, lists, orders
 from app.web.console.quote_history import history
-from app.web.console.render import Note, Reader, back, can, form_for, money, page, reason, refused
+from app.web.console.render import Note, Reader, back, can, form_for, page, reason, refused
 from app.web.console.views import Action, Cell, ListView, QuoteRequestView, Related
 from app.web.deps import Tx, Wired
+from app.web.portal import figures
 from app.web.views import Fact, Form, Link, MoneyRow
 
 router = APIRouter()
@@ -168,13 +171,19 @@ def _show(request: Request, tx: Session, who: SignedInStaff, quote_id: str, form
     account, preview = tx.get_one(Account, quote.account_id), tx.get_one(Preview, quote.figures_id)
     determination, here = tax.stored(tx, preview.tax_determination_id), f"/console/quotes/{quote.id}"
     writes = can(who, May.QUOTES_WRITE)
-    revisions = service.revisions(tx, quote)
+    revisions, payments = service.revisions(tx, quote), quote_payments.schedule(preview)
     view = QuoteRequestView(
         quote_id=quote.id, state=str(quote.state), number=quote.shown_number,
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
         contact=f"{quote.contact_name}, {quote.contact_email}", asked_at=quote.created_at, message=quote.note,
-        reasons=orders.reasons(quote.reasons), rows=_rows(tx, preview, determination),
-        total=money(preview.total_minor, preview.currency), treatment=orders.in_words(determination),
+        reasons=orders.reasons(quote.reasons),
+        rows=(
+            *_rows(tx, preview, determination),
+            *figures.settled_rows(preview.change, Money(preview.total_minor, preview.currency)),
+        ),
+        total=str(quote_payments.due(preview)), payments=figures.payment_rows(payments, quote.net_days),
+        payments_total=str(quote_payments.whole(payments)) if payments else "",
+        treatment=orders.in_words(determination),
         facts=_facts(tx, quote, preview), history=history(tx, quote),
         actions=_actions(tx, request, quote, who, form), form=form,
         edit_href=f"{here}/edit" if writes and quote.state in _UNANSWERED else "",
@@ -223,7 +232,10 @@ def _facts(tx: Session, quote: Quote, preview: Preview) -> tuple[Fact, ...]:
     facts = [
         Fact(name="For", value=f"{buyer['company'] or buyer['name']}, {place}"),
         *(Fact(name="Tax number", value=f"{each['value']} ({each['status']})") for each in inputs["tax_ids"]),
-        Fact(name="Billed", value=f"by the {inputs['interval']}"),
+        Fact(
+            name="Billed",
+            value="year by year" if inputs.get("billing") == Billing.YEARLY else f"by the {inputs['interval']}",
+        ),
         *((Fact(name="PO number", value=inputs["po_number"]),) if inputs["po_number"] else ()),
     ]
     if quote.number:

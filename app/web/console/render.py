@@ -55,6 +55,7 @@ _DONE: Final = {
     "dunning-paused": "It is paused, and the license is bridged for as long.",
     "dunning-resumed": "It goes on.",
     "subscription-released": "The billing run takes it up again.",
+    "change-withdrawn": "The scheduled change is withdrawn, and the account's people hear of it.",
     "license-revoked": "The license is revoked.",
     "workspace-retried": "It is being tried again.",
     "deletion-canceled": "The workspace stays.",

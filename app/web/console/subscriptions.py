@@ -1,6 +1,11 @@
-"""Subscriptions: the list, and one with its terms, reminders and papers. Changes are the customer's to make."""
+"""Subscriptions: the list, and one with its terms, reminders and papers.
 
-from fastapi import APIRouter, Request
+Changes are the customer's to make; what waits for the next term staff withdraw where the customer asks for it.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import or_, select
 from sqlmodel import col
 from starlette.responses import Response
@@ -11,22 +16,26 @@ from app.accounts.sessions import SignedInStaff
 from app.catalog.models import Plan
 from app.core import ids
 from app.core.db import Tx as Session
+from app.core.errors import DomainError, NotFound
 from app.core.money import Money
 from app.dunning.models import DunningItem
+from app.flows import seat_change
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
 from app.orders.models import Order, OrderKind
 from app.orders.service import lines as lines_of
 from app.subscriptions import scheduled, service
 from app.subscriptions.models import RenewalReminder, ScheduledChange, Subscription, SubscriptionState
+from app.web import auth
 from app.web.console import cells, lists
-from app.web.console.render import Reader, can, page
+from app.web.console.render import Note, Reader, back, can, form_for, page, reason, refused
 from app.web.console.views import Action, Cell, DetailView, ListView, Related
-from app.web.deps import Tx
-from app.web.views import Fact, Link
+from app.web.deps import Tx, Wired
+from app.web.views import Fact, Form, Link
 from app.workspaces import service as workspaces
 
 router = APIRouter()
+Writer = Annotated[SignedInStaff, Depends(auth.staff(May.SUBSCRIPTIONS_WRITE))]
 
 
 @router.get("/console/subscriptions")
@@ -57,12 +66,37 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
 
 @router.get("/console/subscriptions/{subscription_id}")
 def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response:
+    return _show(request, tx, who, subscription_id, Form(), 200)
+
+
+@router.post("/console/subscriptions/{subscription_id}/changes/{change_id}/withdraw")
+def withdraw_change(
+    request: Request, ports: Wired, who: Writer, subscription_id: str, change_id: str, note: Note = ""
+) -> Response:  # fmt: skip
+    """Take back what waits for the next term; the account's people hear of it by mail."""
+    ids.require_form("sub", subscription_id)
+    ids.require_form("chg", change_id)
+    try:
+        seat_change.withdraw(ports, subscription_id, change_id, by=who.staff_id, reason=reason(note))
+    except NotFound:
+        raise
+    except DomainError as exc:
+        form = refused("withdraw", {"note": note}, exc.detail, exc.param)
+        with ports.db.session() as tx:
+            return _show(request, tx, who, subscription_id, form, exc.status)
+    return back(f"/console/subscriptions/{subscription_id}", "change-withdrawn")
+
+
+def _show(
+    request: Request, tx: Session, who: SignedInStaff, subscription_id: str, form: Form, status: int
+) -> Response:  # fmt: skip
     found = service.get(tx, ids.require_form("sub", subscription_id))
     account = tx.get_one(Account, found.account_id)
     plans = cells.plan_names(tx)
     view = DetailView(
         kind="subscriptions", id=found.id, title=f"{plans[found.plan_id]} of {account.name}", state=str(found.state),
-        account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(found),
+        account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
+        facts=(*_waiting(tx, found), *_facts(found)),
         related=(
             _lines(tx, found),
             _terms(tx, found),
@@ -73,9 +107,14 @@ def one(request: Request, tx: Tx, who: Reader, subscription_id: str) -> Response
             _reminders(tx, found),
             *_collected(tx, found.id),
         ),
-        actions=_actions(found, who),
+        actions=_actions(tx, found, who, form), form=form,
     )  # fmt: skip
-    return page(request, tx, view, who)
+    return page(request, tx, view, who, status=status)
+
+
+def _waiting(tx: Session, found: Subscription) -> tuple[Fact, ...]:
+    row = scheduled.scheduled(tx, found.id)
+    return (Fact(name=f"From {found.ends_on}", value=_wish(tx, row)),) if row is not None else ()
 
 
 def _billed(found: Subscription) -> str:
@@ -111,16 +150,24 @@ def _going_on(found: Subscription) -> str:
     return "by itself, with the saved card" if found.auto_renew else "by hand"
 
 
-def _actions(found: Subscription, who: SignedInStaff) -> tuple[Action, ...]:
-    if found.parked_at is None or not can(who, May.SUBSCRIPTIONS_WRITE):
+def _actions(tx: Session, found: Subscription, who: SignedInStaff, form: Form) -> tuple[Action, ...]:
+    if not can(who, May.SUBSCRIPTIONS_WRITE):
         return ()
-    return (
-        Action(
+    here, actions, waiting = f"/console/subscriptions/{found.id}", [], scheduled.scheduled(tx, found.id)
+    if found.parked_at is not None:
+        actions.append(Action(
             name="release", title="Bill it again", button="Bill it again", procedure="parked-subscription",
-            href=f"/console/subscriptions/{found.id}/release", tone="primary",
+            href=f"{here}/release", tone="primary", form=form_for("release", form),
             hint="The billing run takes it up within a minute. Say what you found and did.",
-        ),
-    )  # fmt: skip
+        ))  # fmt: skip
+    if waiting is not None:
+        actions.append(Action(
+            name="withdraw", title="Withdraw the scheduled change", button="Withdraw it",
+            procedure="withdraw-scheduled-change", href=f"{here}/changes/{waiting.id}/withdraw",
+            form=form_for("withdraw", form),
+            hint="Who asked for it, and why. The next term then begins as this one ends; they hear of it by mail.",
+        ))  # fmt: skip
+    return tuple(actions)
 
 
 def _collected(tx: Session, subscription_id: str) -> tuple[Related, ...]:

@@ -296,6 +296,8 @@ class QuoteRequestView:
     internal_note: str = ""
     warning: str = ""
     revisions: Related | None = None
+    payments: tuple[MoneyRow, ...] = ()  # what is due when of a term billed yearly
+    payments_total: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from app.catalog.pricing import PriceKind, PriceModel
 from app.core.i18n import format_percent
 from app.core.money import Money, total
 from app.documents.wording import place_name
+from app.flows.quote_payments import Payment
 from app.orders.models import Order, OrderLine, Preview
 from app.orders.service import PricedLine
 from app.subscriptions.replay import PricedRow, Replayed
@@ -116,6 +117,19 @@ def settled_rows(change: Mapping[str, Any] | None, whole: Money) -> list[MoneyRo
         rows.append(MoneyRow(label="Goes on the next invoice", note="Too little to be charged by itself",
                              amount=str(-whole), kind="discount"))  # fmt: skip
     return rows
+
+
+def payment_rows(payments: Sequence[Payment], net_days: int | None) -> tuple[MoneyRow, ...]:
+    """What is due when of a term billed yearly; nothing where all is paid at once."""
+    within = f"Within {counted(net_days, 'day', 'days')} of " if net_days else ""
+    return tuple(
+        MoneyRow(
+            label=(f"{within}acceptance" if within else "On acceptance") if each.year == 1
+            else f"{within}the start of year {each.year}" if within else f"At the start of year {each.year}",
+            amount=str(each.total), note=f"{each.net} and {each.tax} tax",
+        )
+        for each in payments
+    )  # fmt: skip
 
 
 def discount_row(lines: Iterable[Mapping[str, Any]], kept: Mapping[str, Any] | None, currency: str) -> list[MoneyRow]:

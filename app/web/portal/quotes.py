@@ -24,7 +24,7 @@ from app.core.errors import DomainError, Invalid, NotFound
 from app.core.money import Money
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import quote_acceptance, quote_papers, quoting
+from app.flows import quote_acceptance, quote_papers, quote_payments, quoting
 from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
 from app.flows.quote_acceptance import ESIGNATURE, Signing
@@ -176,7 +176,7 @@ def _offered(tx: Unit, ports: Ports, found: Quote, token: str, form: FormView) -
     terms = quote_acceptance.terms(tx, now)
     determination = tax.stored(tx, offer.tax_determination_id)
     whole = Money(offer.total_minor, offer.currency)
-    due = Money(offer.change["due"], offer.currency) if offer.change else whole
+    due, payments = quote_payments.due(offer), quote_payments.schedule(offer)
     special = contracts.in_force(tx, found.account_id, now)
     later = quotes.newer(tx, found)
     by_click = quote_acceptance.by_click(tx, offer, now)
@@ -197,7 +197,9 @@ def _offered(tx: Unit, ports: Ports, found: Quote, token: str, form: FormView) -
         button=f"Accept for {due}", terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, terms_id=terms.id, authority=agreements.AUTHORITY, preview_id=offer.id,
         newer_href=f"/q/{ports.secrets.sign_token(quotes.TOKEN, later.id)}" if later else "",
-        order_href=_order_href(ports, found), payment=_payment(found), on_invoice=found.net_days is not None,
+        order_href=_order_href(ports, found), payment=_payment(found, yearly=bool(payments)),
+        payments=figures.payment_rows(payments, found.net_days),
+        payments_total=str(quote_payments.whole(payments)) if payments else "", on_invoice=found.net_days is not None,
         agreement_note=f"“{special.title}” applies to this quote; where it says otherwise it prevails."
         if special
         else "",
@@ -213,11 +215,13 @@ def _order_href(ports: Ports, found: Quote) -> str:
     return f"/orders/{ports.secrets.sign_token(orders.TOKEN, found.order_id)}" if found.order_id else ""
 
 
-def _payment(found: Quote) -> str:
+def _payment(found: Quote, *, yearly: bool) -> str:
     if found.net_days is None:
-        return "Paid by card, on the payment provider's own page, which comes next."
+        card = "Paid by card, on the payment provider's own page, which comes next."
+        return f"{card} The card is charged for each further year at its start." if yearly else card
     days = figures.counted(found.net_days, "day", "days")
-    return f"Agreed: payable within {days} of the invoice."
+    each = "each invoice; there is one at the start of each year." if yearly else "the invoice."
+    return f"Agreed: payable within {days} of {each}"
 
 
 def _signature_note(tx: Unit, ports: Ports, offer: Preview) -> str:

@@ -285,3 +285,5 @@ class QuoteView:
     payment: str = ""
     agreement_note: str = ""
     on_invoice: bool = False
+    payments: tuple[MoneyRow, ...] = ()  # what is due when of a term billed yearly
+    payments_total: str = ""
