@@ -251,7 +251,7 @@ def read(
     if order_by is not None:
         query = query.order_by(from_table.c[order_by])
     if lock:
-        query = query.with_for_update()
+        query = query.with_for_update(key_share=True)
     return [cast(R, row) for row in tx.execute(query)]
 
 

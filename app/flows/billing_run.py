@@ -32,7 +32,7 @@ from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, PreviewChanged, PreviewExpired
 from app.orders.models import Order, OrderKind, OrderState, Route
 from app.payments import answers, declines
-from app.payments.errors import PaymentUnavailable
+from app.payments.errors import CreditOverdrawn, PaymentUnavailable
 from app.payments.models import ChargeAnswer
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState
@@ -46,7 +46,7 @@ _MOST: Final = 500
 _AT_ONCE: Final = 4  # workers that share what is due
 _ENOUGH_FOR_ONE: Final = 300
 # Another try may well find it otherwise; everything else that is refused stays refused until a person has looked.
-PASSING: Final = (Unavailable, PaymentUnavailable, PreviewChanged, PreviewExpired)
+PASSING: Final = (Unavailable, PaymentUnavailable, PreviewChanged, PreviewExpired, CreditOverdrawn)
 _NO_CARD: Final = Failure(declines.NO_CARD, needs_card=True, method_ref=None)
 
 

@@ -9,7 +9,6 @@ from structlog import get_logger
 from app.core import jobs
 from app.core.clock import transport_now
 from app.core.db import Tx
-from app.core.money import Money
 from app.dunning import service as dunning
 from app.flows import billing_run, bulk_ordering, purchase
 from app.flows.ports import Ports
@@ -81,7 +80,7 @@ def keep(tx: Tx, report: PaymentReport) -> bool:
     if attempt is None:
         return False
     order = orders.lock(tx, attempt.order_id)
-    if not awaited(tx, order, attempt) or report.amount != Money(order.total_minor, order.currency):
+    if not awaited(tx, order, attempt) or order.credit_minor or report.amount != order.due:
         return False
     if dunning.collects(tx, order.id):
         return False

@@ -14,7 +14,7 @@ from app.core import events
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.money import Money
-from app.flows import crediting, invoicing, taken_back
+from app.flows import crediting, invoicing, own_credit, taken_back
 from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.credit_notes import Settlement
@@ -22,7 +22,7 @@ from app.invoices.models import CreditReason, Invoice, InvoiceState
 from app.orders import service as orders
 from app.orders.changes import Change, LineChange, TakenBack, line_changes
 from app.orders.errors import ChangeRefused
-from app.orders.models import OfferSource, Order, OrderKind, Preview
+from app.orders.models import OfferSource, Order, OrderKind, PayBy, Preview
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState
 from app.subscriptions.service import LineBought, Step
@@ -158,7 +158,8 @@ def give_back_rest(tx: Tx, order: Order, *, actor: str, now: datetime) -> Money:
 
 
 def invoice_of(tx: Tx, supply: invoicing.Supply, *, net_days: int, actor: str, now: datetime) -> Invoice | None:
-    """What the old plan gives back, then the invoice, which that pays; None where the charge is carried on.
+    """What the old plan gives back, then the invoice, which that and customer credit pay; None where the charge is
+    carried on.
 
     Credit notes take their numbers first, then invoices, as everywhere (ADR 0026).
     """
@@ -168,8 +169,10 @@ def invoice_of(tx: Tx, supply: invoicing.Supply, *, net_days: int, actor: str, n
         return None
     given = give_back_rest(tx, order, actor=actor, now=now)
     invoice = invoicing.issue(tx, supply, net_days=net_days, now=now)
-    if given:
-        crediting.pay_from_credit(tx, invoice, actor=actor, now=now, at_most=given)
+    if order.pay_by is PayBy.INVOICE:
+        crediting.pay_from_credit(tx, invoice, actor=actor, now=now)
+    else:
+        own_credit.spend(tx, order, invoice, now, given=given)
     return invoice
 
 

@@ -21,7 +21,7 @@ from app.core.db import Tx
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import changing, consequences, crediting, invoicing, provisioning, reminders
+from app.flows import changing, consequences, crediting, invoicing, own_credit, provider_fees, provisioning, reminders
 from app.flows.completed import (
     RENEWED,
     TELL,
@@ -42,6 +42,7 @@ from app.licenses import service as licenses
 from app.licenses.models import License, LicenseState
 from app.orders import service as orders
 from app.orders.models import OfferSource, Order, OrderKind, OrderLine, OrderState, Preview
+from app.payments import credit
 from app.payments import service as payments
 from app.payments.models import PaymentAttempt
 from app.payments.provider import PaymentReport
@@ -81,11 +82,16 @@ def complete(
         payments.keep_method(tx, order.account_id, attempt.provider, report.method, now)
     invoice = _fulfil(scene, net_days=0, bridge_days=None, actor="provider")
     dunning.paid(tx, order.id, method_ref=report.method.method_ref if report.method else None, now=now)
-    # Of a change to a higher plan a part was paid by what the lower one gave back.
+    # A part may be paid by customer credit, or by what the lower plan gave back.
     owed = invoices.owed(tx, invoice) if invoice is not None else Money.zero(order.currency)
+    booked_on = (invoice.issued_on if invoice is not None else None) or now.date()
     invoicing.receive(
         tx, payment, [(invoice, owed)] if invoice is not None and owed else [], legal_entity_id=order.legal_entity_id,
-        booked_on=(invoice.issued_on if invoice is not None else None) or now.date(), now=now,
+        booked_on=booked_on, now=now,
+    )  # fmt: skip
+    provider_fees.book(
+        tx, payment, [report.fee] if report.fee else [], legal_entity_id=order.legal_entity_id, booked_on=booked_on,
+        now=now,
     )  # fmt: skip
     _announce(scene, invoice, actor="provider", payment=payment.id)
 
@@ -104,8 +110,9 @@ def complete_on_invoice(tx: Tx, ports: Ports, order: Order, *, net_days: int, br
 
 
 def complete_without_payment(tx: Tx, ports: Ports, order: Order, now: datetime) -> None:
-    """Fulfil a change of which nothing is left to be paid now: what the old plan gives back covers it, or it is so
-    little that it goes on the next invoice (R-PRO-6, R-PRO-8). The caller has seen that the order is due nothing.
+    """Fulfil an order of which nothing is left to be paid now: customer credit or what an old plan gives back covers
+    it, or a change is so little that it goes on the next invoice (R-PRO-6, R-PRO-8). The caller has seen that the order
+    is due nothing.
     """
     scene = _scene(tx, ports, order, now)
     _announce(scene, _fulfil(scene, net_days=0, bridge_days=None, actor="buyer"), actor="buyer")
@@ -163,6 +170,7 @@ def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None, actor: str
     tx, order, now = scene.tx, scene.order, scene.now
     orders.move(order, OrderState.COMPLETED)
     order.completed_at = now
+    credit.let_go(tx, order.id)
     coupons.redeem(tx, order.id, now)
     subscription = _subscribe(scene)
     expansion = order.kind is OrderKind.EXPANSION
@@ -182,7 +190,9 @@ def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None, actor: str
     supply = invoicing.Supply(order, scene.preview, scene.entity, scene.lines, subscription.id, period)
     if expansion:
         return changing.invoice_of(tx, supply, net_days=net_days, actor=actor, now=now)
-    return invoicing.issue(tx, supply, net_days=net_days, now=now)
+    invoice = invoicing.issue(tx, supply, net_days=net_days, now=now)
+    own_credit.spend(tx, order, invoice, now)
+    return invoice
 
 
 def _announce(scene: _Scene, invoice: Invoice | None, *, actor: str, payment: str | None = None) -> None:

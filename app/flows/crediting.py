@@ -114,7 +114,7 @@ def pay_from_credit(tx: Tx, invoice: Invoice, *, actor: str, now: datetime, at_m
     """
     currency = invoice.currency
     credit.lock(tx, invoice.account_id, currency)
-    limits = [invoices.owed(tx, invoice), credit.balance(tx, invoice.account_id, currency)]
+    limits = [invoices.owed(tx, invoice), credit.available(tx, invoice.account_id, currency)]
     amount = Money(min(each.minor for each in [*limits, *([at_most] if at_most else [])]), currency)
     if amount.minor <= 0:
         return Money.zero(currency)

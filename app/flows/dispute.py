@@ -14,15 +14,14 @@ from app.core.clock import local_date, transport_now
 from app.core.db import Tx
 from app.core.ids import new_id
 from app.core.money import Money
-from app.flows import consequences, invoicing
+from app.flows import consequences, invoicing, locks, provider_fees
 from app.flows.consequences import Fact
 from app.flows.ports import Ports
-from app.invoices import service as invoices
 from app.invoices.models import Invoice
 from app.ledger import service as ledger
 from app.ledger.service import Code, Leg
 from app.payments import refunds
-from app.payments.models import DISPUTE_MOVES, Dispute, DisputeState
+from app.payments.models import DISPUTE_MOVES, Dispute, DisputeState, Payment
 from app.payments.provider import DisputeReport, Standing
 
 _FACTS: Final = {
@@ -43,8 +42,8 @@ def apply(tx: Tx, ports: Ports, report: DisputeReport) -> str:
     invoice = invoicing.paid_with(tx, payment) if payment else None
     if payment is None or invoice is None:
         return "not_ours"
-    invoice = invoices.lock(tx, invoice.id)
     now = ports.clock.now()
+    invoice = locks.invoice_with_its_sale(tx, invoice.id)
     dispute = refunds.dispute_by_ref(tx, ports.payments.name, report.ref)
     if dispute is None:
         dispute = Dispute(
@@ -55,6 +54,7 @@ def apply(tx: Tx, ports: Ports, report: DisputeReport) -> str:
         tx.add(dispute)
         tx.flush()
         _take_effect(tx, dispute, invoice, now)
+    _book_fees(tx, dispute, payment, invoice, report, now)
     target = DisputeState(report.standing.value)
     if target is dispute.state:
         return "known"
@@ -65,6 +65,17 @@ def apply(tx: Tx, ports: Ports, report: DisputeReport) -> str:
     tx.flush()
     _take_effect(tx, dispute, invoice, now)
     return target.value
+
+
+def _book_fees(
+    tx: Tx, dispute: Dispute, payment: Payment, invoice: Invoice, report: DisputeReport, now: datetime
+) -> None:
+    """What the provider charges for it, and gives back once it is won."""
+    entity = tx.get_one(LegalEntity, invoice.legal_entity_id)
+    provider_fees.book(
+        tx, payment, [each for each in report.fees if each.amount], dispute=dispute, legal_entity_id=entity.id,
+        booked_on=local_date(now, entity.time_zone), now=now,
+    )  # fmt: skip
 
 
 def _take_effect(tx: Tx, dispute: Dispute, invoice: Invoice, now: datetime) -> None:

@@ -25,6 +25,7 @@ from app.flows.market import Tables
 from app.flows.ports import Ports
 from app.flows.preview_request import UNCHECKED, PreviewRequest, TaxIdGiven
 from app.orders.models import Order, OrderKind, OrderState, Preview
+from app.payments import credit
 from app.payments.models import PaymentMethod
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import ScheduledChange, ScheduledState, Subscription, SubscriptionLine
@@ -37,7 +38,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Due:
     """A subscription whose next term is to be ordered. `plain` is False for what the single path has to decide: no
-    card, too many charges, a term that is billed yearly, anything that was ever changed or is to change.
+    card, too many charges, a term that is billed yearly, anything that was ever changed or is to change, an account
+    that has credit to pay with.
 
     `confirmations` are what registries said lately of its numbers, as those are written there.
     """
@@ -121,14 +123,15 @@ def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
     buyers, cards = _buyers(tx, subscription_ids), _cards(tx, account_ids, ports.payments.name)
     charges = _charges(tx, subscription_ids, now - _DAY)
     bound = policy.get(tx, CHARGES_A_DAY, now)
-    changed = _changed(tx, subscription_ids)
+    changed, credited = _changed(tx, subscription_ids), credit.having(tx, account_ids)
     confirmations = tax.recent_checks(tx, [each.value for given in tax_ids.values() for each in given], now)
     return [
         Due(
             subscription=each, lines=lines[each.id], buyer=buyers.get(each.id, {}), tax_ids=tax_ids[each.account_id],
             card=cards.get(each.account_id), confirmations=confirmations,
             plain=each.account_id in cards and each.id in buyers and charges.get(each.id, 0) < bound
-            and each.billed_until is None and each.revision == 0 and each.id not in changed,
+            and each.billed_until is None and each.revision == 0 and each.id not in changed
+            and (each.account_id, each.currency) not in credited,
         )
         for each in held
     ]  # fmt: skip

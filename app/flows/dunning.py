@@ -43,7 +43,7 @@ def begin(tx: Tx, ports: Ports, subscription: Subscription, order: Order, failur
     """
     if subscription.state is SubscriptionState.ACTIVE:
         standing.move(tx, subscription, SubscriptionState.PAST_DUE, now)
-    amount = Money(order.total_minor, order.currency)
+    amount = order.due
     if amount.minor < policy.get(tx, MINIMUM, now).get(order.currency, 0):
         subscriptions.cut(tx, subscription)
         return

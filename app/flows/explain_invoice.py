@@ -16,6 +16,7 @@ from app.core.money import Money, total
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceLine, InvoiceTax
 from app.orders import service as orders
+from app.payments import credit
 from app.subscriptions import proration
 from app.subscriptions.periods import Period
 from app.subscriptions.proration import RULES, Share
@@ -121,8 +122,13 @@ def explain(tx: Tx, invoice: Invoice) -> InvoiceTold:
     full = Money(invoice.total_minor, currency)
     return InvoiceTold(
         lines, discount, taxes, found.treatment.value, found.reason, found.note, found.data_version, net, due, full,
-        f"{net} net + {due} tax = {full}.", replays and net + due == full,
+        f"{net} net + {due} tax = {full}.{_own_credit(tx, invoice)}", replays and net + due == full,
     )  # fmt: skip
+
+
+def _own_credit(tx: Tx, invoice: Invoice) -> str:
+    spent = credit.spent_on(tx, f"invoice:{invoice.id}", invoice.currency)
+    return f" Of that {spent} were paid from the customer's credit." if spent else ""
 
 
 def _line(row: InvoiceLine, currency: str) -> LineTold:

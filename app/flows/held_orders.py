@@ -86,7 +86,7 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
             if quote is None and order.kind is not OrderKind.INSTALMENT:
                 _require_credit(tx, order, now)
             ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
-        elif not order.due:  # a change that its credit pays for, or too small to be charged
+        elif not order.due:  # paid for by credit, or a change that is too small to be charged
             completion.complete_without_payment(tx, ports, order, now)
         else:
             order.expires_at = now + timedelta(days=policy.get(tx, DAYS_TO_PAY, now))

@@ -14,7 +14,7 @@ from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import billing_run, charging, ordering, renewal
+from app.flows import billing_run, charging, completion, ordering, own_credit, renewal
 from app.flows import preview as previews
 from app.flows.charging import Became
 from app.flows.ports import Ports
@@ -103,21 +103,27 @@ def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: d
         if known is not None or not _wants(subscription, starts_on):
             return known
         agreed = [_priced(line, subscription.currency) for line in _plan_first(tx, subscription)]
-        offer = previews.compute(tx, asked, tax_ids, now, agreed=agreed)
-        preview = previews.keep(tx, offer, now)
         began = orders.get(tx, _order_of_term(tx, subscription))
+        credit_of = subscription.account_id if began.pay_by is PayBy.CARD else None
+        offer = previews.compute(tx, asked, tax_ids, now, agreed=agreed, credit_of=credit_of)
+        preview = previews.keep(tx, offer, now)
         held_back = preview.route is Route.REVIEW
         order = orders.place(
             tx, preview, account_id=subscription.account_id,
             state=OrderState.HELD if held_back else OrderState.AWAITING_PAYMENT, expires_at=None,
             po_number=began.po_number, pay_by=began.pay_by, test=ports.test_mode, term_starts_on=starts_on, now=now,
+            credit=offer.credit,
         )  # fmt: skip
+        if held_back or order.due:
+            own_credit.hold(tx, order, now)
         _tell(tx, order, starts_on, now)
         if not held_back and order.pay_by is PayBy.INVOICE:
             quote = quotes.of_order(tx, began.id)
             ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
-        elif not held_back:
+        elif not held_back and order.due:
             ordering.intend(tx, ports, order)
+        elif not held_back:
+            completion.complete_without_payment(tx, ports, order, now)
     return order
 
 

@@ -12,7 +12,7 @@ from app.accounts.models import LegalEntity
 from app.core import audit, events
 from app.core.clock import local_date, transport_now
 from app.core.db import Tx
-from app.flows import invoicing, unmatched
+from app.flows import invoicing, provider_fees, unmatched
 from app.invoices import service as invoices
 from app.orders import service as orders
 from app.payments import service as payments
@@ -52,9 +52,10 @@ def _receive(tx: Tx, attempt: PaymentAttempt, report: PaymentReport, now: dateti
     part = min(report.amount, invoices.owed(tx, invoice))
     into = [(invoice, part)] if part else []
     entity = tx.get_one(LegalEntity, invoice.legal_entity_id)
-    invoicing.receive(
-        tx, payment, into, legal_entity_id=entity.id, booked_on=local_date(now, entity.time_zone), now=now
-    )
+    today = local_date(now, entity.time_zone)
+    invoicing.receive(tx, payment, into, legal_entity_id=entity.id, booked_on=today, now=now)
+    told = [report.fee] if report.fee else []
+    provider_fees.book(tx, payment, told, legal_entity_id=entity.id, booked_on=today, now=now)
     total = {"amount": payment.amount_minor, "currency": payment.currency}
     parts = [{"invoice": each.id, "amount": money.minor} for each, money in into]
     events.append(tx, "payment.received", payment.id, now=now, account_id=payment.account_id, total=total,

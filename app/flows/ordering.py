@@ -18,11 +18,11 @@ from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.events import Happened
 from app.core.money import Money
-from app.flows import completion, trade_credit
+from app.flows import completion, own_credit, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
-from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview
+from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview
 from app.payments import service as payments
 from app.payments.models import PaymentAttempt
 
@@ -58,7 +58,10 @@ def enter(
         tx, preview, account_id=account_id, state=OrderState.HELD if held else OrderState.AWAITING_PAYMENT,
         expires_at=expires_at, po_number=po_number, pay_by=pay_by, test=ports.test_mode,
         term_starts_on=term_starts_on, now=now,
+        credit=_credit(tx, preview, account_id, now) if pay_by is PayBy.CARD else None,
     )  # fmt: skip
+    if held or order.due:
+        own_credit.hold(tx, order, now)
     if order.discount is not None and order.kind is OrderKind.PURCHASE:
         given = Money(sum(line["discount_minor"] for line in preview.lines), order.currency)
         coupons.reserve(tx, order.discount["coupon_id"], order_id=order.id, account_id=account_id, given=given, now=now)
@@ -75,6 +78,13 @@ def enter(
     elif not held:
         completion.complete_without_payment(tx, ports, order, now)
     return order
+
+
+def _credit(tx: Tx, preview: Preview, account_id: str, now: datetime) -> Money:
+    """What customer credit pays: as was shown, or of a quote, whose figures are older, what there is now."""
+    if preview.source is OfferSource.LIST:
+        return Money(preview.credit_minor, preview.currency)
+    return own_credit.of_stored(tx, account_id, Money(preview.total_minor, preview.currency), preview.change, now)
 
 
 def fulfil_on_invoice(tx: Tx, ports: Ports, order: Order, now: datetime, *, net_days: int | None = None) -> None:
@@ -102,7 +112,9 @@ def snapshot_of(order: Order, preview: Preview) -> dict[str, Any]:
         "buyer": preview.inputs["buyer"], "tax_ids": preview.inputs["tax_ids"], "currency": order.currency,
         "net": order.net_minor, "tax": order.tax_minor, "total": order.total_minor, "po_number": order.po_number,
         "discount": order.discount,
-    } | ({"change": order.change} if order.change is not None else {})  # fmt: skip
+    } | ({"change": order.change} if order.change is not None else {}) | (
+        {"credit": order.credit_minor} if order.credit_minor else {}
+    )  # fmt: skip
 
 
 def _announce(tx: Tx, order: Order, *, held: bool, now: datetime) -> None:

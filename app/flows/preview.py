@@ -19,8 +19,8 @@ from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
-from app.core.money import Money
-from app.flows import change_pricing
+from app.core.money import Money, total
+from app.flows import change_pricing, own_credit
 from app.flows.change_pricing import SMALLEST_CHARGE, Priced, Target
 from app.flows.market import Market, Tables
 from app.flows.ports import Ports
@@ -55,7 +55,9 @@ def price(ports: Ports, wanted: PreviewRequest, *, agreed: Sequence[PricedLine] 
     now = ports.clock.now()
     tax_ids = confirmed(ports, wanted, now)
     with ports.db.transaction() as tx:
-        return keep(tx, compute(tx, wanted, tax_ids, now, agreed=agreed), now)
+        quoted = wanted.source is OfferSource.QUOTE
+        credit_of = None if quoted else wanted.account_id
+        return keep(tx, compute(tx, wanted, tax_ids, now, agreed=agreed, credit_of=credit_of), now)
 
 
 def confirmed(ports: Ports, wanted: PreviewRequest, now: datetime) -> list[TaxIdGiven]:
@@ -104,6 +106,11 @@ class Offer:
     priced: Priced
     change: Change | None = None
     revision: int = 0  # of the subscription it rests on
+    credit: Money | None = None  # what the account's own credit pays, if it is ordered by card
+
+    @property
+    def total(self) -> Money:
+        return total([line.net for line in self.lines], self.wanted.currency) + self.answer.tax
 
     def equals(self, preview: Preview) -> bool:
         """Whether a stored preview still says the same to the minor unit, with the same route."""
@@ -122,12 +129,22 @@ Pricing = Callable[[Sequence[Plan], date], Priced]
 
 def compute(
     tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime, *,
-    agreed: Sequence[PricedLine] | None = None,
+    agreed: Sequence[PricedLine] | None = None, credit_of: str | None = None,
 ) -> Offer:  # fmt: skip
     """Price, tax and route a request whose tax numbers were checked. Raises like `price`.
 
-    `agreed` are lines at prices that were agreed before, instead of today's list.
+    `agreed` are lines at prices that were agreed before, instead of today's list. `credit_of` is the account whose
+    credit pays: only where it is known that it is its people who ask, lest an address shows a stranger what is there.
     """
+    offer = _computed(tx, wanted, tax_ids, now, agreed)
+    if credit_of is None:
+        return offer
+    return replace(offer, credit=own_credit.pays(tx, credit_of, offer.total, offer.change, now))
+
+
+def _computed(
+    tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime, agreed: Sequence[PricedLine] | None
+) -> Offer:
     # A buyer who is not signed in counts towards the account their address may buy for (R-THR-2).
     account_id = wanted.account_id or accounts.account_id_for_buyer(tx, wanted.buyer.email)
     market = Tables(tx, now)
@@ -147,8 +164,7 @@ def compute(
     expands = wanted.kind is OrderKind.EXPANSION
     offer = offer_of(market, wanted, tax_ids, account_id, now, pricing=change if expands else with_what_waits)
     if expands:
-        due = sum((line.net for line in offer.lines), Money.zero(wanted.currency)) + offer.answer.tax
-        settled = offer.priced.settled(on, due, policy.get(tx, SMALLEST_CHARGE, now))
+        settled = offer.priced.settled(on, offer.total, policy.get(tx, SMALLEST_CHARGE, now))
         offer = replace(offer, change=settled)
     return replace(offer, revision=held.revision)
 
@@ -226,6 +242,7 @@ def rows_of(offer: Offer, lives: timedelta, now: datetime) -> tuple[dict[str, An
         determination_id=determination["id"], routing=offer.routing, lives=lives, now=now,
         account_id=offer.account_id, subscription_id=offer.wanted.subscription_id, discount=offer.discount,
         source=offer.wanted.source, committed=offer.priced.committed, change=offer.change,
+        credit=offer.credit,
     )  # fmt: skip
 
 

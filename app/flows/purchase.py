@@ -19,7 +19,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, changing, completion, invoice_payment, ordering, trade_credit, unmatched
+from app.flows import cards, changing, completion, fitting, invoice_payment, ordering, trade_credit, unmatched
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.invoices import service as invoices
@@ -27,8 +27,9 @@ from app.invoices.models import InvoiceState
 from app.orders import service as orders
 from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewChanged, PreviewExpired
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
+from app.payments import credit
 from app.payments import service as payments
-from app.payments.errors import PaymentRefused
+from app.payments.errors import CreditOverdrawn, PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
 from app.subscriptions import service as subscriptions
@@ -77,19 +78,23 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
     detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
     """
-    with ports.db.transaction() as tx:
-        order_or_fresh = _place(tx, ports, placing)
-        if isinstance(order_or_fresh, Order):
-            order_id = order_or_fresh.id
-        else:
-            fresh = previews.keep(tx, order_or_fresh, ports.clock.now())
-    if not isinstance(order_or_fresh, Order):
-        raise PreviewChanged("The price, the tax or the route is different now; look at the new figures.",
-                             preview=fresh.id)  # fmt: skip
+    try:
+        order = _placed(ports, placing)
+    except CreditOverdrawn:  # another order was quicker with the credit; this one is priced again without it
+        order = _placed(ports, placing)
     if open_page:
-        return resume(ports, order_id)
-    token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
-    return Started(order_id, token, order_or_fresh.state, None)
+        return resume(ports, order.id)
+    return Started(order.id, ports.secrets.sign_token(ORDER_TOKEN, order.id), order.state, None)
+
+
+def _placed(ports: Ports, placing: Placing) -> Order:
+    with ports.db.transaction() as tx:
+        found = _place(tx, ports, placing)
+        fresh = None if isinstance(found, Order) else previews.keep(tx, found, ports.clock.now())
+    if isinstance(found, Order):
+        return found
+    raise PreviewChanged("The price, the tax, your credit or the route is different now; look at the new figures.",
+                         preview=fresh.id if fresh else None)  # fmt: skip
 
 
 def resume(ports: Ports, order_id: str) -> Started:
@@ -121,8 +126,10 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
         raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
     _require_open(tx, placing, preview, now)
     request = previews.request_of(preview)
-    offer = previews.compute(tx, request, request.tax_ids, now)
-    if not offer.equals(preview):
+    later = placing.pay_by is PayBy.INVOICE
+    offer = previews.compute(tx, request, request.tax_ids, now, credit_of=placing.account_id)
+    same_credit = later or (offer.credit or Money.zero(preview.currency)).minor == preview.credit_minor
+    if not offer.equals(preview) or not same_credit:
         return offer
     if preview.route is Route.SALES:
         raise NeedsQuote(" ".join(each["sentence"] for each in preview.reasons), param="preview")
@@ -133,7 +140,6 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
     held = preview.route is Route.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
-    later = placing.pay_by is PayBy.INVOICE
     if later:
         _require_credit(tx, placing, account, preview, now)
     return ordering.enter(
@@ -150,7 +156,10 @@ def _require_open(tx: Tx, placing: Placing, preview: Preview, now: datetime) -> 
         raise PreviewExpired("Prices are shown for a day; look at them again.", param="preview")
     ordering.require_complete(preview)
     if preview.subscription_id is not None and placing.term_starts_on is not None:
-        # Two people with two previews of one term take turns here, and the second is told.
+        # Two people with two previews of one term take turns here, and the second is told. Orders come first.
+        before = orders.expansion_under_way(tx, preview.subscription_id)
+        if before is not None:
+            orders.lock(tx, before.id)
         subscriptions.lock(tx, preview.subscription_id)
         if orders.renewal_of_term(tx, preview.subscription_id, placing.term_starts_on) is not None:
             raise AlreadyRenewed("A renewal of this term is paid or waiting for payment.")
@@ -298,7 +307,7 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
     attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
-    if (why := _unfit(tx, order, report)) is not None:
+    if (why := fitting.unfit(tx, order, report)) is not None:
         if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
             expire(tx, order, now)  # what it was about is not there any more
         return unmatched.set_aside(tx, order, report, why, now)
@@ -306,25 +315,12 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
     return "completed"
 
 
-def _unfit(tx: Tx, order: Order, report: PaymentReport) -> str | None:
-    """Why money cannot complete the order it was paid for, if it cannot."""
-    if report.amount != order.due:
-        return "wrong_amount"
-    if order.state is OrderState.COMPLETED:
-        return "paid_twice"
-    if order.kind is OrderKind.EXPANSION:
-        return None if changing.fits(tx, tx.get_one(Preview, order.preview_id)) else "changed_meanwhile"
-    if order.kind is OrderKind.INSTALMENT:
-        next_year = subscriptions.get(tx, order.subscription_id or "").billed_until
-        return None if order.term_starts_on == next_year else "too_late"  # the subscription went on without that year
-    return None
-
-
 def expire(tx: Tx, order: Order, now: datetime) -> None:
     """Close an order that nobody pays any more, and its pay page. The caller holds its lock."""
     if order.state is OrderState.AWAITING_PAYMENT:
         orders.move(order, OrderState.EXPIRED)
         coupons.release(tx, order.id, now)
+        credit.let_go(tx, order.id)
         events.append(tx, "order.expired", order.id, now=now, account_id=order.account_id)
     _close_page(tx, order.id)
 
@@ -386,6 +382,7 @@ def cancel(ports: Ports, order_id: str, *, by: str, note: str = "") -> None:
         orders.move(order, OrderState.CANCELED)
         now = ports.clock.now()
         coupons.release(tx, order.id, now)
+        credit.let_go(tx, order.id)
         details = {"note": note} if note else {}
         audit.record(tx, order.account_id, actor=by, action="order.canceled", subject=order.id, now=now,
                      details=details)  # fmt: skip

@@ -2,7 +2,8 @@
 
 A refund is a credit note and an order to the provider. Both are written in one transaction (the note makes the money
 owed to the buyer, in refunds payable); a job asks the provider under the refund's own id; the report, whoever brings
-it, moves the refund. What cannot be sent stays the customer's, as credit.
+it, moves the refund. What customer credit paid of the invoice is credit again (`ways_back`), and so is what cannot be
+sent.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from app.core.errors import DomainError
 from app.core.ids import new_id
 from app.core.money import Money
 from app.core.states import require_move
-from app.flows import changing, completion, consequences, crediting, invoicing
+from app.flows import changing, completion, consequences, crediting, invoicing, locks, provider_fees, ways_back
 from app.flows.consequences import Effects, Fact
 from app.flows.crediting import SettlementDoesNotFit
 from app.flows.ports import Ports
@@ -37,7 +38,7 @@ from app.orders.models import Order
 from app.payments import credit, refunds
 from app.payments.errors import PaymentRefused
 from app.payments.models import CreditKind, Payment, Refund, RefundState
-from app.payments.provider import KEYS_LAST, Outcome, RefundReport
+from app.payments.provider import KEYS_LAST, Fee, Outcome, RefundReport
 
 log = get_logger()
 
@@ -49,12 +50,6 @@ SECOND_PERSON: Final = policy.declare(
 )  # fmt: skip
 _ASK_AFTER: Final = timedelta(minutes=10)
 PROVIDER: Final = "provider"
-
-
-class NotRefundable(DomainError):
-    """No payment of this invoice can be sent back over the provider."""
-
-    slug, title = "not-refundable", "This cannot be refunded"
 
 
 class SecondPersonNeeded(DomainError):
@@ -84,10 +79,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a refund would do, before anybody decides."""
+    """What a refund would do, before anybody decides: `amount` goes back over the provider, `to_credit` is customer
+    credit again.
+    """
 
     given: Credit
     amount: Money
+    to_credit: Money
     full: bool
     revoke: bool
     effects: Effects
@@ -100,16 +98,16 @@ def outlook(tx: Tx, ports: Ports, asked: Asked) -> Outlook:
     """Raises NotRefundable, NotCreditable, CreditTooLarge, NothingToCredit, Invalid."""
     invoice = invoices.get(tx, asked.invoice_id)
     given, full = crediting.worked_out(tx, invoice, asked.nets, asked.total)
-    amount = Money(given.total, invoice.currency)
+    payment, amount, to_credit = ways_back.find(tx, ports, invoice, Money(given.total, invoice.currency))
     revoke = full if asked.revoke is None else asked.revoke
     figure = policy.get(tx, SECOND_PERSON, ports.clock.now()).get(invoice.currency)
     return Outlook(
-        given=given, amount=amount, full=full, revoke=revoke, payment=_payment(tx, ports, invoice, amount),
+        given=given, amount=amount, to_credit=to_credit, full=full, revoke=revoke, payment=payment,
         effects=consequences.foresee(
             tx, _fact(revoke, orders.get(tx, invoice.order_id)), invoice.subscription_id, order_id=invoice.order_id
         ),
         limit=None if figure is None else Money(figure, invoice.currency),
-        second_person=figure is None or amount.minor > figure,
+        second_person=figure is None or given.total > figure,
     )  # fmt: skip
 
 
@@ -119,17 +117,18 @@ def request(ports: Ports, asked: Asked, *, by: str, alone: bool = False) -> Refu
     `alone` refuses instead of waiting for a second person. Raises as `outlook` does, and SecondPersonNeeded.
     """
     with ports.db.transaction() as tx:
-        invoice = invoices.lock(tx, asked.invoice_id)
+        invoice = locks.invoice_with_its_sale(tx, asked.invoice_id)
         seen = outlook(tx, ports, asked)
         if seen.second_person and alone:
             raise SecondPersonNeeded(f"Above {seen.limit} a second person decides: ask under /v1/refunds.")
         now, refund_id = ports.clock.now(), new_id("ref")
         note = None
         if not seen.second_person:
-            note = _credit(tx, invoice, seen.given, asked.reason, by, now, asked.nets)
+            note = _credit(tx, invoice, seen.given, asked.reason, by, now, asked.nets, to_credit=seen.to_credit)
         refund = Refund(
             id=refund_id, account_id=invoice.account_id, payment_id=seen.payment.id, invoice_id=invoice.id,
             credit_note_id=note.id if note else None, amount_minor=seen.amount.minor, currency=seen.amount.currency,
+            to_credit_minor=seen.to_credit.minor,
             state=RefundState.PENDING if note else RefundState.REQUESTED, reason=asked.reason.value, note=asked.note,
             nets={str(line): net for line, net in (asked.nets or {}).items()}, revoke=seen.revoke, requested_by=by,
             provider=seen.payment.provider, created_at=now, updated_at=transport_now(),
@@ -145,18 +144,19 @@ def request(ports: Ports, asked: Asked, *, by: str, alone: bool = False) -> Refu
 def approve(ports: Ports, refund_id: str, *, by: str) -> Refund:
     """A second person lets it go. Raises SecondPersonNeeded for whoever asked, RefundChanged, and as `outlook`."""
     with ports.db.transaction() as tx:
-        invoice = invoices.lock(tx, refunds.get(tx, refund_id).invoice_id)
+        invoice = locks.invoice_with_its_sale(tx, refunds.get(tx, refund_id).invoice_id)
         refund = refunds.lock(tx, refund_id)
         require_move("refund", refund.state, RefundState.PENDING)
         if refund.requested_by == by:
             raise SecondPersonNeeded("You asked for it; somebody else has to let it go.")
         nets = {int(line): int(net) for line, net in refund.nets.items()}
-        given, _ = crediting.worked_out(tx, invoice, nets or None, None if nets else refund.amount_minor)
-        if given.total != refund.amount_minor:
+        whole = refund.amount_minor + refund.to_credit_minor
+        given, _ = crediting.worked_out(tx, invoice, nets or None, None if nets else whole)
+        _, amount, to_credit = ways_back.find(tx, ports, invoice, Money(given.total, invoice.currency))
+        if (amount.minor, to_credit.minor) != (refund.amount_minor, refund.to_credit_minor):
             raise RefundChanged("Something was credited meanwhile; reject this refund and ask anew.")
-        _payment(tx, ports, invoice, Money(given.total, invoice.currency))
         now = ports.clock.now()
-        note = _credit(tx, invoice, given, CreditReason(refund.reason), by, now, nets)
+        note = _credit(tx, invoice, given, CreditReason(refund.reason), by, now, nets, to_credit=to_credit)
         refund.credit_note_id, refund.state, refund.decided_by = note.id, RefundState.PENDING, by
         refund.updated_at = transport_now()
         tx.flush()
@@ -230,11 +230,13 @@ def apply(tx: Tx, ports: Ports, report: RefundReport) -> str:
             return made
         refund = made
     else:
-        invoices.lock(tx, refunds.get(tx, refund_id).invoice_id)
+        locks.invoice_with_its_sale(tx, refunds.get(tx, refund_id).invoice_id)
         refund = refunds.lock(tx, refund_id)
     if refund.provider_ref is None and report.ref != refund.id:
         refund.provider_ref = report.ref
         tx.flush()
+    if report.fee is not None and report.fee.amount:
+        _book_fee(tx, refund, report.fee, now)
     if report.outcome is Outcome.SUCCEEDED and refund.state is RefundState.PENDING:
         return _succeed(tx, ports, refund, now)
     if report.outcome is Outcome.FAILED and refund.state in {RefundState.PENDING, RefundState.SUCCEEDED}:
@@ -255,7 +257,7 @@ def _succeed(tx: Tx, ports: Ports, refund: Refund, now: datetime) -> str:
           [Leg(Code.REFUNDS_PAYABLE, amount), Leg(Code.CLEARING, -amount, refund.provider)], now)  # fmt: skip
     refund.state, refund.updated_at = RefundState.SUCCEEDED, transport_now()
     tx.flush()
-    order = orders.lock(tx, invoice.order_id)
+    order = orders.get(tx, invoice.order_id)
     fact = _fact(refund.revoke, order)
     if fact is Fact.EXPANSION_REFUNDED:
         completion.without(tx, ports, order, by=refund.requested_by, now=now)
@@ -264,6 +266,15 @@ def _succeed(tx: Tx, ports: Ports, refund: Refund, now: datetime) -> str:
     _tell(tx, refund, "refund.succeeded", PROVIDER, now)
     jobs.defer(tx, "notify.refund", refund_id=refund.id)
     return "succeeded"
+
+
+def _book_fee(tx: Tx, refund: Refund, fee: Fee, now: datetime) -> None:
+    """What the provider keeps for sending it."""
+    entity = tx.get_one(LegalEntity, invoices.get(tx, refund.invoice_id).legal_entity_id)
+    provider_fees.book(
+        tx, tx.get_one(Payment, refund.payment_id), [fee], refund=refund, legal_entity_id=entity.id,
+        booked_on=local_date(now, entity.time_zone), now=now,
+    )  # fmt: skip
 
 
 def _fail(tx: Tx, refund: Refund, code: str, now: datetime) -> str:
@@ -293,7 +304,7 @@ def _made_elsewhere(tx: Tx, ports: Ports, report: RefundReport, now: datetime) -
     invoice = invoicing.paid_with(tx, payment) if payment else None
     if payment is None or invoice is None:
         return "not_ours"
-    invoice = invoices.lock(tx, invoice.id)
+    invoice = locks.invoice_with_its_sale(tx, invoice.id)
     known = refunds.by_ref(tx, ports.payments.name, report.ref)
     if known is not None:
         return refunds.lock(tx, known.id)
@@ -323,31 +334,14 @@ def _set_aside(tx: Tx, invoice: Invoice, report: RefundReport, why: DomainError,
     return "unmatched"
 
 
-def _payment(tx: Tx, ports: Ports, invoice: Invoice, amount: Money) -> Payment:
-    """The payment to send it back from."""
-    into = [tx.get_one(Payment, each.payment_id) for each in invoices.payments(tx, invoice.id)]
-    paid = [each for each in into if each.provider == ports.payments.name]
-    if not paid:
-        raise NotRefundable(
-            f"Nothing of this invoice was paid over {ports.payments.name}; give it as customer credit, or by wire."
-        )
-    for each in paid:
-        if amount <= refunds.left_of(tx, each):
-            if refunds.is_contested(tx, each.id):
-                raise NotRefundable("The payment is disputed: its money is not ours to send while that runs.")
-            return each
-    most = max(refunds.left_of(tx, each).minor for each in paid)
-    raise NotRefundable(f"Of the payment {Money(most, invoice.currency)} are left to send back.", left=most)
-
-
 def _credit(
     tx: Tx, invoice: Invoice, given: Credit, reason: CreditReason, actor: str, now: datetime,
-    nets: Mapping[int, int] | None,
+    nets: Mapping[int, int] | None, *, to_credit: Money | None = None,
 ) -> CreditNote:  # fmt: skip
-    amount = Money(given.total, invoice.currency)
+    kept = to_credit or Money.zero(invoice.currency)
+    settlement = Settlement.split(refund=Money(given.total, invoice.currency) - kept, balance=kept)
     parts = [Part(line, Money(net, invoice.currency)) for line, net in (nets or {}).items()]
-    return crediting.issue(tx, invoice, given, reason=reason, settlement=Settlement.to_refund(amount), actor=actor,
-                           now=now, parts=parts)  # fmt: skip
+    return crediting.issue(tx, invoice, given, reason=reason, settlement=settlement, actor=actor, now=now, parts=parts)
 
 
 def _fact(revoke: bool, order: Order) -> Fact:

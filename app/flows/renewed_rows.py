@@ -19,7 +19,7 @@ from app.core.money import Money
 from app.core.states import require_move
 from app.entitlements import service as entitlements
 from app.entitlements.models import Entitlement
-from app.flows import billing_run, completed, crediting, invoicing, paid_facts, reminders
+from app.flows import billing_run, completed, crediting, invoicing, paid_facts, provider_fees, reminders
 from app.flows.invoicing import Booking, Supply
 from app.flows.paid_facts import Facts, Paid
 from app.flows.ports import Ports
@@ -31,8 +31,9 @@ from app.ledger.models import LedgerEntry, Posting
 from app.licenses import service as licenses
 from app.licenses.models import IssuanceEntry, License, LicenseState
 from app.orders.models import Order, OrderState
+from app.payments import fees
 from app.payments import service as payments
-from app.payments.models import AttemptState, Payment, PaymentAttempt
+from app.payments.models import AttemptState, Payment, PaymentAttempt, ProviderFee
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import RenewalReminder, Subscription, SubscriptionLine, SubscriptionTerm, TermKind
 from app.subscriptions.periods import Period
@@ -52,6 +53,7 @@ class _Renewal:
     license: License | None
     draft: invoices.Rows
     payment: Payment
+    fee: dict[str, Any] | None  # as `fees.row`, where the provider knew it
     invoice: Invoice
 
 
@@ -103,7 +105,10 @@ def _renew(facts: Facts, batch: Batch, paid: Paid, now: datetime) -> _Renewal:
     batch.extend(InvoiceTax, draft.taxes)
     money = payments.payment_row(paid.attempt, paid.report, now)
     batch.add(Payment, money)
-    return _Renewal(paid, period, renewed, license_, draft, plain(Payment, money), plain(Invoice, draft.invoice))
+    payment = plain(Payment, money)
+    fee = fees.row(payment, paid.report.fee, now) if paid.report.fee is not None else None
+    batch.extend(ProviderFee, [fee] if fee is not None else [])
+    return _Renewal(paid, period, renewed, license_, draft, payment, fee, plain(Invoice, draft.invoice))
 
 
 def _invitation(facts: Facts, paid: Paid, now: datetime) -> dict[str, Any]:
@@ -170,7 +175,7 @@ def _write_parts(tx: Tx, batch: Batch, renewals: Sequence[_Renewal], now: dateti
         if each.paid.report.method is not None
     ]
     payments.keep_methods(tx, methods, now)
-    batch.copy(tx, Payment, SubscriptionTerm, RenewalReminder, SurveyInvitation, License, Entitlement)
+    batch.copy(tx, Payment, ProviderFee, SubscriptionTerm, RenewalReminder, SurveyInvitation, License, Entitlement)
     bulk.update(tx, License, "id", [
         {"id": old.id, "state": LicenseState.SUPERSEDED, "superseded_by": each.license.id}
         for each in renewals if each.license is not None
@@ -220,8 +225,10 @@ def _book(tx: Tx, batch: Batch, renewals: Sequence[_Renewal], now: datetime) -> 
         invoice, total = each.invoice, Money(each.invoice.total_minor, each.invoice.currency)
         taxes = [(row["jurisdiction"], row["tax_minor"]) for row in each.draft.taxes]
         receipt, _ = invoicing.receipt_of(each.payment, [(invoice, total)])
-        for booking in (invoicing.booking_of(invoice, taxes), receipt):
-            _enter(batch, booking, invoice, now)
+        kept = provider_fees.booking_of(each.fee) if each.fee is not None else None
+        for booking in (invoicing.booking_of(invoice, taxes), receipt, kept):
+            if booking is not None:
+                _enter(batch, booking, invoice, now)
         batch.add(InvoicePayment, invoices.allocation_row(invoice.id, each.payment.id, total, now))
     batch.copy(tx, Posting, LedgerEntry, InvoicePayment)
 

@@ -53,6 +53,10 @@ class Settlement:
     invoice: Money
 
     @classmethod
+    def split(cls, *, refund: Money, balance: Money) -> "Settlement":
+        return cls(refund, balance, Money.zero(refund.currency))
+
+    @classmethod
     def to_refund(cls, amount: Money) -> "Settlement":
         none = Money.zero(amount.currency)
         return cls(amount, none, none)

@@ -212,7 +212,7 @@ def lock_open(tx: Tx, account_id: str, currency: str) -> list[Invoice]:
             col(Invoice.state) == InvoiceState.OPEN,
         )
         .order_by(col(Invoice.due_on), col(Invoice.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )  # fmt: skip
     return list(tx.execute(query).scalars())

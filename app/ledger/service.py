@@ -27,6 +27,8 @@ class Code(StrEnum):
     SUBSCRIPTIONS = "4000"
     CREDITS = "4900"  # against revenue
     DISPUTE_LOSSES = "4910"
+    PROCESSOR_FEES = "6100"
+    DISPUTE_FEES = "6110"
 
 
 @dataclass(frozen=True, slots=True)

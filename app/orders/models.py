@@ -88,6 +88,7 @@ class Preview(Table, table=True):
     __table_args__ = (
         currency_check(),
         CheckConstraint(_TOTALS_ADD_UP, name="totals_add_up"),
+        CheckConstraint("credit_minor BETWEEN 0 AND total_minor", name="credit_within_total"),
         CheckConstraint("expires_at > created_at", name="expires_later"),
     )
 
@@ -107,6 +108,8 @@ class Preview(Table, table=True):
     total_minor: int = minor_field()
     # Before tax, for the whole term that is agreed; NULL where all of it is paid at once (R-THR-1).
     committed_minor: int | None = minor_field(default=None, nullable=True)
+    # What of the account's customer credit pays it, if it is ordered by card.
+    credit_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     route: Route = Field(sa_type=text_enum(Route, name="route"))
     reasons: list[dict[str, Any]] = Field(sa_type=JSONB)
@@ -115,12 +118,26 @@ class Preview(Table, table=True):
     created_at: datetime = Field(sa_type=INSTANT)
     expires_at: datetime = Field(sa_type=INSTANT, index=True)
 
+    @property
+    def due(self) -> Money:
+        """What the card is charged if it is ordered by card."""
+        return Money(_due(self.total_minor, self.change, self.credit_minor), self.currency)
+
+
+def _due(total: int, change: dict[str, Any] | None, credit: int) -> int:
+    """The total, less what a change of plan takes back, less the customer credit that pays the rest or a part of it."""
+    if change is None:
+        return total - credit
+    rest = total - int(change["credit"])
+    return 0 if credit and credit >= rest else int(change["due"]) - credit
+
 
 class Order(Table, table=True):
     __tablename__ = "order"
     __table_args__ = (
         currency_check(),
         CheckConstraint(_TOTALS_ADD_UP, name="totals_add_up"),
+        CheckConstraint("credit_minor BETWEEN 0 AND total_minor", name="credit_within_total"),
         CheckConstraint("(state = 'completed') = (completed_at IS NOT NULL)", name="completed_has_instant"),
         CheckConstraint("pay_by = 'card' OR po_number <> ''", name="invoice_names_a_purchase_order"),
         UniqueConstraint("id", "account_id"),
@@ -166,6 +183,7 @@ class Order(Table, table=True):
     tax_minor: int = minor_field()
     total_minor: int = minor_field()
     committed_minor: int | None = minor_field(default=None, nullable=True)  # see Preview
+    credit_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})  # see Preview
     tax_determination_id: str = Field(foreign_key="tax_determination.id")
     discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
@@ -182,8 +200,8 @@ class Order(Table, table=True):
 
     @property
     def due(self) -> Money:
-        """What the buyer is asked for: the total, less what a change of plan takes back."""
-        return Money(self.total_minor if self.change is None else int(self.change["due"]), self.currency)
+        """What the buyer is asked for: the total, less what a change of plan takes back and customer credit pays."""
+        return Money(_due(self.total_minor, self.change, self.credit_minor), self.currency)
 
 
 class OrderLine(Table, table=True):

@@ -61,6 +61,7 @@ def preview_row(
     legal_entity_id: str, determination_id: str, routing: Routing, lives: timedelta, now: datetime,
     account_id: str | None = None, subscription_id: str | None = None, discount: dict[str, Any] | None = None,
     source: OfferSource = OfferSource.LIST, change: Change | None = None, committed: Money | None = None,
+    credit: Money | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """An offer as it is kept for `lives`; equal inputs have equal `inputs_hash`. `discount` is the coupon's terms."""
     net = total([line.net for line in lines], currency)
@@ -70,6 +71,7 @@ def preview_row(
         "inputs_hash": sha256_hex(canonical_json(inputs)), "lines": [line.to_json() for line in lines],
         "net_minor": net.minor, "tax_minor": tax.minor, "total_minor": (net + tax).minor,
         "committed_minor": committed.minor if committed is not None else None,
+        "credit_minor": credit.minor if credit is not None else 0,
         "tax_determination_id": determination_id, "route": routing.route,
         "reasons": [reason.to_json() for reason in routing.reasons], "discount": discount,
         "change": change.to_json() if change is not None else None, "created_at": now, "expires_at": now + lives,
@@ -95,8 +97,9 @@ def lock_preview(tx: Tx, preview_id: str) -> Preview:
 def order_row(
     preview: Preview, *, account_id: str, state: OrderState, expires_at: datetime | None, po_number: str,
     pay_by: PayBy, test: bool, term_starts_on: date | None, now: datetime,
+    credit: Money | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """The order that an offer becomes, with the very same figures."""
+    """The order that an offer becomes, with the very same figures; `credit` is what customer credit pays of it."""
     buyer = preview.inputs["buyer"]
     return {
         "id": new_id("ord"), "kind": preview.kind, "preview_id": preview.id, "account_id": account_id,
@@ -104,7 +107,8 @@ def order_row(
         "term_starts_on": term_starts_on, "pay_by": pay_by, "state": state, "route": preview.route,
         "reasons": preview.reasons, "currency": preview.currency, "net_minor": preview.net_minor,
         "tax_minor": preview.tax_minor, "total_minor": preview.total_minor,
-        "committed_minor": preview.committed_minor, "tax_determination_id": preview.tax_determination_id,
+        "credit_minor": credit.minor if credit is not None else 0, "committed_minor": preview.committed_minor,
+        "tax_determination_id": preview.tax_determination_id,
         "discount": preview.discount, "change": preview.change,
         "buyer_name": buyer["name"], "buyer_email": buyer["email"], "po_number": po_number, "test": test,
         "created_at": now, "expires_at": expires_at,
@@ -121,11 +125,12 @@ def line_rows(order_id: str, preview: Preview) -> list[dict[str, Any]]:
 def place(
     tx: Tx, preview: Preview, *, account_id: str, state: OrderState, expires_at: datetime | None, po_number: str,
     pay_by: PayBy, test: bool, term_starts_on: date | None, now: datetime,
+    credit: Money | None = None,
 ) -> Order:  # fmt: skip
     """Turn an offer into an order."""
     order = Order(**order_row(
         preview, account_id=account_id, state=state, expires_at=expires_at, po_number=po_number, pay_by=pay_by,
-        test=test, term_starts_on=term_starts_on, now=now,
+        test=test, term_starts_on=term_starts_on, now=now, credit=credit,
     ))  # fmt: skip
     tx.add(order)
     tx.flush()
@@ -138,10 +143,13 @@ def order_of_preview(tx: Tx, preview_id: str) -> Order | None:
 
 
 def lock(tx: Tx, order_id: str) -> Order:
-    """The order, locked; the second of two racing events waits here and then finds it completed."""
-    order = tx.execute(
-        select(Order).where(col(Order.id) == order_id).with_for_update().execution_options(populate_existing=True)
-    ).scalar_one_or_none()
+    """The order, locked; the second of two racing events waits here and then finds it completed.
+
+    Rows may refer to it meanwhile: a foreign key would otherwise wait in the middle of a flow that comes later in the
+    order of locks.
+    """
+    query = select(Order).where(col(Order.id) == order_id).with_for_update(key_share=True)
+    order = tx.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
     if order is None:
         raise NotFound("There is no such order.")
     return order

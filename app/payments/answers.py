@@ -12,7 +12,7 @@ from app.core.bulk import among
 from app.core.db import Tx
 from app.core.money import Money
 from app.payments.models import ChargeAnswer
-from app.payments.provider import Outcome, PaymentReport, SavedMethod
+from app.payments.provider import Fee, Outcome, PaymentReport, SavedMethod
 
 
 def row(order_id: str, report: PaymentReport, now: datetime) -> dict[str, Any]:
@@ -25,7 +25,9 @@ def row(order_id: str, report: PaymentReport, now: datetime) -> dict[str, Any]:
         "amount_minor": report.amount.minor, "currency": report.amount.currency,
         "customer_ref": method.customer_ref if method else None, "method_ref": method.method_ref if method else None,
         "method_label": method.label if method else "", "exp_year": method.exp_year if method else None,
-        "exp_month": method.exp_month if method else None, "told_at": now,
+        "exp_month": method.exp_month if method else None, "fee_ref": report.fee.ref if report.fee else None,
+        "fee_minor": report.fee.amount.minor if report.fee else None,
+        "fee_currency": report.fee.amount.currency if report.fee else None, "told_at": now,
     }  # fmt: skip
 
 
@@ -41,9 +43,13 @@ def report_of(answer: ChargeAnswer) -> PaymentReport:
         method = SavedMethod(
             answer.customer_ref, answer.method_ref, answer.method_label, answer.exp_year, answer.exp_month
         )
+    fee = None
+    if answer.fee_ref is not None and answer.fee_minor is not None and answer.fee_currency is not None:
+        fee = Fee(answer.fee_ref, Money(answer.fee_minor, answer.fee_currency))
     return PaymentReport(
         ref=answer.ref, attempt_id=answer.attempt_id, outcome=Outcome.SUCCEEDED,
         amount=Money(answer.amount_minor, answer.currency), charge_ref=answer.charge_ref, method=method,
+        fee=fee,
     )  # fmt: skip
 
 

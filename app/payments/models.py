@@ -77,6 +77,9 @@ class ChargeAnswer(Table, table=True):
     method_label: str = ""
     exp_year: int | None = None
     exp_month: int | None = None
+    fee_ref: str | None = None  # the provider's fee, where it was known already
+    fee_minor: int | None = minor_field(default=None, nullable=True)
+    fee_currency: str | None = Field(default=None, sa_type=CURRENCY)
     told_at: datetime = Field(sa_type=INSTANT)  # real time
 
 
@@ -193,6 +196,27 @@ class CustomerCredit(Table, table=True):
     recorded_at: datetime = Field(sa_type=INSTANT)
 
 
+class CreditHold(Table, table=True):
+    """Customer credit that an order by card counts on and nobody else may spend meanwhile.
+
+    A work list: a row is gone once its order is completed, expires or is canceled. A trigger keeps what is held within
+    the balance, and another keeps what is spent out of what is held.
+    """
+
+    __tablename__ = "credit_hold"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
+        Index("ix_credit_hold_account_id_currency", "account_id", "currency"),
+    )
+
+    order_id: str = Field(primary_key=True, foreign_key="order.id")
+    account_id: str = Field(foreign_key="account.id")
+    currency: str = Field(sa_type=CURRENCY)
+    amount_minor: int = minor_field()
+    held_at: datetime = Field(sa_type=INSTANT)
+
+
 class RefundState(StrEnum):
     REQUESTED = "requested"  # waits for a second person
     REJECTED = "rejected"
@@ -218,6 +242,7 @@ class Refund(Table, table=True):
     __table_args__ = (
         currency_check(),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
+        CheckConstraint("to_credit_minor >= 0", name="to_credit_not_negative"),
         CheckConstraint("(state IN ('requested', 'rejected')) = (credit_note_id IS NULL)", name="credited_once_begun"),
         CheckConstraint("decided_by IS NULL OR decided_by <> requested_by", name="second_pair_of_eyes"),
         CheckConstraint("state <> 'succeeded' OR provider_ref IS NOT NULL", name="success_has_reference"),
@@ -230,6 +255,8 @@ class Refund(Table, table=True):
     invoice_id: str = Field(foreign_key="invoice.id", index=True)
     credit_note_id: str | None = Field(default=None, foreign_key="credit_note.id", unique=True)
     amount_minor: int = minor_field()
+    # What of the credit note goes back to the customer's credit, because that is what paid it.
+    to_credit_minor: int = minor_field(default=0, sa_column_kwargs={"server_default": "0"})
     currency: str = Field(sa_type=CURRENCY)
     state: RefundState = Field(sa_type=text_enum(RefundState, name="refund_state"), index=True)
     reason: str
@@ -283,3 +310,29 @@ class Dispute(Table, table=True):
     opened_at: datetime = Field(sa_type=INSTANT)
     closed_at: datetime | None = Field(default=None, sa_type=INSTANT)
     updated_at: datetime = Field(sa_type=INSTANT)
+
+
+class ProviderFee(Table, table=True):
+    """What the provider keeps for a payment, a refund or a dispute; below zero where it gives a fee back.
+
+    In the currency in which the provider settles, which need not be the payment's. Each of the provider's transactions
+    is recorded once, one without a fee as well: then it is known that there is none.
+    """
+
+    __tablename__ = "provider_fee"
+    __table_args__ = (
+        currency_check(),
+        CheckConstraint("num_nonnulls(refund_id, dispute_id) <= 1", name="about_one_thing"),
+        UniqueConstraint("provider", "provider_ref"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    payment_id: str = Field(foreign_key="payment.id", index=True)
+    refund_id: str | None = Field(default=None, foreign_key="refund.id", index=True)
+    dispute_id: str | None = Field(default=None, foreign_key="dispute.id", index=True)
+    amount_minor: int = minor_field()
+    currency: str = Field(sa_type=CURRENCY)
+    provider: str
+    provider_ref: str  # the provider's balance transaction
+    recorded_at: datetime = Field(sa_type=INSTANT)

@@ -64,6 +64,17 @@ class SavedMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class Fee:
+    """What the provider keeps for itself, by its transaction `ref`; below zero where it gives a fee back.
+
+    In the currency in which it settles with us, which need not be the payment's.
+    """
+
+    ref: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentReport:
     """The provider's present word on a payment, fetched, never taken from an event."""
 
@@ -74,6 +85,7 @@ class PaymentReport:
     charge_ref: str | None = None  # present once succeeded; unique per charge
     method: SavedMethod | None = None
     failure_code: str | None = None  # card_declined, insufficient_funds, …
+    fee: Fee | None = None  # None while the provider does not know it, seconds after a charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class RefundReport:
     outcome: Outcome
     refund_id: str | None = None  # ours, if we asked for it
     failure_code: str | None = None
+    fee: Fee | None = None
 
 
 class Standing(StrEnum):
@@ -120,6 +133,7 @@ class DisputeReport:
     amount: Money
     standing: Standing
     reason: str
+    fees: tuple[Fee, ...] = ()  # all there are so far
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ SELECT * FROM (
     coalesce(entry.booked_on, (payment.received_at AT TIME ZONE entity.time_zone)::date) AS received_date,
     payment.account_id, payment.order_id, paid.numbers AS invoice_number, payment.method,
     payment.method_label AS label, payment.amount_minor AS gross,
+    coalesce(kept.minor, 0) AS fee, payment.amount_minor - coalesce(kept.minor, 0) AS net,
     payment.amount_minor - coalesce(paid.minor, 0) AS over, payment.currency
   FROM payment
   LEFT JOIN "order" ON "order".id = payment.order_id
@@ -23,6 +24,11 @@ SELECT * FROM (
     FROM invoice_payment part JOIN invoice ON invoice.id = part.invoice_id
     WHERE part.payment_id = payment.id AND invoice.finalized_at < entity.cut
   ) paid ON true
+  LEFT JOIN LATERAL (
+    SELECT sum(fee.amount_minor)::bigint AS minor FROM provider_fee fee
+    WHERE fee.payment_id = payment.id AND fee.refund_id IS NULL AND fee.dispute_id IS NULL
+      AND fee.currency = payment.currency AND fee.recorded_at < entity.cut
+  ) kept ON true
   WHERE coalesce(entry.recorded_at, payment.received_at) < entity.cut
 ) received
 WHERE received_date BETWEEN %(first)s AND %(last)s
@@ -43,6 +49,8 @@ REPORT: Final = Report(
         Column("method", Kind.CODE, "card, wire or cheque"),
         Column("label", Kind.TEXT, "Brand and last digits of a card"),
         Column("gross", Kind.MONEY, "Before the provider's fee"),
+        Column("fee", Kind.MONEY, "What the provider kept in this currency, as far as known; see provider_fees"),
+        Column("net", Kind.MONEY, "What was left of it"),
         Column("over", Kind.MONEY, "What was more than was owed, and became the customer's credit"),
         Column("currency", Kind.CODE, "ISO 4217"),
     ),

@@ -17,13 +17,21 @@ from app.reports import (
     ledger_journal,
     money_returned,
     payments_received,
+    provider_fees,
     tax_by_jurisdiction,
 )
 from app.reports.shape import ENTITY, AsOf, Format, Kind, Period, Report, Scope, snapshot
 
 REPORTS: Final[Mapping[str, Report]] = {
     module.REPORT.name: module.REPORT
-    for module in (invoice_register, payments_received, money_returned, tax_by_jurisdiction, ledger_journal)
+    for module in (
+        invoice_register,
+        payments_received,
+        money_returned,
+        provider_fees,
+        tax_by_jurisdiction,
+        ledger_journal,
+    )
 }
 
 

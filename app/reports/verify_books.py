@@ -14,6 +14,7 @@ from psycopg import sql
 
 from app.core import audit
 from app.core.db import Database, Tx, driver_connection
+from app.reports import money_checks
 from app.reports.shape import snapshot
 
 AT_MOST: Final = 1000
@@ -279,48 +280,6 @@ WHERE (note.net_minor, note.tax_minor) <> (given.net, given.tax)
   OR note.tax_minor <> (SELECT coalesce(sum(tax_minor), 0) FROM credit_note_tax WHERE credit_note_id = note.id)
 """
 
-_CUSTOMER_CREDIT: Final = """
-WITH ledger AS (
-  SELECT entry.account_id AS buyer, posting.currency, -sum(posting.amount_minor) AS minor
-  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
-  WHERE posting.ledger_account = '2400' GROUP BY 1, 2
-), kept AS (
-  SELECT account_id AS buyer, currency, sum(amount_minor) AS minor FROM customer_credit GROUP BY 1, 2
-)
-SELECT buyer, format('has %%s %%s of credit by the ledger and %%s by its entries', coalesce(ledger.minor, 0), currency,
-  coalesce(kept.minor, 0)) AS detail
-FROM ledger FULL JOIN kept USING (buyer, currency)
-WHERE coalesce(ledger.minor, 0) <> coalesce(kept.minor, 0) OR coalesce(kept.minor, 0) < 0
-"""
-
-_MONEY_RETURNED: Final = """
-SELECT refund.id, format('is %%s %%s %%s and its entries say %%s payable and %%s clearing', refund.state,
-  refund.amount_minor, refund.currency, booked.payable, booked.clearing) AS detail
-FROM refund
-CROSS JOIN LATERAL (
-  SELECT coalesce(sum(amount_minor) FILTER (WHERE ledger_account = '2300'), 0) AS payable,
-    coalesce(sum(amount_minor) FILTER (WHERE ledger_account = '1200'), 0) AS clearing
-  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
-  WHERE entry.source IN ('refund:' || refund.id, 'refund_failed:' || refund.id)
-) booked
-WHERE (booked.payable, booked.clearing) <> CASE refund.state
-  WHEN 'succeeded' THEN ROW(refund.amount_minor::numeric, -refund.amount_minor::numeric)
-  WHEN 'failed' THEN ROW(refund.amount_minor::numeric, 0::numeric) ELSE ROW(0::numeric, 0::numeric) END
-UNION ALL
-SELECT dispute.id, format('is %%s with %%s %%s held', dispute.state, booked.held, dispute.currency)
-FROM dispute
-CROSS JOIN LATERAL (
-  SELECT coalesce(sum(amount_minor) FILTER (WHERE ledger_account = '1220'), 0) AS held
-  FROM posting JOIN ledger_entry entry ON entry.id = posting.entry_id
-  WHERE entry.source IN ('dispute_opened:' || dispute.id, 'dispute_won:' || dispute.id, 'dispute_lost:' || dispute.id)
-) booked
-WHERE booked.held <> CASE WHEN dispute.state IN ('won', 'lost') THEN 0 ELSE dispute.amount_minor END
-UNION ALL
-SELECT payment.id, format('has %%s of %%s refunded', sum(refund.amount_minor), payment.amount_minor)
-FROM payment JOIN refund ON refund.payment_id = payment.id AND refund.state IN ('pending', 'succeeded')
-GROUP BY payment.id HAVING sum(refund.amount_minor) > payment.amount_minor
-"""
-
 # A term that was over by the time it was paid for has none, as no server would take the file: a term ends at midnight
 # where the subscription is, and what a change brings ends with the days it was charged for.
 _LICENSES: Final = """
@@ -376,8 +335,9 @@ CHECKS: Final[dict[str, LiteralString]] = {
     "cash": _CASH,
     "receivable": _RECEIVABLE,
     "credit_notes": _CREDIT_NOTES,
-    "customer_credit": _CUSTOMER_CREDIT,
-    "money_returned": _MONEY_RETURNED,
+    "customer_credit": money_checks.CUSTOMER_CREDIT,
+    "money_returned": money_checks.MONEY_RETURNED,
+    "provider_fees": money_checks.PROVIDER_FEES,
     "order_invoices": _ORDERS,
     "order_licenses": _LICENSES,
 }

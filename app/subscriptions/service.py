@@ -271,11 +271,11 @@ def get(tx: Tx, subscription_id: str) -> Subscription:
 
 
 def lock(tx: Tx, subscription_id: str) -> Subscription:
-    """The subscription, locked, so that two renewals take turns."""
+    """The subscription, locked, so that two renewals take turns. Rows may refer to it meanwhile."""
     subscription = tx.execute(
         select(Subscription)
         .where(col(Subscription.id) == subscription_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
     if subscription is None:

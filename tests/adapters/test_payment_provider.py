@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from app.adapters.sandbox import switches
+from app.adapters.sandbox import fees, switches
 from app.adapters.sandbox.models import Fault, SandboxIntent
 from app.adapters.sandbox.payments import SandboxPayments
 from app.adapters.sandbox.signature import sign, webhook_secret
@@ -484,6 +484,32 @@ def test_no_call_is_made_inside_a_transaction(rig: Rig) -> None:
             rig.adapter.report("cs_test_any")
         with pytest.raises(NetworkInsideTransaction):
             rig.adapter.expire_checkout("cs_test_any")
+
+
+# --- fees
+
+
+def test_a_charge_tells_what_the_provider_keeps_of_it(rig: Rig) -> None:
+    method, attempt_id = rig.saved(), new_id("pat")
+    report = rig.adapter.charge_saved(method, PRICE, attempt_id=attempt_id, description="Renewal")
+    assert report.fee is not None
+    assert report.fee.amount == Money(fees.of_charge(PRICE.minor, PRICE.currency), PRICE.currency)
+    assert rig.adapter.report(report.ref).fee == report.fee
+    assert rig.adapter.find_charge(attempt_id, method.customer_ref) == report
+    _, checkout = rig.open()
+    pay(rig.browser, checkout.url)
+    paid = rig.adapter.report(checkout.ref)
+    assert paid.fee is not None
+    assert paid.fee.ref != report.fee.ref
+
+
+def test_a_refund_tells_its_own_fee(rig: Rig) -> None:
+    report = rig.adapter.charge_saved(rig.saved(), PRICE, attempt_id=new_id("pat"), description="Renewal")
+    sent = rig.adapter.refund(report.charge_ref or "", Money(100, PRICE.currency), refund_id=new_id("ref"))
+    assert sent.fee is not None
+    assert sent.fee.amount == Money.zero(PRICE.currency)
+    assert rig.adapter.report_refund(sent.ref) == sent
+    assert rig.adapter.refunds_of(report.charge_ref or "") == [sent]
 
 
 # --- events

@@ -63,7 +63,7 @@ def test_a_buyer_in_a_state_that_taxes_the_plan_is_charged_its_rate(world: World
 def test_the_books_balance_and_the_receivable_is_settled(world: World) -> None:
     shop.buy(world)
     with world.db.transaction() as tx:
-        assert tx.execute(select(func.count()).select_from(LedgerEntry)).scalar_one() == 2
+        assert tx.execute(select(func.count()).select_from(LedgerEntry)).scalar_one() == 3
         by_account = dict(
             tx.execute(
                 select(col(Posting.ledger_account), func.sum(col(Posting.amount_minor))).group_by(
@@ -71,7 +71,7 @@ def test_the_books_balance_and_the_receivable_is_settled(world: World) -> None:
                 )
             ).all()
         )
-    assert by_account == {"1100": 0, "1200": 275_000, "2100": -275_000}
+    assert by_account == {"1100": 0, "1200": 275_000 - 4_150, "6100": 4_150, "2100": -275_000}
 
 
 def test_the_receipt_is_sent_once_with_the_way_to_the_license(world: World) -> None:
@@ -150,7 +150,7 @@ def test_fifty_concurrent_events_of_one_payment_complete_it_once(world: World) -
     world.work()
     for table in (Payment, Invoice, License, Subscription):
         assert count(world, table) == 1, table.__name__
-    assert count(world, LedgerEntry) == 2
+    assert count(world, LedgerEntry) == 3  # the invoice, the payment, and what the provider keeps of it
     with world.db.transaction() as tx:
         completed = select(func.count()).select_from(Event).where(col(Event.type) == "order.completed")
         assert tx.execute(completed).scalar_one() == 1

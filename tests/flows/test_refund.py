@@ -14,7 +14,8 @@ from app.core.errors import DomainError
 from app.core.money import Money
 from app.flows import refund
 from app.flows.consequences import OnLicense
-from app.flows.refund import Asked, NotRefundable, RefundChanged, SecondPersonNeeded
+from app.flows.refund import Asked, RefundChanged, SecondPersonNeeded
+from app.flows.ways_back import NotRefundable
 from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.errors import CreditTooLarge, NothingToCredit
@@ -59,9 +60,10 @@ class Case:
         return LicenseState(license_.state)
 
     def booked(self) -> dict[str, int]:
-        """Every account that is not back at zero."""
+        """Every account that is not back at zero, beside what the provider keeps in any case."""
         query = text(
-            "SELECT ledger_account, sum(amount_minor)::bigint FROM posting GROUP BY 1 HAVING sum(amount_minor) <> 0"
+            "SELECT ledger_account, sum(amount_minor)::bigint FROM posting JOIN ledger_entry entry"
+            " ON entry.id = posting.entry_id WHERE kind <> 'provider_fee' GROUP BY 1 HAVING sum(amount_minor) <> 0"
         )
         with self.world.db.reading() as connection:
             return {str(code): int(minor) for code, minor in connection.execute(query)}

@@ -36,12 +36,15 @@ ATTACKS = (
     ("UPDATE refund SET amount_minor = 1", "is begun"),
     ("UPDATE refund SET provider_ref = 're_other' WHERE state = 'succeeded'", "is begun"),
     ("DELETE FROM refund", "never changed or deleted"),
-    ("TRUNCATE refund", "never changed or deleted"),
+    ("TRUNCATE refund CASCADE", "never changed or deleted"),
     ("UPDATE dispute SET state = 'won'", "may not move"),
     ("UPDATE dispute SET amount_minor = 1", "on record"),
     ("UPDATE dispute SET closed_at = NULL", "closed_has_instant"),
     ("DELETE FROM dispute", "never changed or deleted"),
-    ("TRUNCATE dispute", "never changed or deleted"),
+    ("TRUNCATE dispute CASCADE", "never changed or deleted"),
+    ("UPDATE provider_fee SET amount_minor = 1", "never changed or deleted"),
+    ("DELETE FROM provider_fee", "never changed or deleted"),
+    ("TRUNCATE provider_fee", "never changed or deleted"),
     (
         (
             "INSERT INTO refund SELECT (jsonb_populate_record(r, jsonb_build_object('id', 'ref_x',"

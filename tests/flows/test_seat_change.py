@@ -23,6 +23,7 @@ from app.licenses.models import License, LicenseState
 from app.orders.errors import ChangeRefused, NeedsQuote, PreviewChanged, PreviewExpired, SeatsOutOfRange
 from app.orders.models import Order, OrderState, Route
 from app.payments import credit
+from app.payments import service as payments
 from app.payments.models import Payment
 from app.reports import verify_books
 from app.subscriptions import service as subscriptions
@@ -274,9 +275,11 @@ def test_a_credit_on_the_old_line_makes_a_new_offer_necessary(world: World) -> N
     assert fresh.change is not None
     assert offer.change is not None
     assert fresh.change["credit"] == offer.change["credit"] - 10_000
-    commit(world, fresh)
+    assert fresh.credit_minor == 10_000  # which is theirs by now, and pays a part of the change
+    ordered = commit(world, fresh)
     with world.db.transaction() as tx:
-        assert credit.balance(tx, held.account_id, "EUR").minor == 10_000
+        assert credit.balance(tx, held.account_id, "EUR").minor == 0
+        assert payments.received(tx, ordered.id, "EUR") == fresh.due
     books_are_good(world)
 
 

@@ -33,7 +33,7 @@ _MASKED = {
     "event": {"sequence"}, "audit_entry": {"id", "sequence", "hash", "previous_hash"}, "audit_head": {"hash"},
     "license": {"file_id", "file_text", "file_sha256"}, "ledger_entry": {"sealed_in"},
     "license_issuance": {"hash", "previous_hash", "file_sha256"}, "acceptance": {"snapshot_sha256", "signature"},
-    "payment": {"provider_ref"}, "payment_attempt": {"provider_ref"},
+    "payment": {"provider_ref"}, "provider_fee": {"provider_ref"}, "payment_attempt": {"provider_ref"},
     "event_position": {"position"},
 }  # fmt: skip
 

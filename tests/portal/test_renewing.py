@@ -13,12 +13,15 @@ from app.agreements.models import TermsVersion
 from app.core.canonical import sha256_hex
 from app.core.clock import start_of
 from app.core.ids import new_id
-from app.flows import renewal, tick
+from app.flows import crediting, renewal, tick
+from app.invoices import service as invoices
+from app.invoices.models import CreditReason
 from app.orders.models import Order, OrderKind, OrderState
 from app.quotes.models import Quote
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from tests import shop
+from tests.api.buying import make_key
 from tests.portal.buyers import count, pay, signed_in, visitor
 from tests.world import World
 
@@ -43,6 +46,26 @@ def mailed_link(world: World) -> str:
 def renewals(world: World) -> list[Order]:
     with world.db.transaction() as tx:
         return list(tx.execute(select(Order).where(col(Order.kind) == OrderKind.RENEWAL)).scalars())
+
+
+def test_credit_is_shown_on_the_renewal_and_the_card_charged_the_rest(world: World) -> None:
+    order = shop.buy(world)
+    with world.db.transaction() as tx:
+        invoice = invoices.of_order(tx, order.id)
+        assert invoice is not None
+    crediting.keep(world.ports, invoice.id, nets=None, total=10_000, reason=CreditReason.GOODWILL,
+                   off_the_invoice=False, by="test")  # fmt: skip
+    at_days_before_end(world, order, 20)
+    boss, link = visitor(world), mailed_link(world)
+    page = boss.open(link)
+    assert "Paid from your credit" in page.text
+    boss.send(link, "Renew and pay 2,650.00 EUR")
+    (renewed,) = renewals(world)
+    assert (renewed.state, renewed.credit_minor, renewed.due.minor) == (OrderState.COMPLETED, 10_000, 265_000)
+    assert "Paid from your credit" in boss.page.text
+    clerk = world.api(make_key(world, account_id=order.account_id))
+    shown = clerk.get(f"/v1/orders/{renewed.id}").json()
+    assert (shown["own_credit"]["amount"], shown["amount_due"]["amount"]) == (10_000, 265_000)
 
 
 def test_the_mailed_link_renews_with_one_button_and_no_field(world: World) -> None:

@@ -81,6 +81,7 @@ NOT_PERSONAL = {
     "refund.credit_note_id": "the id of a row",
     "refund.decided_by": "the id of a staff member or key",
     "refund.reason": "one of a few words",
+    "refund.to_credit_minor": "an amount",
     "refund.requested_by": "the id of a staff member or key",
     "provisioning_task.claimed_by": "the name of a program",
     "provisioning_task.failure_reason": "told by the vendor's provisioner, about a server",

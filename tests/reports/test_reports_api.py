@@ -45,8 +45,11 @@ def test_a_purchase_is_in_every_report(world: World) -> None:
     (payment,) = map(json.loads, finance.get("/v1/reports/payments_received.jsonl", params=WHOLE).text.splitlines())
     assert (payment["gross_minor"], payment["currency"], payment["exponent"]) == (275_000, "EUR", 2)
     assert payment["invoice_number"] == "ACME-000001"
+    assert (payment["fee_minor"], payment["net_minor"]) == (4_150, 270_850)
+    (fee,) = map(json.loads, finance.get("/v1/reports/provider_fees.jsonl", params=WHOLE).text.splitlines())
+    assert (fee["about"], fee["payment_id"], fee["fee_minor"]) == ("payment", payment["id"], 4_150)
     journal = finance.get("/v1/reports/ledger_journal.csv", params=WHOLE).text
-    assert journal.count("\r\n") == 5
+    assert journal.count("\r\n") == 7
     assert finance.get("/v1/reports/tax_by_jurisdiction.csv", params=WHOLE).status_code == 200
 
 
@@ -57,7 +60,7 @@ def test_the_manifest_door_proves_the_download(world: World) -> None:
     manifest = finance.get("/v1/reports/ledger_journal.jsonl/manifest", params=asked).json()
     content = finance.get("/v1/reports/ledger_journal.jsonl", params=asked).content
     assert manifest["sha256"] == sha256(content).hexdigest()
-    assert manifest["totals"]["EUR"]["debit_minor"] == manifest["totals"]["EUR"]["credit_minor"] == 550_000
+    assert manifest["totals"]["EUR"]["debit_minor"] == manifest["totals"]["EUR"]["credit_minor"] == 554_150
     assert manifest["as_of"] == "2099-12-31T23:59:59+00:00"
 
 

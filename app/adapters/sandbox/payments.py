@@ -120,7 +120,7 @@ class SandboxPayments:
 
     def refunds_of(self, charge_ref: str) -> list[RefundReport]:
         with _translated():
-            found = refunds.of_charge(self._provider, charge_ref)
+            found = refunds.of_charge(self._provider, charge_ref, words.REFUND_PARTS)
         return [words.report_of_refund(each) for each in found]
 
     def start_card_setup(self, request: CardRequest) -> Checkout:
@@ -156,7 +156,7 @@ class SandboxPayments:
 
     def report_refund(self, ref: str) -> RefundReport:
         with _translated():
-            return words.report_of_refund(refunds.retrieve(self._provider, ref))
+            return words.report_of_refund(refunds.retrieve(self._provider, ref, words.REFUND_PARTS))
 
     def report_dispute(self, ref: str) -> DisputeReport:
         with _translated():

@@ -44,7 +44,7 @@ def _give_back(provider: Provider, tx: Tx, intent: SandboxIntent, params: Refund
     body = shapes.refund_json(row, intent)
     emit(provider, tx, "refund.created", body)
     emit(provider, tx, "charge.refunded", shapes.charge_json(intent))
-    return body
+    return shapes.expand(tx, dict(body), params.expand)
 
 
 def fail_last(provider: Provider, intent_ref: str) -> Json:
@@ -65,20 +65,20 @@ def fail_last(provider: Provider, intent_ref: str) -> Json:
     return body
 
 
-def retrieve(provider: Provider, ref: str) -> Json:
+def retrieve(provider: Provider, ref: str, expand: list[str]) -> Json:
     require_up(provider)
     with provider.database.transaction() as tx:
         row = tx.get(SandboxRefund, ref)
         if row is None:
             raise missing("refund", ref)
-        return shapes.refund_json(row, tx.get_one(SandboxIntent, row.intent_id))
+        return shapes.expand(tx, shapes.refund_json(row, tx.get_one(SandboxIntent, row.intent_id)), expand)
 
 
-def of_charge(provider: Provider, charge_ref: str) -> list[Json]:
+def of_charge(provider: Provider, charge_ref: str, expand: list[str]) -> list[Json]:
     """A charge's refunds, youngest first."""
     require_up(provider)
     with provider.database.transaction() as tx:
         intent = paid(tx, charge_ref, param="charge")
         query = select(SandboxRefund).where(col(SandboxRefund.intent_id) == intent.id)
         rows = tx.execute(query.order_by(col(SandboxRefund.created_at).desc())).scalars()
-        return [shapes.refund_json(row, intent) for row in rows]
+        return [shapes.expand(tx, shapes.refund_json(row, intent), list(expand)) for row in rows]

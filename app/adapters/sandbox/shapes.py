@@ -5,9 +5,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlmodel import col
 
+from app.adapters.sandbox import fees
 from app.adapters.sandbox.answers import Json, invalid
 from app.adapters.sandbox.cards import DECLINES
 from app.adapters.sandbox.models import (
+    DisputeStatus,
     IntentStatus,
     RefundStatus,
     SandboxCheckout,
@@ -96,10 +98,54 @@ def charge_json(row: SandboxIntent) -> Json:
     return {
         "id": row.charge_id, "object": "charge", "livemode": False, "amount": row.amount_minor,
         "amount_captured": row.amount_minor, "amount_refunded": row.refunded_minor, "captured": True, "paid": True,
+        "balance_transaction": _transaction_of(row.charge_id or ""),
         "currency": row.currency.lower(), "customer": row.customer_id, "disputed": row.dispute_id is not None,
         "metadata": row.extra, "payment_intent": row.id, "payment_method": row.method_id,
         "refunded": row.refunded_minor == row.amount_minor, "status": "succeeded", "created": _stamp(row.created_at),
     }  # fmt: skip
+
+
+def _transaction_of(ref: str) -> str:
+    """The id of the balance transaction of a charge or a refund, which names what it is of."""
+    return f"txn_{ref}"
+
+
+def transaction_json(ref: str, kind: str, source: str, *, amount: int, fee: int, currency: str, at: datetime) -> Json:
+    """What a movement does to our balance with the provider; `amount` above zero comes to us."""
+    return {
+        "id": ref, "object": "balance_transaction", "amount": amount, "currency": currency.lower(), "fee": fee,
+        "fee_details": [{"amount": fee, "currency": currency.lower(), "type": "stripe_fee"}] if fee else [],
+        "exchange_rate": None, "net": amount - fee, "source": source, "type": kind, "status": "available",
+        "created": _stamp(at),
+    }  # fmt: skip
+
+
+def _charge_transaction(row: SandboxIntent) -> Json:
+    charge_id = row.charge_id or ""
+    return transaction_json(
+        _transaction_of(charge_id), "charge", charge_id, amount=row.amount_minor,
+        fee=fees.of_charge(row.amount_minor, row.currency), currency=row.currency, at=row.created_at,
+    )  # fmt: skip
+
+
+def _refund_transaction(row: SandboxRefund, intent: SandboxIntent) -> Json:
+    return transaction_json(
+        _transaction_of(row.id), "refund", row.id, amount=-row.amount_minor, fee=0, currency=intent.currency,
+        at=row.created_at,
+    )  # fmt: skip
+
+
+def _dispute_transactions(row: SandboxIntent) -> list[Json]:
+    """The money that is held and the fee; both again, the other way, once it is won."""
+    amount, fee = row.amount_minor - row.refunded_minor, fees.of_dispute(row.currency)
+    ways = [(-1, "opened")] + ([(1, "won")] if row.dispute_status is DisputeStatus.WON else [])
+    return [
+        transaction_json(
+            f"txn_{row.dispute_id}_{word}", "adjustment", row.dispute_id or "", amount=sign * amount, fee=-sign * fee,
+            currency=row.currency, at=row.created_at,
+        )
+        for sign, word in ways
+    ]  # fmt: skip
 
 
 def dispute_json(row: SandboxIntent) -> Json:
@@ -107,6 +153,7 @@ def dispute_json(row: SandboxIntent) -> Json:
         "id": row.dispute_id, "object": "dispute", "livemode": False,
         "amount": row.amount_minor - row.refunded_minor,
         "currency": row.currency.lower(), "charge": row.charge_id, "payment_intent": row.id, "metadata": {},
+        "balance_transactions": _dispute_transactions(row),
         "reason": "general", "status": row.dispute_status.value if row.dispute_status else None,
         "created": _stamp(row.created_at),
     }  # fmt: skip
@@ -116,6 +163,7 @@ def refund_json(row: SandboxRefund, intent: SandboxIntent) -> Json:
     return {
         "id": row.id, "object": "refund", "amount": row.amount_minor, "currency": intent.currency.lower(),
         "charge": intent.charge_id, "payment_intent": intent.id, "metadata": row.extra, "reason": row.reason,
+        "balance_transaction": _transaction_of(row.id),
         "status": row.status.value, "created": _stamp(row.created_at),
         "failure_reason": "lost_or_stolen_card" if row.status is RefundStatus.FAILED else None,
     }  # fmt: skip
@@ -179,7 +227,21 @@ def _named(tx: Tx, ref: str) -> Json | None:
             customer = tx.get(SandboxCustomer, ref)
             return customer_json(customer) if customer else None
         case "ch":
-            paid = tx.execute(select(SandboxIntent).where(col(SandboxIntent.charge_id) == ref)).scalar_one_or_none()
+            paid = _paid(tx, ref)
             return charge_json(paid) if paid else None
         case _:
-            return None
+            return _named_transaction(tx, ref)
+
+
+def _paid(tx: Tx, charge_id: str) -> SandboxIntent | None:
+    return tx.execute(select(SandboxIntent).where(col(SandboxIntent.charge_id) == charge_id)).scalar_one_or_none()
+
+
+def _named_transaction(tx: Tx, ref: str) -> Json | None:
+    """Of a charge or a refund; None for anything else."""
+    of = ref.removeprefix("txn_")
+    refund = tx.get(SandboxRefund, of)
+    if refund is not None:
+        return _refund_transaction(refund, tx.get_one(SandboxIntent, refund.intent_id))
+    paid = _paid(tx, of)
+    return _charge_transaction(paid) if paid else None

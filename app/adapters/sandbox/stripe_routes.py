@@ -178,13 +178,13 @@ def create_refund(request: Request, provider: Desk, form: Form, key: Key = None)
 @doors.get("/refunds")
 def list_refunds(request: Request, provider: Desk, query: Query) -> Response:
     params = read(RefundListParams, query)
-    found = refunds.of_charge(provider, params.charge)
+    found = refunds.of_charge(provider, params.charge, [path.removeprefix("data.") for path in params.expand])
     return _sent(request, list_json("/v1/refunds", found[: params.limit], has_more=len(found) > params.limit))
 
 
 @doors.get("/refunds/{ref}")
-def refund(request: Request, provider: Desk, ref: Ref) -> Response:
-    return _sent(request, refunds.retrieve(provider, ref))
+def refund(request: Request, provider: Desk, query: Query, ref: Ref) -> Response:
+    return _sent(request, refunds.retrieve(provider, ref, _expand(query)))
 
 
 @doors.get("/disputes/{ref}")

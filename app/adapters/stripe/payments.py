@@ -155,7 +155,8 @@ class StripePayments:
         return words.the_refund(self.refunds_of(charge_ref), refund_id)
 
     def refunds_of(self, charge_ref: str) -> list[RefundReport]:
-        params: RefundListParams = {"charge": charge_ref, "limit": 100}
+        expand = [f"data.{part}" for part in words.REFUND_PARTS]
+        params: RefundListParams = {"charge": charge_ref, "limit": 100, "expand": expand}
         with translated():
             found = self.client.v1.refunds.list(params).to_dict()["data"]
         return [words.report_of_refund(each) for each in found]
@@ -197,7 +198,8 @@ class StripePayments:
 
     def report_refund(self, ref: str) -> RefundReport:
         with translated():
-            return words.report_of_refund(self.client.v1.refunds.retrieve(ref).to_dict())
+            found = self.client.v1.refunds.retrieve(ref, {"expand": words.REFUND_PARTS})
+            return words.report_of_refund(found.to_dict())
 
     def report_dispute(self, ref: str) -> DisputeReport:
         with translated():

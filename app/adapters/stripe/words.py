@@ -14,6 +14,7 @@ from app.payments.provider import (
     CardRequest,
     CheckoutRequest,
     DisputeReport,
+    Fee,
     Outcome,
     PaymentReport,
     RefundReport,
@@ -29,8 +30,12 @@ _BRANDS: Final = {
     "visa": "Visa", "mastercard": "Mastercard", "amex": "American Express", "discover": "Discover",
     "diners": "Diners Club", "jcb": "JCB", "unionpay": "UnionPay",
 }  # fmt: skip
-SESSION_PARTS: Final = ["payment_intent", "payment_intent.payment_method"]
-INTENT_PARTS: Final = ["payment_method"]
+SESSION_PARTS: Final = [
+    "payment_intent", "payment_intent.payment_method", "payment_intent.latest_charge",
+    "payment_intent.latest_charge.balance_transaction",
+]  # fmt: skip
+INTENT_PARTS: Final = ["payment_method", "latest_charge", "latest_charge.balance_transaction"]
+REFUND_PARTS: Final = ["balance_transaction"]
 SETUP_SESSION_PARTS: Final = ["setup_intent", "setup_intent.payment_method"]
 SETUP_PARTS: Final = ["payment_method"]
 # Wide enough for a clock that is wrong and a checkout that was paid on its last minute.
@@ -137,8 +142,9 @@ def report_of_session(session: Mapping[str, Any]) -> PaymentReport:
             attempt_id=attempt_id,
             outcome=Outcome.SUCCEEDED,
             amount=_received(intent, asked),
-            charge_ref=intent["latest_charge"],
+            charge_ref=_charge_ref(intent),
             method=_kept_method(intent),
+            fee=_fee_of_charge(intent),
         )
     outcome = {"expired": Outcome.EXPIRED}.get(session["status"], Outcome.PENDING)
     return PaymentReport(session["id"], attempt_id, outcome, asked, failure_code=_failure_code(intent))
@@ -157,8 +163,9 @@ def report_of_intent(intent: Mapping[str, Any]) -> PaymentReport:
             attempt_id=attempt_id,
             outcome=outcome,
             amount=_received(intent, asked),
-            charge_ref=intent["latest_charge"],
+            charge_ref=_charge_ref(intent),
             method=_kept_method(intent),
+            fee=_fee_of_charge(intent),
         )
     reason = _failure_code(intent) or (intent["status"] if outcome is Outcome.FAILED else None)
     return PaymentReport(intent["id"], attempt_id, outcome, asked, failure_code=reason)
@@ -180,6 +187,26 @@ def _outcome(intent: Mapping[str, Any]) -> Outcome:
 def _received(intent: Mapping[str, Any], asked: Money) -> Money:
     """What really came in; the caller compares it with what was asked."""
     return from_stripe(intent["amount_received"], asked.currency)
+
+
+def _charge_ref(intent: Mapping[str, Any]) -> str:
+    charge = intent["latest_charge"]
+    return str(charge["id"] if isinstance(charge, Mapping) else charge)
+
+
+def _fee_of_charge(intent: Mapping[str, Any]) -> Fee | None:
+    charge = intent["latest_charge"]
+    return _fee(charge.get("balance_transaction")) if isinstance(charge, Mapping) else None
+
+
+def _fee(transaction: Any) -> Fee | None:
+    """Of a balance transaction that is expanded; None for one that is not, or not made yet.
+
+    https://docs.stripe.com/api/balance_transactions/object: `fee` is in `currency`, the one that Stripe settles in.
+    """
+    if not isinstance(transaction, Mapping):
+        return None
+    return Fee(transaction["id"], from_stripe(transaction["fee"], transaction["currency"]))
 
 
 def _kept_method(intent: Mapping[str, Any]) -> SavedMethod | None:
@@ -263,7 +290,9 @@ def most_telling(reports: list[PaymentReport]) -> PaymentReport | None:
 
 def refund_params(charge_ref: str, amount: Money, refund_id: str) -> dict[str, Any]:
     """A refund of one charge. Raises PaymentRefused on the amount."""
-    return {"charge": charge_ref, "amount": to_stripe(amount), "metadata": {"refund_id": refund_id}}
+    return {
+        "charge": charge_ref, "amount": to_stripe(amount), "metadata": {"refund_id": refund_id}, "expand": REFUND_PARTS,
+    }  # fmt: skip
 
 
 _REFUNDED: Final = {"succeeded": Outcome.SUCCEEDED, "failed": Outcome.FAILED, "canceled": Outcome.FAILED}
@@ -284,6 +313,7 @@ def report_of_refund(refund: Mapping[str, Any]) -> RefundReport:
         outcome=_REFUNDED.get(refund["status"], Outcome.PENDING),
         refund_id=(refund.get("metadata") or {}).get("refund_id"),
         failure_code=refund.get("failure_reason"),
+        fee=_fee(refund.get("balance_transaction")),
     )
 
 
@@ -295,6 +325,7 @@ def report_of_dispute(dispute: Mapping[str, Any]) -> DisputeReport:
         amount=from_stripe(dispute["amount"], dispute["currency"]),
         standing=_STANDINGS.get(dispute["status"], Standing.INQUIRY),
         reason=dispute.get("reason") or "general",
+        fees=tuple(fee for each in dispute.get("balance_transactions") or () if (fee := _fee(each)) is not None),
     )
 
 

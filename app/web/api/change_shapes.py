@@ -52,7 +52,8 @@ class NextTermOut(BaseModel):
 class ChangePreviewOut(PreviewOut):
     """An offer to change a subscription on `on`: `now`, or `at_renewal` without a charge.
 
-    `credit` is what a plan that ends gives back, with its tax of then; it pays towards `total`, and `due` is charged.
+    `credit` is what a plan that ends gives back, with its tax of then; it pays towards `total`, then the
+    account's `own_credit` does, and `due` is charged.
     Where `carried` is true the total is too small to be charged and goes on the next invoice.
     """
 

@@ -75,7 +75,7 @@ def _shown(ports: Ports, offer: Preview) -> ChangePreviewOut:
     net = sum((line.net for line in coming.lines), Money.zero(currency)) if coming else Money.zero(currency)
     return ChangePreviewOut(
         **given, effective="at_renewal" if change.effective == AT_RENEWAL else "now", on=change.on,
-        credit=MoneyOut.minor(change.credit, currency), due=MoneyOut.minor(change.due, currency),
+        credit=MoneyOut.minor(change.credit, currency), due=MoneyOut.of(offer.due),
         carried=bool(offer.total_minor) and not change.invoiced, saved_card=card.label if card else None,
         next_term=NextTermOut(net=MoneyOut.of(net), tax=MoneyOut.of(coming.answer.tax),
                               total=MoneyOut.of(net + coming.answer.tax)) if coming else None,

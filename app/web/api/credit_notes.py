@@ -19,7 +19,8 @@ from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import crediting, papers, refund
 from app.flows.crediting import SettlementDoesNotFit
-from app.flows.refund import Asked, NotRefundable, SecondPersonNeeded
+from app.flows.refund import Asked, SecondPersonNeeded
+from app.flows.ways_back import NotRefundable
 from app.invoices import credit_notes as service
 from app.invoices import service as invoices
 from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit

@@ -100,7 +100,8 @@ class OrderOut(BaseModel):
                    "net": {"amount": 275000, "currency": "EUR"}, "tax": {"amount": 0, "currency": "EUR"}}],
         "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
         "tax": {"amount": 0, "currency": "EUR"},
-        "total": {"amount": 275000, "currency": "EUR"}, "payment": "card", "po_number": "PO-4711", "test": True,
+        "total": {"amount": 275000, "currency": "EUR"}, "own_credit": {"amount": 0, "currency": "EUR"},
+        "amount_due": {"amount": 275000, "currency": "EUR"}, "payment": "card", "po_number": "PO-4711", "test": True,
         "created_at": "2026-11-22T09:00:00Z", "expires_at": "2026-11-23T08:00:00Z", "completed_at": None,
         "account_id": None, "subscription_id": None, "invoice_id": None, "license_id": None,
     }})  # fmt: skip
@@ -118,6 +119,8 @@ class OrderOut(BaseModel):
     net: MoneyOut
     tax: MoneyOut
     total: MoneyOut
+    own_credit: MoneyOut = Field(description="What customer credit pays, of an order by card.")
+    amount_due: MoneyOut = Field(description="What the card is charged, or was.")
     payment: PayBy
     po_number: str
     test: bool
@@ -149,7 +152,9 @@ def shown(tx: Unit, ports: Ports, order: Order, *, payment_url: str | None, owne
         lines=[OrderLineOut.of(line, currency) for line in lines],
         discount=MoneyOut.minor(sum(line.discount_minor for line in lines), currency),
         net=MoneyOut.minor(order.net_minor, currency), tax=MoneyOut.minor(order.tax_minor, currency),
-        total=MoneyOut.minor(order.total_minor, currency), payment=order.pay_by, po_number=order.po_number,
+        total=MoneyOut.minor(order.total_minor, currency),
+        own_credit=MoneyOut.minor(order.credit_minor, currency), amount_due=MoneyOut.of(order.due),
+        payment=order.pay_by, po_number=order.po_number,
         test=order.test, created_at=order.created_at, expires_at=order.expires_at, completed_at=order.completed_at,
         **(follows if owner else dict.fromkeys(follows)),
     )  # fmt: skip

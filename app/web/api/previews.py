@@ -227,7 +227,10 @@ class TermsOut(BaseModel):
 
 
 class PreviewOut(BaseModel):
-    """An offer. Ordering it charges exactly `total`, or is refused with a new preview."""
+    """An offer. Ordering it by card charges exactly `amount_due`, or is refused with a new preview.
+
+    That is `total` less `own_credit`, what the account's customer credit pays of it; only a key of the account sees it.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "interval": "year", "term_months": 12,
@@ -241,7 +244,8 @@ class PreviewOut(BaseModel):
         "tax": {"amount": 0, "currency": "EUR", "treatment": "reverse_charge", "components": [],
                 "note": "Reverse charge, Art. 196 Directive 2006/112/EC.", "reason": "Business in Germany …",
                 "precision": "country"},
-        "total": {"amount": 275000, "currency": "EUR"}, "route": "automatic",
+        "total": {"amount": 275000, "currency": "EUR"}, "own_credit": {"amount": 0, "currency": "EUR"},
+        "amount_due": {"amount": 275000, "currency": "EUR"}, "route": "automatic",
         "reasons": [{"code": "below_threshold", "sentence": "2,750.00 EUR before tax is below 5,000.00 EUR: …",
                      "figure": {"amount": 500000, "currency": "EUR"}}],
         "tax_ids": [{"type": "eu_vat", "value": "DE136695976", "status": "valid"}],
@@ -263,6 +267,8 @@ class PreviewOut(BaseModel):
     net: MoneyOut
     tax: TaxOut
     total: MoneyOut
+    own_credit: MoneyOut
+    amount_due: MoneyOut
     route: Route
     reasons: list[ReasonOut]
     tax_ids: list[TaxIdOut]
@@ -285,6 +291,7 @@ def facts(ports: Ports, preview: Preview) -> dict[str, Any]:
         "discount": MoneyOut.minor(sum(line.get("discount_minor", 0) for line in preview.lines), currency),
         "coupon": _coupon(preview), "net": MoneyOut.minor(preview.net_minor, currency),
         "tax": TaxOut.of_determination(found), "total": MoneyOut.minor(preview.total_minor, currency),
+        "own_credit": MoneyOut.minor(preview.credit_minor, currency), "amount_due": MoneyOut.of(preview.due),
         "route": preview.route, "reasons": [ReasonOut(**each) for each in preview.reasons],
         "tax_ids": preview.inputs["tax_ids"], "terms": TermsOut.of(terms), "created_at": preview.created_at,
         "expires_at": preview.expires_at,

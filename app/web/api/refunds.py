@@ -14,7 +14,8 @@ from app.core import paging
 from app.core.errors import Invalid, NotAllowed, NotFound
 from app.core.money import Money
 from app.flows import refund
-from app.flows.refund import Asked, NotRefundable, Outlook
+from app.flows.refund import Asked, Outlook
+from app.flows.ways_back import NotRefundable
 from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit
 from app.invoices.models import CreditReason, Invoice
 from app.payments.models import Refund, RefundState
@@ -58,6 +59,7 @@ class RefundOut(BaseModel):
     invoice_id: str
     credit_note_id: str | None
     amount: MoneyOut
+    to_credit: MoneyOut
     reason: CreditReason
     revoke_license: bool
     provider: str
@@ -74,6 +76,7 @@ class RefundOut(BaseModel):
         return cls(
             **{name: getattr(row, name) for name in same.split()}, revoke_license=row.revoke,
             amount=MoneyOut.minor(row.amount_minor, row.currency),
+            to_credit=MoneyOut.minor(row.to_credit_minor, row.currency),
         )  # fmt: skip
 
 
@@ -82,11 +85,15 @@ class RefundList(PageOut[RefundOut]):
 
 
 class RefundPreviewOut(BaseModel):
-    """What would happen: `full` gives back all that is left, `licenses` are the ones that would be revoked."""
+    """What would happen: `amount` goes back over the provider, `to_credit` is customer credit again, which paid it.
+
+    `full` gives back all that is left, `licenses` are the ones that would be revoked.
+    """
 
     net: MoneyOut
     tax: MoneyOut
     amount: MoneyOut
+    to_credit: MoneyOut
     full: bool
     revoke_license: bool
     licenses: list[str]
@@ -100,7 +107,8 @@ class RefundPreviewOut(BaseModel):
         currency = seen.amount.currency
         return cls(
             net=MoneyOut.minor(seen.given.net, currency), tax=MoneyOut.minor(seen.given.tax, currency),
-            amount=MoneyOut.of(seen.amount), full=seen.full, revoke_license=seen.revoke,
+            amount=MoneyOut.of(seen.amount), to_credit=MoneyOut.of(seen.to_credit), full=seen.full,
+            revoke_license=seen.revoke,
             licenses=list(seen.effects.licenses), workspace_id=seen.effects.workspace,
             ends_subscription=seen.effects.ends_subscription is not None, second_person=seen.second_person,
             limit=MoneyOut.of(seen.limit) if isinstance(seen.limit, Money) else None,

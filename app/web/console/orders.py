@@ -39,6 +39,7 @@ Cashier = Annotated[SignedInStaff, Depends(auth.staff(May.PAYMENTS_WRITE))]
 _WHY_UNMATCHED: Final = {
     "paid_twice": "This order was paid a second time.",
     "wrong_amount": "A payment for this order had another amount.",
+    "credit_gone": "A payment for this order came after the credit that pays the rest of it was spent otherwise.",
     "changed_meanwhile": "A payment for this order came after the subscription had changed otherwise.",
 }
 
@@ -185,6 +186,9 @@ def _facts(tx: Session, order: Order) -> tuple[Fact, ...]:
     ]
     if order.po_number:
         facts.append(Fact(name="PO number", value=order.po_number))
+    if order.credit_minor:
+        facts.append(Fact(name="Paid from credit", value=money(order.credit_minor, order.currency)))
+        facts.append(Fact(name="By card", value=str(order.due)))
     if order.expires_at is not None and order.state is OrderState.AWAITING_PAYMENT:
         facts.append(Fact(name="To be paid until", value=f"{order.expires_at:%Y-%m-%d %H:%M} UTC"))
     if order.subscription_id:

@@ -182,6 +182,8 @@ def _form(
 def _shown(tx: Session, seen: Outlook) -> RefundOutlook:
     currency = seen.amount.currency
     sentences = [f"It goes back to {seen.payment.method_label or 'the payment'}, and a credit note is issued."]
+    if seen.to_credit:
+        sentences.append(f"{seen.to_credit} were paid from the customer's credit and are their credit again.")
     names = cells.plan_names(tx)
     if seen.effects.on_license is OnLicense.REVOKE:
         sentences += [

@@ -125,6 +125,7 @@ def _held(tx: Session) -> list[Waiting]:
 def _payments(tx: Session) -> list[Waiting]:
     words = {
         "paid_twice": "It was paid a second time.", "wrong_amount": "It had another amount than the order.",
+        "credit_gone": "The credit that pays the rest was spent otherwise.",
         "changed_meanwhile": "The subscription was changed before it was paid.",
     }  # fmt: skip
     return [

@@ -193,9 +193,9 @@ def _slip(tx: Unit, held: Subscription, offer: Preview, card: str) -> PreviewVie
             expires_at=offer.expires_at,
         )  # fmt: skip
     found = tax.stored(tx, offer.tax_determination_id)
-    total, due = Money(offer.total_minor, currency), Money(change.due, currency)
+    total, due = Money(offer.total_minor, currency), offer.due
     rows = list(figures.rows(offer.lines, found, held.interval, offer.discount))
-    rows += figures.settled_rows(offer.change, total)
+    rows += (*figures.settled_rows(offer.change, total), *figures.own_credit_rows(offer))
     surplus = change.credit - offer.total_minor
     sentence = "The new license is ready at once."
     if surplus > 0:

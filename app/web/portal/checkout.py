@@ -304,7 +304,7 @@ def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> 
     """A stored preview as the slip beside the form."""
     interval = Interval(found.inputs["interval"])
     determination = tax.stored(tx, found.tax_determination_id)
-    full = str(Money(found.total_minor, found.currency))
+    full = str(found.due)
     days = figures.counted(policy.get(tx, ANSWER_DAYS, ports.clock.now()), "day", "days")
     said = {
         Route.AUTOMATIC: "Runs by itself: the license is ready seconds after the payment.",
@@ -312,10 +312,12 @@ def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> 
         Route.REVIEW: f"A person looks at this order before anything is charged, within {days}.",
     }
     button = {
-        Route.AUTOMATIC: f"Pay {full}", Route.SALES: "Request a quote", Route.REVIEW: f"Order for {full}",
+        Route.AUTOMATIC: f"Pay {full}" if found.due else "Order, paid from your credit",
+        Route.SALES: "Request a quote", Route.REVIEW: f"Order for {full}",
     }  # fmt: skip
     return PreviewView(
-        preview_id=found.id, rows=figures.rows(found.lines, determination, interval, found.discount),
+        preview_id=found.id,
+        rows=(*figures.rows(found.lines, determination, interval, found.discount), *figures.own_credit_rows(found)),
         total=full,
         treatment=figures.treatment(determination), route=_ROUTES[found.route], route_sentence=said[found.route],
         reasons=figures.reasons(found), renewal=_renewal(found, interval), expires_at=found.expires_at,

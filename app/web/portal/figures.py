@@ -11,7 +11,7 @@ from app.core.i18n import format_percent
 from app.core.money import Money, total
 from app.documents.wording import place_name
 from app.flows.quote_payments import Payment
-from app.orders.models import OrderLine, Preview
+from app.orders.models import Order, OrderLine, Preview
 from app.orders.service import PricedLine
 from app.subscriptions.replay import PricedRow, Replayed
 from app.tax.determination import Determination, Treatment
@@ -93,6 +93,13 @@ def changed(line: Mapping[str, Any], currency: str) -> str:
     late = ", carried from an earlier change" if change["carried_from"] else ""
     days = " days" if change["numerator"] != change["denominator"] else ""
     return f"{head}: {Replayed.of_json(line, currency).equation()}{days}{late}"
+
+
+def own_credit_rows(found: Preview | Order) -> tuple[MoneyRow, ...]:
+    """What the account's own credit pays; no row where it pays nothing."""
+    if not found.credit_minor:
+        return ()
+    return (MoneyRow(label="Paid from your credit", amount=str(-Money(found.credit_minor, found.currency))),)
 
 
 def settled_rows(change: Mapping[str, Any] | None, whole: Money) -> list[MoneyRow]:

@@ -117,6 +117,7 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
         rows=(
             *figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
             *figures.settled_rows(order_row.change, Money(order_row.total_minor, order_row.currency)),
+            *figures.own_credit_rows(order_row),
         ),
         total=str(order_row.due), progress=progress_view(tx, told),
         failure=_failure(told), review_by=_review_by(tx, order_row).date() if state == "review" else None,

@@ -111,16 +111,18 @@ def _ready(tx: Tx, found: Review, action: str, form: Form) -> RenewView:
     company = accounts.get(tx, subscription.account_id).name
     new_terms = terms_to_accept(tx, subscription, preview.created_at.date())
     determination = tax.stored(tx, preview.tax_determination_id)
-    full = str(Money(preview.total_minor, preview.currency))
+    full = str(preview.due)
     seats = str(preview.lines[0]["quantity"])
     card = found.saved_card
     return RenewView(
         state="quote" if preview.route is Route.SALES else "ready", action=action, preview_id=preview.id,
         plan=plan.name, company=company, compared=_compared(tx, found),
-        rows=figures.rows(preview.lines, determination, subscription.interval, preview.discount), total=full,
+        rows=(*figures.rows(preview.lines, determination, subscription.interval, preview.discount),
+              *figures.own_credit_rows(preview)),
+        total=full,
         treatment=figures.treatment(determination),
         button=f"Renew and pay {full}" if card else f"Renew for {full}",
-        payment=f"Charged to {card}." if card else "The card is typed on the provider's own page, which comes next.",
+        payment=_payment(preview, card),
         form=Form(errors={"": form.error("")} if form.error("") else {}),
         seats_form=Form(
             values={"seats": form.value("seats") or seats},
@@ -133,6 +135,12 @@ def _ready(tx: Tx, found: Review, action: str, form: Form) -> RenewView:
         stop_href=_stop_href(subscription, action), price_note=_price_note(tx, found),
         terms_version=new_terms.version if new_terms else "", authority=agreements.AUTHORITY if new_terms else "",
     )  # fmt: skip
+
+
+def _payment(preview: Preview, card: str | None) -> str:
+    if not preview.due:
+        return "Nothing is charged: your credit pays it."
+    return f"Charged to {card}." if card else "The card is typed on the provider's own page, which comes next."
 
 
 def _stop_href(subscription: Subscription, action: str) -> str:
