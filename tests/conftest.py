@@ -39,6 +39,14 @@ FLAGS = (
 
 def pytest_configure() -> None:
     logging.getLogger("procrastinate").setLevel(logging.ERROR)
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported never dies; looking through it again and again took an eighth of a run."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -56,10 +64,6 @@ def cluster() -> Iterator[Cluster]:
         migrate.upgrade(database)
         open_shop(database, Secrets(DEVELOPMENT_SECRET))
         database.dispose()
-        # What was imported never dies; looking through it again and again took an eighth of a run.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
         yield running
 
 
@@ -93,7 +97,7 @@ def world(past: Past, database: Database, stage: Stage) -> Iterator[World]:
         _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its plugin does not say so
     )
     wired = wire(settings, database)
-    with stage.showing(create_app(settings, wired)):
+    with stage.showing(lambda: create_app(settings, wired)):
         running = World(settings, wired, settings.base_url, past)
         yield running
         running.close()

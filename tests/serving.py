@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from time import monotonic, sleep
 
 import uvicorn
@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
 from app.core import embedded_postgres
-from app.web.middleware import ASGIApp, Receive, Scope, Send
+from app.web.middleware import Receive, Scope, Send
 
 _doors: dict[int, BaseRoute] = {}
 
@@ -35,7 +35,10 @@ class Stage:
     def __init__(self) -> None:
         self.port = embedded_postgres.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._app: ASGIApp | None = None
+        self._make: Callable[[], FastAPI] | None = None
+        self._app: FastAPI | None = None
+        self._life: AbstractAsyncContextManager[object] | None = None
+        self._opening = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         config = uvicorn.Config(
             self._show, host="127.0.0.1", port=self.port, log_config=None, ws="none", lifespan="off", interface="asgi3"
@@ -59,19 +62,25 @@ class Stage:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(timeout=20)
 
     async def _show(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self._app is not None, "a request came between two tests"
+        async with self._opening:
+            assert self._make is not None, "a request came between two tests"
+            if self._app is None:
+                self._app = _with_known_doors(self._make())
+                self._life = self._app.router.lifespan_context(self._app)
+                await self._life.__aenter__()
         await self._app(scope, receive, send)
 
     @contextmanager
-    def showing(self, app: FastAPI) -> Iterator[None]:
-        life = app.router.lifespan_context(app)
-        self._wait_for(life.__aenter__())
-        self._app = _with_known_doors(app)
+    def showing(self, make: Callable[[], FastAPI]) -> Iterator[None]:
+        """`make` is called at the first request: half of the tests send none, and an app listens to its database."""
+        self._make = make
         try:
             yield
         finally:
-            self._app = None
-            self._wait_for(life.__aexit__(None, None, None))
+            self._make = self._app = None
+            if self._life is not None:
+                self._wait_for(self._life.__aexit__(None, None, None))
+                self._life = None
 
     def close(self) -> None:
         self._server.should_exit = True
@@ -83,7 +92,7 @@ def served(app: FastAPI) -> Iterator[str]:
     """A second server beside the world's own, for an app to which a test has added doors; gives its address."""
     stage = Stage()
     try:
-        with stage.showing(app):
+        with stage.showing(lambda: app):
             yield stage.url
     finally:
         stage.close()

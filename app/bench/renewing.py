@@ -99,7 +99,7 @@ def renewals(count: Callable[[int], int], *, whole: bool = False) -> Figure:
         with database.transaction() as tx:
             _, key = keys.license_key(tx, secrets, now)
         database.dispose()
-        embedded_postgres.create_database(cluster, "blp_floor", template="blp_bench")
+        embedded_postgres.recreate_database(cluster, "blp_floor", template="blp_bench")
         floor = Database(cluster.url("blp_floor"), pool_size=1)
         stack.callback(floor.dispose)
         with floor.transaction() as tx:

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any, Final
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 _NOBODY = 65534
 _START_SECONDS = 30
@@ -170,16 +172,34 @@ def stop(process: "subprocess.Popen[bytes]", how: signal.Signals = signal.SIGINT
             process.wait(timeout=10)
 
 
-def create_database(cluster: Cluster, name: str, *, template: str | None = None) -> None:
-    """Create a database if it is not there; `template` clones another one that nobody is connected to."""
-    with psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-            return
-        clause: psycopg.sql.Composable = psycopg.sql.SQL("")
-        if template:
-            # Copying files beats writing every page through the log where nothing waits for a disk.
-            clause = psycopg.sql.SQL(" TEMPLATE {} STRATEGY file_copy").format(psycopg.sql.Identifier(template))
-        connection.execute(psycopg.sql.SQL("CREATE DATABASE {}{}").format(psycopg.sql.Identifier(name), clause))
+def create_database(cluster: Cluster, name: str) -> None:
+    """Create an empty database if it is not there."""
+    with _ruling(cluster) as connection:
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+
+
+def recreate_database(cluster: Cluster, name: str, *, template: str = "template0") -> None:
+    """A copy of `template`, to which nobody may be connected, or an empty database; whatever it held is gone."""
+    # Copying files beats writing every page through the log where nothing waits for a disk.
+    copy = SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(Identifier(name), Identifier(template))
+    with _ruling(cluster) as connection:
+        connection.execute(_DROP.format(Identifier(name)))
+        connection.execute(copy)
+
+
+def drop_database(cluster: Cluster, name: str) -> None:
+    """Remove a database if it is there; whoever uses it is disconnected."""
+    with _ruling(cluster) as connection:
+        connection.execute(_DROP.format(Identifier(name)))
+
+
+_DROP: Final = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+
+
+def _ruling(cluster: Cluster) -> "psycopg.Connection[tuple[Any, ...]]":
+    """A connection from which databases are made and removed."""
+    return psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True)
 
 
 def _already_running(folder: Path) -> Cluster | None:
@@ -215,31 +235,17 @@ def running(checkout: Path, *, database: str = "blp") -> Iterator[Cluster]:
             stop(process)
 
 
-def drop_database(cluster: Cluster, name: str) -> None:
-    """Remove a database if it is there; whoever uses it is disconnected."""
-    drop = psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(psycopg.sql.Identifier(name))
-    with psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(drop)
-
-
 def clone_database(cluster: Cluster, original: str, name: str) -> None:
     """A copy of a database that is in use: whoever uses it is disconnected and comes back when it is made."""
     others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
-    allow = psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
-    source = psycopg.sql.Identifier(original)
-    with psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(allow.format(source, psycopg.sql.SQL("false")))
+    allow, source = SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}"), Identifier(original)
+    with _ruling(cluster) as connection:
+        connection.execute(allow.format(source, SQL("false")))
         try:
             connection.execute(others, [original])
             recreate_database(cluster, name, template=original)
         finally:
-            connection.execute(allow.format(source, psycopg.sql.SQL("true")))
-
-
-def recreate_database(cluster: Cluster, name: str, *, template: str | None = None) -> None:
-    """An empty database of this name, or a copy of `template`; whatever it held is gone."""
-    drop_database(cluster, name)
-    create_database(cluster, name, template=template)
+            connection.execute(allow.format(source, SQL("true")))
 
 
 @contextmanager

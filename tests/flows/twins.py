@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 from sqlalchemy import text
 
 from app.core.canonical import sha256_hex
 from app.core.clock import transport_now
 from app.core.db import Database, Tx
-from app.core.embedded_postgres import Cluster, create_database, drop_database
+from app.core.embedded_postgres import Cluster, clone_database, drop_database
 from app.flows.ports import Ports
 from app.wiring import wire
 from tests.world import World
@@ -42,15 +41,7 @@ _MASKED = {
 def twin(cluster: Cluster, world: World) -> Iterator[Ports]:
     """The ports of a copy of the world as it is now."""
     name = "blp_twin"
-    world.db.dispose()
-    with psycopg.connect(cluster.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
-        for _ in range(20):  # the fast lane listens, and comes back as soon as it is sent away
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'blp'")
-            try:
-                create_database(cluster, name, template="blp")
-                break
-            except psycopg.errors.ObjectInUse:
-                continue
+    clone_database(cluster, world.past.name, name)
     database = Database(cluster.url(name), pool_size=8)
     try:
         yield wire(world.settings, database).ports
