@@ -2,7 +2,6 @@
 
 import os
 import ssl
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx
@@ -33,6 +32,7 @@ class World:
     url: str
     past: Past
     _clients: list[httpx.Client] = field(default_factory=list)
+    _drain: jobs.Drain | None = None
 
     @property
     def ports(self) -> Ports:
@@ -55,10 +55,12 @@ class World:
 
     def work(self) -> None:
         """Run every job that is due, and what those defer."""
-        # In a thread of its own, because a browser test already runs an event loop in this one.
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            thread.submit(lambda: jobs.drain(jobs.build_app(self.db, self.ports, repeating=False))).result()
+        if self._drain is None:
+            self._drain = jobs.Drain(jobs.build_app(self.db, self.ports, repeating=False))
+        self._drain()
 
     def close(self) -> None:
+        if self._drain is not None:
+            self._drain.close()
         for client in self._clients:
             client.close()

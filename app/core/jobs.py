@@ -9,9 +9,10 @@ that a tick selects.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 import procrastinate
 import structlog
@@ -211,13 +212,36 @@ async def work(app: App, *, concurrency: int = 4) -> None:
         await app.run_worker_async(concurrency=concurrency, fetch_job_polling_interval=1.0, listen_notify=True)
 
 
-def drain(app: App) -> None:
-    """Run every job that is due now, and those they defer, then return: for tests and one-shot commands."""
+class Drain:
+    """Works off what is due now, and what that defers, each time it is called: for tests and walks of the clock.
 
-    async def catch_up() -> None:
-        await app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
+    It has a thread and an event loop of its own, so it may be called where one runs already, and its connections stay
+    open from one time to the next.
+    """
 
-    asyncio.run(_opened(app, catch_up))
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drain")
+        self._loop = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __call__(self) -> None:
+        self._thread.submit(lambda: self._loop.run(self._catch_up())).result()
+
+    async def _catch_up(self) -> None:
+        await self._app.open_async()
+        await self._app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
+
+    def close(self) -> None:
+        """Close the connections; afterwards it is of no use."""
+        with self._thread as thread:
+            thread.submit(lambda: self._loop.run(self._app.close_async())).result()
+            thread.submit(self._loop.close).result()
 
 
 def retry_stalled(app: App) -> int:

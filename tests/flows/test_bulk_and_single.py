@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -120,8 +119,8 @@ def work(ports: Ports) -> None:
     outside = "task_name LIKE 'sandbox.%' OR task_name LIKE 'provisioning.%'"
     with ports.db.transaction() as tx:
         tx.execute(text(f"DELETE FROM procrastinate_jobs WHERE {outside}"))  # noqa: S608 -- the line above
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        thread.submit(lambda: jobs.drain(jobs.build_app(ports.db, ports, repeating=False))).result()
+    with jobs.Drain(jobs.build_app(ports.db, ports, repeating=False)) as drain:
+        drain()
     assert jobs.waiting(ports.db).failed == 0
 
 

@@ -209,6 +209,7 @@ def test_a_state_is_asked_for_only_where_tax_depends_on_it(shop: Shop, tab: Tab)
 
 
 def test_a_waiting_order_follows_by_itself_until_it_is_ready(shop: Shop, tab: Tab) -> None:
+    shop.polls = 1
     tab.goto(f"{shop.url}/order")
     expect(tab.get_by_role("heading", level=1)).to_have_text("Payment received, signing your license")
     expect(tab.get_by_role("heading", level=1)).to_have_text("It is yours", timeout=15_000)

@@ -12,6 +12,7 @@ from app.flows import tick
 from app.flows.ports import Ports
 
 _PATIENCE_SECONDS: Final = 60
+_STOPPED: Final = "The clock stopped where it is; look at the failed jobs in the console, then go on."
 
 
 class StillBusy(DomainError):
@@ -26,14 +27,16 @@ def advance(ports: Ports, to: datetime) -> int:
     """
     if to - ports.clock.now() > tick.LONGEST_WALK:
         raise Invalid("Walk at most ten years at a time.", param="to")
-    queue = jobs.build_app(ports.db, ports)
+    with jobs.Drain(jobs.build_app(ports.db, ports)) as drain:
 
-    def settle() -> None:
-        give_up = monotonic() + _PATIENCE_SECONDS
-        while jobs.waiting(ports.db).due:
-            jobs.drain(queue)
-            if monotonic() > give_up:
-                raise StillBusy("The clock stopped where it is; look at the failed jobs in the console, then go on.")
-            sleep(0.02)
+        def settle() -> None:
+            give_up = monotonic() + _PATIENCE_SECONDS
+            while jobs.waiting(ports.db).due:
+                drain()
+                if monotonic() > give_up:
+                    raise StillBusy(
+                        "The clock stopped where it is; look at the failed jobs in the console, then go on."
+                    )
+                sleep(0.02)
 
-    return tick.walk(ports, to, set_clock=lambda at: clock.set_to(ports.db, at), settle=settle)
+        return tick.walk(ports, to, set_clock=lambda at: clock.set_to(ports.db, at), settle=settle)
