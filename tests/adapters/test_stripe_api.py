@@ -78,7 +78,8 @@ def test_a_refused_request_does_not_use_up_its_key(world: World) -> None:
     assert client.post("checkout/sessions", data=SESSION, headers=key).status_code == 200
 
 
-def test_a_key_that_is_being_used_is_in_conflict(world: World) -> None:
+def test_a_key_that_is_being_used_is_in_conflict(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.adapters.sandbox.provider_core._WAIT_FOR_KEY", "100ms")
     client = stripe_client(world)
     with world.db.transaction() as tx:
         tx.add(SandboxIdempotency(key="k-3", request_hash="", status=0, response={}, created_at=transport_now()))
