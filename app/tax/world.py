@@ -66,7 +66,7 @@ def rule(request: Request, place: Place, product: Product, world: Mapping[str, C
         return review(
             place.country, f"No {country.tax} rate of {country.name} is certain for {request.date}.", "country"
         )
-    domestic = place.country in request.seller.established_in()
+    domestic = not request.seller.established_in().isdisjoint({place.country, *areas})
     who = _who(request.buyer, country, domestic=domestic)
     named = f" (which covers {place.territory.name})" if place.territory else ""
     if request.buyer.type == "business" and not domestic:
