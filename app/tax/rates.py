@@ -75,6 +75,9 @@ class RateSource(Protocol):
     def standard(self, jurisdiction: str, on: date) -> RateRow | None:
         """The row in force, or None where this source has none: never a guess."""
 
+    def history(self, jurisdiction: str) -> Sequence[RateRow]:
+        """Every row, oldest first; empty where this source knows nothing of the jurisdiction."""
+
 
 class Duty27Rates:
     """The EU-27 from the `duty27-eu-vat` package: dated since 2016 (Rate data: Duty27, CC BY 4.0)."""
@@ -103,6 +106,9 @@ class Duty27Rates:
 
     def standard(self, jurisdiction: str, on: date) -> RateRow | None:
         return on_day(self._rows.get(jurisdiction, ()), on)
+
+    def history(self, jurisdiction: str) -> Sequence[RateRow]:
+        return self._rows.get(jurisdiction, ())
 
 
 def read_sources(document: Document) -> dict[str, Source]:
