@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 
 from sqlalchemy import text
 
-from app.tax import local_import
+from app.core import policy
+from app.tax import local_import, service
 from app.tax.determination import Buyer
+from app.tax.service import STALE_DAYS
+from tests.shop import offer
 from tests.world import World
 
 Blp = Callable[..., CompletedProcess[str]]
@@ -64,3 +68,33 @@ def test_local_rates_are_stored_once_wholly_or_not_at_all_and_a_newer_version_co
         assert local_import.at(tx, versions, Buyer("DE", "TX", "79902"), today) is None
         audited = "SELECT count(*) FROM audit_entry WHERE action = 'tax.local_rates_imported'"
         assert tx.execute(text(audited)).scalar_one() == 3
+
+
+def test_a_preview_is_taxed_by_imported_rates_and_says_so(world: World, blp: Blp, tmp_path: Path) -> None:
+    def taxed() -> dict[str, object]:
+        preview = offer(
+            world, currency="USD", vat=None, country="US", region="NY", postcode="12207-0001", city="Albany"
+        )
+        with world.db.transaction() as tx:
+            return service.stored(tx, preview.tax_determination_id).to_json()
+
+    assert taxed()["treatment"] == "needs_review"
+    file = tmp_path / "rates.csv"
+    exact = "NY,12207,12207,0001,0099,Albany County,4,2024-01-01,\n"
+    file.write_text(HEADER + "NY,12201,12214,,,Albany,3.9,2024-01-01,\n" + exact, "utf-8")
+    assert blp("tax", "import-local", str(file)).returncode == 0
+    answer = taxed()
+    assert (answer["treatment"], answer["precision"]) == ("standard", "zip9")
+    assert str(answer["data_version"]).endswith("+NY-1")
+    parts = answer["components"]
+    assert isinstance(parts, list)
+    assert [(part["name"], part["rate"]) for part in parts] == [("New York sales tax", "4"), ("Albany County", "4")]
+
+
+def test_the_doctor_tells_of_old_rates_without_calling_it_a_fault(world: World, blp: Blp) -> None:
+    with world.db.transaction() as tx:
+        now = world.ports.clock.now()
+        policy.change(tx, STALE_DAYS.name, 1, valid_from=now - timedelta(days=1), by="test", why="test", now=now)
+    found = blp("doctor", BLP_BASE_URL=world.url)
+    assert found.returncode == 0
+    assert "? The packaged EU tax rates are" in found.stdout

@@ -1,7 +1,7 @@
 """The tax data itself: complete, cited, gapless, and agreed by a second source."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from app.tax.dataset import FILES, TaxData, build, load, parse
-from app.tax.rates import BadTaxData, Duty27Rates, Source, read_rates
+from app.tax.freshness import stale
+from app.tax.rates import EU_RATES_AS_OF, BadTaxData, Duty27Rates, Source, read_rates
 
 FOLDER = files("app") / "data" / "tax"
 TODAY = date(2026, 11, 22)
@@ -35,6 +36,14 @@ def test_a_second_package_agrees_with_every_standard_rate_of_the_union(code: str
     found = load().eu_rates.standard(code, TODAY)
     assert found is not None
     assert found.rate == Decimal(str(eu_vat_rates_data.get_standard_rate(code)))
+
+
+def test_packaged_rates_of_sixty_one_days_are_told_and_of_sixty_are_not() -> None:
+    assert stale(EU_RATES_AS_OF + timedelta(days=60), 60) is None
+    told = stale(EU_RATES_AS_OF + timedelta(days=61), 60)
+    assert told is not None
+    assert "61 days old" in told
+    assert "update duty27-eu-vat" in told
 
 
 @pytest.mark.parametrize("code", ["GB", "CH", "LI", "NO", "IS", "TR", "UA", "RS"])

@@ -75,7 +75,7 @@ def test_the_day_of_supply_selects_the_row() -> None:
     before, after = at(TEXAS, "79905", on=date(2026, 12, 31)), at(TEXAS, "79905", on=date(2027, 1, 1))
     assert before is not None
     assert after is not None
-    assert (before.charges[0].rate, after.charges[0].rate) == (1, Decimal("1.5"))
+    assert (before.charges[0].rate, after.charges[0].rate) == (Decimal(1), Decimal("1.5"))
     assert at(TEXAS, "79905", on=date(2023, 12, 31)) is None
     assert at(TEXAS, "79906") is None
 
