@@ -1,7 +1,7 @@
 """Every day of eight years, and requests that nobody thought of: counted, and whole with `make test-full`."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random  # noqa: TID251 -- repeatable requests by a seed
@@ -51,7 +51,7 @@ def test_every_member_state_has_exactly_one_rate_on_every_day_of_eight_years() -
 def days_of_change() -> Iterable[date]:
     """The first day of every row of the shipped data and the day before it: where a mistake would show."""
     us, canada = load().united_states, load().canada
-    histories = [
+    histories: list[Sequence[Dated]] = [
         *(c.rates for c in load().world.values()), *(levy.rates for levy in canada.levies),
         *load().places.rates.values(),
         *(s.rates for s in us.states.values()), *(row for s in us.states.values() for row in s.rows.values()),
