@@ -5,7 +5,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlmodel import col
@@ -28,7 +28,7 @@ from app.invoices import service as invoices
 from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit
 from app.invoices.models import CreditNote, CreditReason, Invoice
 from app.web.api.access import KEYED, OfAccount, find, key_with, vendor_with, visible
-from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, Note, PageOut, TaxPartOut, cursor, percent
+from app.web.api.shapes import ID, In, JsonRoute, Limit, MoneyOut, Note, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
 from app.web.xml_file import xml_file
@@ -39,6 +39,7 @@ router = APIRouter(
 
 Reader = Annotated[ApiKey, key_with("invoices:read")]
 Writer = Annotated[ApiKey, vendor_with("invoices:write")]
+OfInvoice = Annotated[str | None, Query(pattern=f"^inv_{ID}$", description="Only what corrects this invoice.")]
 _PDF: dict[int | str, dict[str, Any]] = {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
 }
@@ -180,7 +181,7 @@ class CreditNoteList(PageOut[CreditNoteOut]):
 
 @router.get("", responses=problems(*KEYED))
 def list_credit_notes(
-    tx: Tx, key: Reader, invoice_id: str | None = None, account_id: OfAccount = None, limit: Limit = 20,
+    tx: Tx, key: Reader, invoice_id: OfInvoice = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("cn")] = None,
 ) -> CreditNoteList:  # fmt: skip
     """Newest first."""
