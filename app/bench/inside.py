@@ -85,7 +85,7 @@ def determination(count: Callable[[int], int]) -> Figure:
 
 
 def invoice_pdf(count: Callable[[int], int]) -> Figure:
-    """A paid invoice of five lines with its XML, its number new each time; the floor is a warm typst with one new word."""
+    """A paid invoice of five lines with its XML, numbered anew; the floor is a warm typst with one new word."""
     numbers = counting(1)
     n = count(30)
     with TemporaryDirectory(prefix="blp-bench-") as folder:

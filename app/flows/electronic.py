@@ -73,6 +73,11 @@ def may_have_one(taxes: Iterable[str]) -> bool:
     return all(_is_vat(name) for name in taxes)
 
 
+def _has_vat(jurisdiction: str) -> bool:
+    country, data = jurisdiction.partition("-")[0], load()
+    return country in data.places.members or (country in data.world and _is_vat(data.world[country].tax))
+
+
 def _is_vat(name: str) -> bool:
     return name in _VAT or name.startswith("VAT (")
 
@@ -95,7 +100,13 @@ def electronic_facts(
     buyer = _party(parties.buyer, vat_id=_vat_id(document.buyer.tax_ids, str(parties.buyer["country"])))
     known = bool(seller.vat_id or seller.tax_id)
     lines = tuple(
-        _line_vat(document, position, treatment, shift=known and buyer.vat_id is not None, vat=known)
+        _line_vat(
+            document,
+            position,
+            treatment,
+            shift=known and buyer.vat_id is not None,
+            vat=known and _has_vat(found.jurisdiction),
+        )
         for position, treatment in enumerate(treatments)
     )
     categories = {vat.category for vat in lines}
@@ -114,7 +125,9 @@ def electronic_facts(
 def _line_vat(
     document: InvoiceDocument, position: int, treatment: Treatment, *, shift: bool, vat: bool
 ) -> LineVat:  # fmt: skip
-    """`shift` where both parties have numbers, as a reverse charge asks (BR-AE-02); `vat` where the seller has one.
+    """`shift` where both parties have numbers, as a reverse charge asks (BR-AE-02).
+
+    `vat` where the seller has one and the tax that the buyer is exempt from is VAT.
 
     Without a seller's number the seller stands outside of VAT: the note tells the buyer that the tax is theirs.
     """

