@@ -171,7 +171,7 @@ def _taxable(groups: Sequence[TaxGroupView]) -> dict[Decimal, int]:
 def _reason(untaxed: set[VatCategory], found: Determination) -> tuple[str, str]:
     """Why no tax is stated, and its code on the VATEX list where the Directive is the reason."""
     if untaxed == {VatCategory.REVERSE_CHARGE}:
-        return "Reverse charge", "VATEX-EU-AE" if found.jurisdiction in load().places.members else ""
+        return "Reverse charge", "VATEX-EU-AE" if found.jurisdiction.partition("-")[0] in load().places.members else ""
     if untaxed == {VatCategory.OUTSIDE}:
         return found.note or _OUTSIDE, "VATEX-EU-O"
     return (found.note or "Exempt", "") if untaxed else ("", "")
