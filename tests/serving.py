@@ -57,18 +57,27 @@ class Stage:
             self._loop = runner.get_loop()
             runner.run(self._server.serve())
 
+    def open(self) -> None:
+        """Begin as a process does that is started, before anybody asks."""
+        self._wait_for(self._open())
+
     def _wait_for(self, step: Coroutine[object, object, object]) -> None:
         assert self._loop is not None
         asyncio.run_coroutine_threadsafe(step, self._loop).result(timeout=20)
 
-    async def _show(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _open(self) -> FastAPI:
         async with self._opening:
             assert self._make is not None, "a request came between two tests"
             if self._app is None:
-                self._app = _with_known_doors(self._make())
-                self._life = self._app.router.lifespan_context(self._app)
+                app = _with_known_doors(self._make())
+                self._life = app.router.lifespan_context(app)
                 await self._life.__aenter__()
-        await self._app(scope, receive, send)
+                self._app = app
+            return self._app
+
+    async def _show(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = await self._open()
+        await app(scope, receive, send)
 
     @contextmanager
     def showing(self, make: Callable[[], FastAPI]) -> Iterator[None]:
@@ -93,6 +102,7 @@ def served(app: FastAPI) -> Iterator[str]:
     stage = Stage()
     try:
         with stage.showing(lambda: app):
+            stage.open()
             yield stage.url
     finally:
         stage.close()

@@ -17,6 +17,7 @@ from app.core.clock import transport_now
 from app.core.ids import new_license_file_id
 from app.core.money import Money
 from app.core.signing import generate_rsa_key, load_rsa_private_key
+from app.documents.electronic_shapes import Electronic, ElectronicParty, LineVat, VatCategory
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import (
     DocumentKind,
@@ -25,8 +26,8 @@ from app.documents.shapes import (
     Party,
     PaymentMethod,
     PaymentView,
+    ReverseCharge,
     Span,
-    TaxGroupView,
     TaxId,
 )
 from app.licenses.claims import LicenseClaims, LicenseCustomer
@@ -140,7 +141,7 @@ def _rebuilt(answer: Determination) -> Determination:
 
 
 def invoice_pdf(count: Callable[[int], int]) -> Figure:
-    """A paid invoice of one line, its number new each time; the floor is a warm typst with one new word."""
+    """A paid invoice of five lines with its XML, numbered anew; the floor is a warm typst with one new word."""
     numbers = counting(1)
     n = count(30)
     with TemporaryDirectory(prefix="blp-bench-") as folder:
@@ -161,16 +162,24 @@ def invoice_pdf(count: Callable[[int], int]) -> Figure:
 
 
 def _invoice(number: int) -> InvoiceDocument:
-    net, tax = Money(120_000, "USD"), Money(7_200, "USD")
+    """Five lines to a business in another member state, so that its XML is inside."""
+    net = Money(120_000, "EUR")
     day = date(2026, 11, 22)
+    seller = ElectronicParty("IE", "4 Ely Place", city="Dublin 2", postcode="D02 FR58", vat_id="IE6388047V")
+    buyer = ElectronicParty("DE", "Am Sandtorkai 37", city="Hamburg", postcode="20457", vat_id="DE811907980")
+    shifted = LineVat(VatCategory.REVERSE_CHARGE)
     return InvoiceDocument(
-        number=f"ACME-{number:06}", issued_on=day, subtotal=net, tax_total=tax, total=net + tax,
-        amount_due=Money.zero("USD"), legal_footer=("Acme Collaboration, Inc., Palo Alto, California",),
-        seller=Party("Acme Collaboration, Inc.", ("530 Lytton Ave", "Palo Alto, CA 94301"), "US"),
-        buyer=Party("Bluegrass Labs LLC", ("600 W Main St", "Louisville, KY 40202"), "US",
-                    (TaxId("us_ein", "12-3456789"),)),
-        lines=(InvoiceLineView("Professional", Decimal(10), net, Money(12_000, "USD"), (Decimal(6),),
-                               Span(day, date(2027, 11, 22))),),
-        tax_groups=(TaxGroupView("US-KY", "Sales tax", Decimal(6), net, tax),),
-        payments=(PaymentView(day, net + tax, PaymentMethod.CARD, "4242"),),
+        number=f"ACME-{number:06}", issued_on=day, subtotal=net.times(5), tax_total=Money.zero("EUR"),
+        total=net.times(5), amount_due=Money.zero("EUR"), legal_footer=("Acme Collaboration Ltd., Dublin, Ireland",),
+        seller=Party("Acme Collaboration Ltd.", ("4 Ely Place", "Dublin 2, D02 FR58"), "IE",
+                     (TaxId("eu_vat", "IE6388047V"),)),
+        buyer=Party("Hafenwerk Logistik GmbH", ("Am Sandtorkai 37", "20457 Hamburg"), "DE",
+                    (TaxId("eu_vat", "DE811907980"),)),
+        lines=tuple(
+            InvoiceLineView(name, Decimal(10), net, Money(12_000, "EUR"), (), Span(day, date(2027, 11, 22)))
+            for name in ("Professional", "Enterprise", "Support", "Staging server", "Archive")
+        ),
+        tax_groups=(), payments=(PaymentView(day, net.times(5), PaymentMethod.CARD, "4242"),),
+        reverse_charge=ReverseCharge("IE6388047V", "DE811907980"),
+        electronic=Electronic(seller, buyer, (shifted,) * 5, "Reverse charge", "VATEX-EU-AE"),
     )  # fmt: skip

@@ -4,7 +4,10 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 
 from app.core.i18n import written_in
+from app.documents import factur_x
 from app.documents.certificate_sheet import certificate_sheet
+from app.documents.electronic_shapes import Syntax
+from app.documents.en16931 import electronic_xml
 from app.documents.invoice_sheet import invoice_sheet
 from app.documents.press import press
 from app.documents.quote_sheet import quote_sheet
@@ -20,6 +23,7 @@ def render_pdf(
 ) -> bytes:  # fmt: skip
     """A PDF/A-3b and PDF/UA-1 in the language of `locale`, English where there is no translation (ADR 0010).
 
+    An invoice or credit note that EN 16931 can express is a Factur-X of that level.
     The same arguments give the same bytes. A character that no font has is printed as a box and named in the
     notes; `font_dir` adds an operator's fonts (Chinese, Japanese, Korean, emoji) to the ones inside typst.
     Raises TypeError where `data` is not what `kind` needs, InconsistentDocument for a credit note that does not
@@ -37,7 +41,15 @@ def render_pdf(
         at = datetime.combine(data.last, time(12), UTC)
         return press("statement", font_dir).print(statement_sheet(data, tag), (), at, missing_sentence(tag))
     if kind in {DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE} and isinstance(data, InvoiceDocument):
-        issued_at = datetime.combine(data.issued_on, time(12), UTC)
-        sheet = invoice_sheet(kind, data, tag)
-        return press("invoice", font_dir).print(sheet, data.attachments, issued_at, missing_sentence(tag))
+        return _invoice(kind, data, tag, font_dir)
     raise TypeError(f"{kind} cannot be drawn from {type(data).__name__}")
+
+
+def _invoice(kind: DocumentKind, document: InvoiceDocument, tag: str, font_dir: Path | None) -> bytes:
+    """With its EN 16931 XML inside where there is one (ADR 0044)."""
+    issued_at = datetime.combine(document.issued_on, time(12), UTC)
+    sheet, files = invoice_sheet(kind, document, tag), document.attachments
+    if document.electronic is None:
+        return press("invoice", font_dir).print(sheet, files, issued_at, missing_sentence(tag))
+    files = (*files, factur_x.attachment(electronic_xml(kind, document, Syntax.CII)))
+    return factur_x.declared(press("invoice", font_dir).print(sheet, files, issued_at, missing_sentence(tag)))

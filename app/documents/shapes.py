@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Literal
 
 from app.core.money import Money, total
+from app.documents.electronic_shapes import Electronic
 
 
 class DocumentKind(StrEnum):
@@ -203,6 +204,8 @@ class InvoiceDocument:
     voided_on: date | None = None
     test_mode: bool = False
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
+    electronic: Electronic | None = None  # set where EN 16931 can say what this document says
+    not_electronic: str = ""  # why it cannot, in a sentence
 
     def __post_init__(self) -> None:
         if self.pay_url is not None:

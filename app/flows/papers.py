@@ -28,7 +28,7 @@ from app.documents.shapes import (
     TaxGroupView,
     TaxId,
 )
-from app.flows import paying_invoices
+from app.flows import electronic, paying_invoices
 from app.flows.ports import Ports
 from app.invoices import credit_notes
 from app.invoices import service as invoices
@@ -79,11 +79,12 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
     owed = _owed(invoice, paid)
     shifted = _reverse_charge(invoice, found)
     order = tx.get_one(Order, invoice.order_id)
-    return InvoiceDocument(
+    lines = invoices.lines(tx, invoice.id)
+    document = InvoiceDocument(
         number=invoice.number, issued_on=invoice.issued_on, due_on=invoice.due_on,
         seller=party(invoice.seller, seller_tax_ids(invoice.seller, found), locale_of(invoice)),
         buyer=_buyer(invoice),
-        lines=_lines(invoices.lines(tx, invoice.id), found, currency, locale_of(invoice)),
+        lines=_lines(lines, found, currency, locale_of(invoice)),
         tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
         tax_total=Money(invoice.tax_minor, currency), total=Money(invoice.total_minor, currency), amount_due=owed,
         legal_footer=footer(invoice.seller), supply=Span(invoice.supply_from, invoice.supply_to),
@@ -94,6 +95,7 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
         pay_url=ports.link(paying_invoices.link(ports, invoice.id)) if owed else None,
         is_tax_invoice=any(group.jurisdiction[:2] in _TAX_INVOICE for group in groups), test_mode=invoice.test,
     )  # fmt: skip
+    return electronic.with_facts(document, _parties(invoice), found, treatments(lines, found))
 
 
 def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
@@ -105,12 +107,14 @@ def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
     groups = credit_notes.taxes(tx, note.id)
     shifted = _reverse_charge(note, found)
     charged = {line.id: line for line in invoices.lines(tx, invoice.id)}
-    return InvoiceDocument(
+    kinds = dict(zip(charged, treatments(list(charged.values()), found), strict=True))
+    credited = credit_notes.lines(tx, note.id)
+    document = InvoiceDocument(
         number=note.number, issued_on=note.issued_on,
         seller=party(note.seller, seller_tax_ids(note.seller, found), locale_of(note)), buyer=_buyer(note),
         lines=tuple(
             _credited_line(line, charged[line.invoice_line_id], found, currency)
-            for line in credit_notes.lines(tx, note.id)
+            for line in credited
         ),
         tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(note.net_minor, currency),
         tax_total=Money(note.tax_minor, currency), total=Money(note.total_minor, currency),
@@ -120,6 +124,19 @@ def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
         tax_notes=tuple(each for each in note.notes if shifted is None or each != found.note),
         message=_whereto(note), test_mode=note.test,
     )  # fmt: skip
+    kinds_of = [kinds[line.invoice_line_id] for line in credited]
+    return electronic.with_facts(document, _parties(note), found, kinds_of)
+
+
+def _parties(paper: Paper) -> electronic.Parties:
+    return electronic.Parties(paper.seller, paper.buyer, paper.legal_entity_id)
+
+
+def treatments(lines: Sequence[InvoiceLine], found: Determination) -> list[Treatment]:
+    """How each line of an invoice was taxed; the headline for all where the lines are no longer those asked about."""
+    if len(found.lines) == len(lines):
+        return [each.treatment for each in found.lines]
+    return [found.treatment] * len(lines)
 
 
 def _credited_line(
@@ -196,11 +213,9 @@ def _lines(
     lines: Sequence[InvoiceLine], found: Determination, currency: str, locale: str
 ) -> tuple[InvoiceLineView, ...]:  # fmt: skip
     taxed = {Treatment.STANDARD, Treatment.REDUCED}
-    by_line = [each.treatment for each in found.lines] if len(found.lines) == len(lines) else []
     views = []
-    for index, line in enumerate(lines):
+    for line, treatment in zip(lines, treatments(lines, found), strict=True):
         made = Replayed.of(line, currency, Share(line.numerator, line.denominator, line.rule), line.quantity_before)
-        treatment = by_line[index] if by_line else found.treatment
         views.append(InvoiceLineView(
             description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),
             unit_price=Money(line.unit_minor, currency) if made.plain else None,

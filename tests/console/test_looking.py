@@ -125,6 +125,12 @@ def test_an_invoice_shows_its_postings_and_opens_as_pdf(world: World, stocked: S
     assert "Deferred revenue" in html
     pdf = browser.get(f"{page}/pdf")
     assert (pdf.headers["content-type"], pdf.content[:5]) == ("application/pdf", b"%PDF-")
+    for kind in ("xml", "xml?syntax=ubl"):
+        assert browser.get(f"{page}/{kind}").headers["content-type"] == "application/xml"
+        assert f'href="{page}/{kind}"' in browser.get(page).text
+    note = f"/console/credit_notes/{stocked.credit_note}"
+    assert f'href="{note}/xml"' in browser.get(note).text
+    assert browser.get(f"{note}/xml").headers["content-type"] == "application/xml"
 
 
 def test_an_account_tells_its_story_once_and_names_who_acted(world: World) -> None:

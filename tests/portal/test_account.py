@@ -115,6 +115,9 @@ def test_invoices_are_filtered_and_downloaded(world: World) -> None:
     pdf = ada.browser.get(next(link for link in page.links if link.endswith("/pdf")))
     assert pdf.content.startswith(b"%PDF-")
     assert pdf.headers["content-disposition"] == 'attachment; filename="ACME-000001.pdf"'
+    xml = ada.browser.get(next(link for link in page.links if link.endswith("/xml")))
+    assert xml.headers["content-disposition"] == 'attachment; filename="ACME-000001-cii.xml"'
+    assert b"CrossIndustryInvoice" in xml.content
 
 
 def test_a_cloud_plan_is_followed_from_the_order_to_the_open_workspace(world: World) -> None:

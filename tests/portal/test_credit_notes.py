@@ -27,6 +27,9 @@ def test_credit_notes_stand_with_their_invoice_and_are_downloaded(world: World) 
     pdf = ada.browser.get(link)
     assert pdf.content.startswith(b"%PDF-")
     assert pdf.headers["content-disposition"] == 'attachment; filename="ACME-CN-000002.pdf"'
+    xml = ada.browser.get(link.replace("/pdf", "/xml"), params={"syntax": "ubl"})
+    assert xml.headers["content-disposition"] == 'attachment; filename="ACME-CN-000002-ubl.xml"'
+    assert link.replace("/pdf", "/xml") in page.links
 
 
 def test_the_credit_note_of_somebody_else_does_not_exist(world: World) -> None:

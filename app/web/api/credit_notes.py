@@ -5,7 +5,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlmodel import col
@@ -15,10 +15,12 @@ from app.accounts.models import ApiKey
 from app.core import paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotAllowed, NotFound
+from app.documents.electronic_shapes import Syntax
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import crediting, papers, refund
 from app.flows.crediting import SettlementDoesNotFit
+from app.flows.electronic import NoElectronicForm
 from app.flows.refund import Asked, SecondPersonNeeded
 from app.flows.ways_back import NotRefundable
 from app.invoices import credit_notes as service
@@ -26,9 +28,10 @@ from app.invoices import service as invoices
 from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit
 from app.invoices.models import CreditNote, CreditReason, Invoice
 from app.web.api.access import KEYED, OfAccount, find, key_with, vendor_with, visible
-from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, Note, PageOut, TaxPartOut, cursor, percent
+from app.web.api.shapes import ID, In, JsonRoute, Limit, MoneyOut, Note, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
+from app.web.xml_file import xml_file
 
 router = APIRouter(
     prefix="/v1/credit_notes", tags=["credit_notes"], route_class=JsonRoute
@@ -36,8 +39,12 @@ router = APIRouter(
 
 Reader = Annotated[ApiKey, key_with("invoices:read")]
 Writer = Annotated[ApiKey, vendor_with("invoices:write")]
+OfInvoice = Annotated[str | None, Query(pattern=f"^inv_{ID}$", description="Only what corrects this invoice.")]
 _PDF: dict[int | str, dict[str, Any]] = {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
+}
+_XML: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The document under EN 16931", "content": {"application/xml": {}}}
 }
 
 
@@ -174,7 +181,7 @@ class CreditNoteList(PageOut[CreditNoteOut]):
 
 @router.get("", responses=problems(*KEYED))
 def list_credit_notes(
-    tx: Tx, key: Reader, invoice_id: str | None = None, account_id: OfAccount = None, limit: Limit = 20,
+    tx: Tx, key: Reader, invoice_id: OfInvoice = None, account_id: OfAccount = None, limit: Limit = 20,
     starting_after: Annotated[str | None, cursor("cn")] = None,
 ) -> CreditNoteList:  # fmt: skip
     """Newest first."""
@@ -223,3 +230,12 @@ def get_credit_note_pdf(credit_note_id: str, tx: Tx, key: Reader) -> Response:
     pdf = render_pdf(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), papers.locale_of(note))
     headers = {"Content-Disposition": f'attachment; filename="{note.number}.pdf"'}
     return Response(pdf, media_type="application/pdf", headers=headers)
+
+
+@router.get(
+    "/{credit_note_id}/xml", response_class=Response, responses=problems(*KEYED, NotFound, NoElectronicForm) | _XML
+)
+def get_credit_note_xml(credit_note_id: str, tx: Tx, key: Reader, syntax: Syntax = Syntax.CII) -> Response:
+    """The credit note under EN 16931, as CII (what is inside the PDF) or UBL; refused where that cannot say it."""
+    note = find(tx, CreditNote, "cn", credit_note_id, key)
+    return xml_file(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), syntax)

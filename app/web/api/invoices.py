@@ -13,9 +13,11 @@ from app.accounts.models import ApiKey
 from app.core import paging
 from app.core.db import Tx as Unit
 from app.core.errors import NotFound
+from app.documents.electronic_shapes import Syntax
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
 from app.flows import explain_invoice, papers, paying_invoices
+from app.flows.electronic import NoElectronicForm
 from app.flows.explain_invoice import LineTold
 from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
 from app.invoices import credit_notes, service
@@ -25,6 +27,7 @@ from app.web.api.access import KEYED, OfAccount, find, key_with, visible
 from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
+from app.web.xml_file import xml_file
 
 router = APIRouter(
     prefix="/v1/invoices", tags=["invoices"], route_class=JsonRoute
@@ -34,6 +37,9 @@ Reader = Annotated[ApiKey, key_with("invoices:read")]
 Payer = Annotated[ApiKey, key_with("orders:write")]
 _PDF: dict[int | str, dict[str, Any]] = {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
+}
+_XML: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The document under EN 16931", "content": {"application/xml": {}}}
 }
 
 
@@ -305,3 +311,12 @@ def get_invoice_pdf(invoice_id: str, tx: Tx, ports: Wired, key: Reader) -> Respo
     pdf = render_pdf(DocumentKind.INVOICE, document, papers.locale_of(invoice))
     headers = {"Content-Disposition": f'attachment; filename="{invoice.number}.pdf"'}
     return Response(pdf, media_type="application/pdf", headers=headers)
+
+
+@router.get("/{invoice_id}/xml", response_class=Response, responses=problems(*KEYED, NotFound, NoElectronicForm) | _XML)
+def get_invoice_xml(
+    invoice_id: str, tx: Tx, ports: Wired, key: Reader, syntax: Syntax = Syntax.CII
+) -> Response:  # fmt: skip
+    """The invoice under EN 16931, as CII (what is inside the PDF) or UBL; refused where the standard cannot say it."""
+    document = papers.invoice_document(tx, ports, _final(tx, invoice_id, key))
+    return xml_file(DocumentKind.INVOICE, document, syntax)

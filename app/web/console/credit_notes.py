@@ -6,10 +6,12 @@ from starlette.responses import Response
 
 from app.accounts.models import Account
 from app.core import ids
+from app.core.db import Tx as Session
 from app.core.money import Money
+from app.documents.electronic_shapes import Syntax
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import papers
+from app.flows import electronic, papers
 from app.invoices import credit_notes as service
 from app.invoices.models import CreditNote, CreditReason, Invoice
 from app.web.console import cells, documents, lists
@@ -17,6 +19,7 @@ from app.web.console.render import Reader, page
 from app.web.console.views import Cell, DetailView, Related
 from app.web.deps import Tx
 from app.web.views import Fact, Link
+from app.web.xml_file import xml_file
 
 router = APIRouter()
 
@@ -55,7 +58,7 @@ def one(request: Request, tx: Tx, who: Reader, credit_note_id: str) -> Response:
         facts=(
             Fact(name="Invoice", value=invoice.number or "", href=f"/console/invoices/{invoice.id}"),
             Fact(name="Issued", value=str(note.issued_on)), *_ways(note),
-            Fact(name="Document", value="PDF", href=f"/console/credit_notes/{note.id}/pdf"),
+            *_documents(tx, note),
         ),
         related=(
             Related(title="Lines", columns=("Line", "From", "Net", "Tax"), rows=lines),
@@ -73,6 +76,22 @@ def pdf(tx: Tx, _who: Reader, credit_note_id: str) -> Response:
     drawn = render_pdf(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), papers.locale_of(note))
     name = f'inline; filename="{note.number}.pdf"'
     return Response(drawn, media_type="application/pdf", headers={"Content-Disposition": name})
+
+
+@router.get("/console/credit_notes/{credit_note_id}/xml")
+def xml(tx: Tx, _who: Reader, credit_note_id: str, syntax: Syntax = Syntax.CII) -> Response:
+    """The same for the buyer's software (EN 16931)."""
+    note = service.get(tx, ids.require_form("cn", credit_note_id))
+    return xml_file(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), syntax)
+
+
+def _documents(tx: Session, note: CreditNote) -> list[Fact]:
+    path = f"/console/credit_notes/{note.id}"
+    found = [Fact(name="Document", value="PDF", href=f"{path}/pdf")]
+    if electronic.may_have_one(each.name for each in service.taxes(tx, note.id)):
+        found.append(Fact(name="Electronic (CII)", value="XML", href=f"{path}/xml"))
+        found.append(Fact(name="Electronic (UBL)", value="XML", href=f"{path}/xml?syntax=ubl"))
+    return found
 
 
 def _ways(note: CreditNote) -> list[Fact]:

@@ -17,9 +17,10 @@ from app.core import ids
 from app.core.db import Tx as Session
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
+from app.documents.electronic_shapes import Syntax
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import explain_invoice, invoice_reminders, papers, receivables
+from app.flows import electronic, explain_invoice, invoice_reminders, papers, receivables
 from app.flows.receivables import Transfer
 from app.invoices import credit_notes, reminders, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
@@ -42,6 +43,7 @@ from app.web.console.views import (
 from app.web.deps import Tx, Wired
 from app.web.explained import told_view
 from app.web.views import Fact, Form, Link, Option
+from app.web.xml_file import xml_file
 
 router = APIRouter()
 Cashier = Annotated[SignedInStaff, Depends(auth.staff(May.PAYMENTS_WRITE))]
@@ -145,7 +147,7 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
         rows=orders.rows_of(lines, determination, found.currency, found.discount, given),
         total=money(found.total_minor, found.currency), open_amount=str(due) if due else "",
-        treatment=orders.in_words(determination), facts=_facts(found), documents=_documents(found, who),
+        treatment=orders.in_words(determination), facts=_facts(found), documents=_documents(tx, found, who),
         postings=cells.postings(tx, _sources(tx, found)), related=_related(tx, found),
         actions=_actions(tx, found, who, form, due), form=form,
     )  # fmt: skip
@@ -204,6 +206,15 @@ def pdf(ports: Wired, tx: Tx, _who: Reader, invoice_id: str) -> Response:
     return Response(drawn, media_type="application/pdf", headers={"Content-Disposition": name})
 
 
+@router.get("/console/invoices/{invoice_id}/xml")
+def xml(ports: Wired, tx: Tx, _who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII) -> Response:
+    """The same for the buyer's software (EN 16931)."""
+    found = service.get(tx, ids.require_form("inv", invoice_id))
+    if found.number is None:
+        raise NotFound("A draft has no document yet.")
+    return xml_file(DocumentKind.INVOICE, papers.invoice_document(tx, ports, found), syntax)
+
+
 def _facts(found: Invoice) -> tuple[Fact, ...]:
     buyer = found.buyer
     facts = [
@@ -222,12 +233,17 @@ def _facts(found: Invoice) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
-def _documents(found: Invoice, who: SignedInStaff) -> tuple[Link, ...]:
+def _documents(tx: Session, found: Invoice, who: SignedInStaff) -> tuple[Link, ...]:
     """The paper, and the way to give its money back."""
     if found.number is None:
         return ()
     path = f"/console/invoices/{found.id}"
-    links = [Link(label="PDF", href=f"{path}/pdf"), Link(label="Explain these amounts", href=f"{path}/explain")]
+    links = [Link(label="PDF", href=f"{path}/pdf")]
+    if electronic.may_have_one(each.name for each in service.taxes(tx, found.id)):
+        links += [
+            Link(label="XML (CII)", href=f"{path}/xml"), Link(label="XML (UBL)", href=f"{path}/xml?syntax=ubl")
+        ]  # fmt: skip
+    links.append(Link(label="Explain these amounts", href=f"{path}/explain"))
     if found.state is InvoiceState.PAID and can(who, May.REFUNDS_WRITE):
         links.append(Link(label="Give money back", href=f"{path}/refund"))
     return tuple(links)

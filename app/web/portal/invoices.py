@@ -16,7 +16,9 @@ from app.core.errors import NotFound
 from app.core.ids import has_form
 from app.core.money import Money
 from app.core.paging import page
-from app.flows import explain_invoice, papers, paying_invoices
+from app.documents.electronic_shapes import Syntax
+from app.documents.shapes import DocumentKind
+from app.flows import electronic, explain_invoice, papers, paying_invoices
 from app.flows.ports import Ports
 from app.invoices import credit_notes
 from app.invoices import service as invoices
@@ -31,6 +33,7 @@ from app.web.portal.account_views import ExplainView, InvoiceRow, InvoicesView
 from app.web.portal.render import account_page
 from app.web.views import Form as FormView
 from app.web.views import Option, Pages
+from app.web.xml_file import xml_file
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.INVOICES_READ))]
 router = APIRouter(include_in_schema=False, prefix="/account/invoices", dependencies=[Depends(csrf.protect)])
@@ -89,6 +92,27 @@ def pdf(ports: Wired, who: Reader, invoice_id: str) -> Response:
     return paper.invoice_pdf(document, locale)
 
 
+@router.get("/credit_notes/{credit_note_id}/xml")
+def credit_note_xml(
+    ports: Wired, who: Reader, credit_note_id: str, syntax: Syntax = Syntax.CII
+) -> Response:  # fmt: skip
+    """The credit note for the buyer's software (EN 16931)."""
+    with ports.db.transaction() as tx:
+        document = papers.credit_note_document(tx, owned.one(tx, who, CreditNote, "cn", credit_note_id))
+    return xml_file(DocumentKind.CREDIT_NOTE, document, syntax)
+
+
+@router.get("/{invoice_id}/xml")
+def xml(ports: Wired, who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII) -> Response:
+    """The invoice for the buyer's software (EN 16931)."""
+    with ports.db.transaction() as tx:
+        found = owned.one(tx, who, Invoice, "inv", invoice_id)
+        if found.number is None:
+            raise NotFound("It does not exist, or it belongs to another account.")
+        document = papers.invoice_document(tx, ports, found)
+    return xml_file(DocumentKind.INVOICE, document, syntax)
+
+
 @router.get("/{invoice_id}/explain")
 def explained(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Response:
     """How every amount came about, computed again from what the invoice stores."""
@@ -126,10 +150,12 @@ def _open_total(tx: Unit, who: SignedInCustomer) -> str:
 
 def _rows(tx: Unit, ports: Ports, each: Invoice) -> list[InvoiceRow]:
     """The credit notes of an invoice, newest first, and the invoice under them."""
-    return [*(_note_row(note) for note in reversed(credit_notes.of_invoice(tx, each.id))), _row(tx, ports, each)]
+    electronically = electronic.may_have_one(tax.name for tax in invoices.taxes(tx, each.id))
+    notes = (_note_row(note, electronically) for note in reversed(credit_notes.of_invoice(tx, each.id)))
+    return [*notes, _row(tx, ports, each, electronically)]
 
 
-def _note_row(note: CreditNote) -> InvoiceRow:
+def _note_row(note: CreditNote, electronically: bool) -> InvoiceRow:
     ways = ((note.to_refund_minor, "refunded"), (note.to_balance_minor, "kept as your credit"),
             (note.to_invoice_minor, "taken off the invoice"))  # fmt: skip
     return InvoiceRow(
@@ -137,10 +163,11 @@ def _note_row(note: CreditNote) -> InvoiceRow:
         about=", ".join(f"{Money(minor, note.currency)} {way}" for minor, way in ways if minor),
         total=str(Money(-note.total_minor, note.currency)), open_amount=str(Money.zero(note.currency)),
         state="credited", pdf_href=f"/account/invoices/credit_notes/{note.id}/pdf",
+        xml_href=f"/account/invoices/credit_notes/{note.id}/xml" if electronically else "",
     )  # fmt: skip
 
 
-def _row(tx: Unit, ports: Ports, each: Invoice) -> InvoiceRow:
+def _row(tx: Unit, ports: Ports, each: Invoice, electronically: bool) -> InvoiceRow:
     lines = invoices.lines(tx, each.id)
     owed = invoices.owed(tx, each).minor if each.state is InvoiceState.OPEN else 0
     return InvoiceRow(
@@ -148,6 +175,7 @@ def _row(tx: Unit, ports: Ports, each: Invoice) -> InvoiceRow:
         about=", ".join(f"{line.description}, {line.quantity:,} seats" for line in lines),
         total=str(Money(each.total_minor, each.currency)), open_amount=str(Money(owed, each.currency)),
         state=each.state.value, pdf_href=f"/account/invoices/{each.id}/pdf",
+        xml_href=f"/account/invoices/{each.id}/xml" if electronically else "",
         pay_href=paying_invoices.link(ports, each.id) if owed else "",
         explain_href=f"/account/invoices/{each.id}/explain",
     )  # fmt: skip
