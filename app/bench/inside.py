@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import count as counting
@@ -11,7 +12,7 @@ from typing import Final
 
 import typst
 
-from app.bench.harness import Figure, Unit, alternate, here
+from app.bench.harness import CannotMeasure, Figure, Unit, alternate, here
 from app.core.clock import transport_now
 from app.core.ids import new_license_file_id
 from app.core.money import Money
@@ -32,7 +33,7 @@ from app.documents.shapes import (
 from app.licenses.claims import LicenseClaims, LicenseCustomer
 from app.licenses.issuing import issue
 from app.licenses.mattermost import sign_payload
-from app.tax.determination import determine
+from app.tax.determination import Component, Determination, LineTax, Request, determine
 from app.tax.explain import read_request
 
 _MICROSECONDS: Final = Unit("CPU µs each", 1_000_000)
@@ -48,6 +49,20 @@ _QUESTION: Final = {
     "lines": [{"tax_code": "software_download_business", "amount": 120_000}, {"tax_code": "saas_business",
                "amount": 34_900}],
     "currency": "USD", "date": "2026-11-22",
+}  # fmt: skip
+
+_EU_LINE: Final = {
+    "id": 2, "seller": {"country": "US", "oss": "non_union"}, "buyer": {"country": "DE", "type": "consumer"},
+    "lines": [{"tax_code": "saas_business", "amount": 10_000}], "currency": "EUR", "date": "2026-11-22",
+}  # fmt: skip
+_FOUR_COMPONENTS: Final = {
+    "id": 3,
+    "seller": {"country": "US", "registrations": [
+        {"jurisdiction": "US-CO", "scheme": "standard"}, {"jurisdiction": "US-CO-DENVER", "scheme": "standard"},
+    ]},
+    "buyer": {"country": "US", "region": "CO", "postcode": "80202", "city": "Denver", "type": "business"},
+    "lines": [{"tax_code": "saas_business", "amount": 120_000}, {"tax_code": "saas_business", "amount": 34_900}],
+    "currency": "USD", "date": "2027-01-01",
 }  # fmt: skip
 
 
@@ -73,14 +88,55 @@ def license_issue(count: Callable[[int], int]) -> Figure:
 
 
 def determination(count: Callable[[int], int]) -> Figure:
-    """The tax of two lines in New York City; the floor is to read the question's JSON and write the answer's."""
+    """The tax of two lines in New York City; the floor is to read the question's JSON and write the answer's.
+
+    Beside it one line to a consumer in Germany, and two lines in Denver with four components (state, two districts,
+    the city's own tax), each as a share: what building the same result objects costs of what the answer costs.
+    """
     request = read_request(_QUESTION)
     question, answer = json.dumps(_QUESTION), determine(request).to_json()
     n = count(2_000)
-    return alternate(
+    figure = alternate(
         "determination", _MICROSECONDS, "the JSON of the question read and of the answer written",
         lambda: here(lambda: determine(request), n),
         lambda: here(lambda: (json.loads(question), json.dumps(answer)), n),
+    )  # fmt: skip
+    more: dict[str, float] = {}
+    for name, asked in (("eu_line", _EU_LINE), ("four_components", _FOUR_COMPONENTS)):
+        beside = _beside_its_objects(name, read_request(asked), n)
+        more |= {f"{name}_us": round(beside.ours, 2), f"{name}_share": round(1 / beside.ratio, 3)}
+    return replace(figure, more=more)
+
+
+def _beside_its_objects(name: str, request: Request, n: int) -> Figure:
+    """Raises CannotMeasure where the answer has not the components it is measured for."""
+    answer = determine(request)
+    if len(answer.components) != (4 if name == "four_components" else 1):
+        raise CannotMeasure(f"determination: {name} has {len(answer.components)} components")
+    return alternate(
+        name, _MICROSECONDS, "the same result objects built",
+        lambda: here(lambda: determine(request), n), lambda: here(lambda: _rebuilt(answer), n),
+    )  # fmt: skip
+
+
+def _rebuilt(answer: Determination) -> Determination:
+    """The same objects made anew from their plain values."""
+    currency = answer.tax.currency
+    return Determination(
+        treatment=answer.treatment, jurisdiction=answer.jurisdiction, tax=Money(answer.tax.minor, currency),
+        components=tuple(
+            Component(
+                each.jurisdiction, each.name, each.rate, Money(each.taxable.minor, currency),
+                Money(each.amount.minor, currency),
+            )
+            for each in answer.components
+        ),
+        note=answer.note, reason=answer.reason, precision=answer.precision, data_version=answer.data_version,
+        inputs_hash=answer.inputs_hash,
+        lines=tuple(
+            LineTax(Money(each.net.minor, currency), Money(each.tax.minor, currency), each.treatment)
+            for each in answer.lines
+        ),
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ def serve(
     settings = load(**{key: value for key, value in (("host", host), ("port", port)) if value is not None})
     logging.configure(settings.log_format)
     with installation(settings) as wired, _worker_beside(wired, wanted=worker):
+        _look_at_the_tax_rates(wired)
         import uvicorn
 
         from app.main import create_app
@@ -66,6 +67,7 @@ def worker(concurrency: Annotated[int, typer.Option(help="Jobs to run side by si
     settings = load()
     logging.configure(settings.log_format)
     with installation(settings) as wired:
+        _look_at_the_tax_rates(wired)
         jobs_worker.run(wired.ports, concurrency=concurrency)
 
 
@@ -108,9 +110,21 @@ def doctor() -> None:
             if purpose not in purposes:
                 faults += _fault(f"There is no {purpose} key: run `blp keys create {purpose}`.")
         typer.echo(f"EU tax rates as of {EU_RATES_AS_OF}")
+        if (warning := _look_at_the_tax_rates(wired)) is not None:
+            typer.echo(f"? {warning}")
         faults += _ask_stripe(wired)
         _look_at_the_front_door(wired.ports.base_url)
         raise typer.Exit(1 if faults else 0)
+
+
+def _look_at_the_tax_rates(wired: Wired) -> str | None:
+    """Logs old rates and returns what to do about them. Not a fault; nothing where the schema is still to come."""
+    from app.tax import freshness
+
+    if not migrate.is_current(wired.ports.db):
+        return None
+    with wired.ports.db.transaction() as tx:
+        return freshness.warn(tx, wired.ports.clock.now())
 
 
 def _ask_stripe(wired: Wired) -> int:

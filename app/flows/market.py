@@ -21,7 +21,9 @@ from app.orders import routing
 from app.orders import service as orders
 from app.orders.models import OfferSource, OrderKind
 from app.subscriptions import service as subscriptions
+from app.tax import local_import
 from app.tax import request as taxing
+from app.tax.local_rates import Locality
 
 ROLLING: Final = timedelta(days=365)
 
@@ -60,6 +62,10 @@ class Market(Protocol):
         """The special agreement that applies to the account."""
         ...
 
+    def local_rates(self, buyer: taxing.Buyer, on: date) -> Locality | None:
+        """What imported local rates say of an address in the United States."""
+        ...
+
 
 class Tables:
     """The market as the tables have it at this moment."""
@@ -93,6 +99,16 @@ class Tables:
 
     def agreement(self, account_id: str) -> CustomAgreement | None:
         return contracts.in_force(self._tx, account_id, self._now)
+
+    @cached_property
+    def _local_versions(self) -> Mapping[str, tuple[int, int]]:
+        return local_import.versions(self._tx)
+
+    def local_rates(self, buyer: taxing.Buyer, on: date) -> Locality | None:
+        # Most states and most installations have none to ask for.
+        if buyer.country != "US" or not buyer.postcode:
+            return None
+        return local_import.at(self._tx, self._local_versions, buyer, on)
 
 
 def seller_of(entity: LegalEntity, registrations: Sequence[SellerRegistration]) -> taxing.Seller:

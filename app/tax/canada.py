@@ -12,7 +12,7 @@ from decimal import Decimal
 from app.tax.eu import is_number_of
 from app.tax.places import Place
 from app.tax.products import Product
-from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, read_sources
+from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, read_sources, require_distinct
 from app.tax.request import Request, Seller
 from app.tax.ruling import Charge, Ruling, Treatment, not_collecting, percent, review
 
@@ -42,6 +42,7 @@ def read_canada(document: Document) -> Canada:
     """Raises BadTaxData where a province is unknown or has not exactly one federal levy."""
     sources = read_sources(document)
     provinces: Mapping[str, str] = document["provinces"]
+    require_distinct((f"{e['province']} {e['name']}" for e in document["provincial"]), "provincial")
     federal = [
         Levy(e["name"], e["jurisdiction"], "CA", frozenset(e["provinces"]), e["id"],
              read_rates(e["rates"], sources, e["jurisdiction"]), {})
@@ -53,11 +54,13 @@ def read_canada(document: Document) -> Canada:
              read_rates(e["rates"], sources, f"CA-{e['province']}"), e["taxed"])
         for e in document["provincial"]
     ]  # fmt: skip
-    covered = sorted(code for levy in federal for code in levy.provinces)
-    if covered != sorted(provinces):
-        raise BadTaxData(f"each province needs exactly one of GST and HST, not {covered}")
+    covered = [code for levy in federal for code in levy.provinces]
+    if wrong := sorted({code for code in (*provinces, *covered) if code not in provinces or covered.count(code) != 1}):
+        raise BadTaxData(
+            f"federal: each province needs exactly one of GST and HST: list each of {wrong} under one levy"
+        )
     if unknown := {code for levy in own for code in levy.provinces} - set(provinces):
-        raise BadTaxData(f"no such province: {unknown}")
+        raise BadTaxData(f"provincial: no such province: {sorted(unknown)}: use a code of `provinces`")
     return Canada(provinces, (*federal, *own))
 
 

@@ -13,6 +13,7 @@ from app.core.money import Money
 from app.tax import canada, eu, us, world
 from app.tax.amounts import Settled, settle
 from app.tax.dataset import TaxData, load
+from app.tax.local_rates import Locality
 from app.tax.names import country_name
 from app.tax.places import Place
 from app.tax.products import Product
@@ -119,28 +120,33 @@ class Determination:
         )
 
 
-def determine(request: Request, data: TaxData | None = None) -> Determination:
+def determine(request: Request, data: TaxData | None = None, local: Locality | None = None) -> Determination:
     """Decide every line's treatment and compute the document's tax.
 
-    `data` replaces the shipped tables (overrides, tests). Refuses by `needs_review`, never by raising.
+    `data` replaces the shipped tables (tests). `local` are the imported rates of the buyer's address in the United
+    States; they come before the shipped ones, and the data version names them. Refuses by `needs_review`,
+    never by raising.
     """
     data = data or load()
     place = data.places.locate(request.buyer)
-    rulings = {code: _rule(request, place, code, data) for code in dict.fromkeys(ln.tax_code for ln in request.lines)}
+    rulings = {
+        code: _rule(request, place, code, data, local) for code in dict.fromkeys(ln.tax_code for ln in request.lines)
+    }
     order = list(Treatment)
     headline = min((ruling.treatment for ruling in rulings.values()), key=order.index, default=Treatment.NEEDS_REVIEW)
     held = headline is Treatment.NEEDS_REVIEW
     charges: dict[str, tuple[Charge, ...]] = {code: () if held else r.charges for code, r in rulings.items()}
     chosen = next((r for r in rulings.values() if r.treatment is headline), _nothing())
+    version = data.version if local is None else f"{data.version}+{local.version}"
     ranked = sorted(rulings.values(), key=lambda r: order.index(r.treatment))
-    return _assemble(request, settle(request.lines, charges), rulings, ranked, chosen, data.version)
+    return _assemble(request, settle(request.lines, charges), rulings, ranked, chosen, version)
 
 
 def _nothing() -> Ruling:
     return review("", "There is no line to tax.")
 
 
-def _rule(request: Request, place: Place, tax_code: str, data: TaxData) -> Ruling:
+def _rule(request: Request, place: Place, tax_code: str, data: TaxData, local: Locality | None) -> Ruling:
     """Which regime answers for this place."""
     product = data.products.get(tax_code)
     if product is None:
@@ -153,7 +159,7 @@ def _rule(request: Request, place: Place, tax_code: str, data: TaxData) -> Rulin
     if place.country in data.places.members:
         ruling = eu.rule(request, place, data.places, data.eu_rates)
         return ruling if request.buyer.type == "consumer" else _relieved(request, ruling)
-    return _beyond_the_union(request, place, product, data)
+    return _beyond_the_union(request, place, product, data, local)
 
 
 def _relieved(request: Request, ruling: Ruling) -> Ruling:
@@ -165,9 +171,11 @@ def _relieved(request: Request, ruling: Ruling) -> Ruling:
     return exempt(ruling.jurisdiction, country_name(ruling.jurisdiction), certificate)
 
 
-def _beyond_the_union(request: Request, place: Place, product: Product, data: TaxData) -> Ruling:
+def _beyond_the_union(
+    request: Request, place: Place, product: Product, data: TaxData, local: Locality | None
+) -> Ruling:
     if place.country == "US":
-        return us.rule(request, place, product, data.united_states)
+        return us.rule(request, place, product, data.united_states, local)
     if place.country == "CA":
         return canada.rule(request, place, product, data.canada)
     return _relieved(request, world.rule(request, place, product, data.world, country_name(place.country)))

@@ -1,10 +1,12 @@
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.db import INSTANT, Table, personal
+from app.core.db import INSTANT, Table, personal, row_id
 
 
 class TaxDetermination(Table, table=True):
@@ -33,3 +35,50 @@ class TaxIdCheck(Table, table=True):
     reference: str | None = None
     reply_hash: str
     checked_at: datetime = Field(sa_type=INSTANT)
+
+
+class TaxLocalVersion(Table, table=True):
+    """All local rates of one state as one import gave them; the highest version is in force, and none ever changes."""
+
+    __tablename__ = "tax_local_version"
+    __table_args__ = (
+        UniqueConstraint("state", "version"),
+        CheckConstraint("version > 0", name="version_from_one"),
+        CheckConstraint("row_count > 0", name="has_rows"),
+    )
+
+    id: int | None = row_id()
+    state: str
+    version: int
+    content_hash: str
+    row_count: int
+    imported_by: str
+    imported_at: datetime = Field(sa_type=INSTANT)
+
+
+class TaxLocalRate(Table, table=True):
+    """One line of an import (app/tax/local_rates.py). `rate` in percent; `plus4_from` empty for the whole ZIP."""
+
+    __tablename__ = "tax_local_rate"
+    __table_args__ = (
+        CheckConstraint("zip_from ~ '^[0-9]{5}$' AND zip_to ~ '^[0-9]{5}$' AND zip_from <= zip_to", name="zip_range"),
+        CheckConstraint(
+            "(plus4_from = '' AND plus4_to = '') OR (plus4_from ~ '^[0-9]{4}$' AND plus4_to ~ '^[0-9]{4}$'"
+            " AND plus4_from <= plus4_to AND zip_from = zip_to)",
+            name="plus4_range",
+        ),
+        CheckConstraint("rate >= 0 AND rate <= 30", name="rate_in_range"),
+        CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="ends_after_it_begins"),
+        Index("ix_tax_local_rate_zip", "version_id", "zip_from", "zip_to"),
+    )
+
+    id: int | None = row_id()
+    version_id: int = Field(foreign_key="tax_local_version.id", sa_type=BigInteger)
+    zip_from: str
+    zip_to: str
+    plus4_from: str
+    plus4_to: str
+    component: str
+    rate: Decimal = Field(sa_type=Numeric(8, 5))
+    valid_from: date
+    valid_to: date | None = None

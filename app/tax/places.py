@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from app.tax.rates import BadTaxData, Document, Grade, RateRow, read_rates, read_sources
+from app.tax.rates import BadTaxData, Document, Grade, RateRow, read_rates, read_sources, require_distinct
 from app.tax.request import Buyer
 
 Handling = Literal["as_country", "own_rate", "outside", "country", "review"]
@@ -94,7 +94,7 @@ class Places:
         country = self.country(buyer.country)
         region = _region(buyer.region, country)
         postcode = _postcode(buyer.postcode, country)
-        city = _fold(buyer.city or "")
+        city = fold(buyer.city or "")
         territory = self._territory(country, region, postcode, city)
         if territory is None:
             return Place(country, region, postcode, city, None)
@@ -118,7 +118,7 @@ class Places:
         return None if best is None else best[1]
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """Case, accents and punctuation do not tell one city from another."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     return " ".join("".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c)).split())
@@ -144,6 +144,8 @@ def _postcode(postcode: str | None, country: str) -> str:
 def read_places(document: Document) -> Places:
     """Raises BadTaxData where a row is incomplete."""
     sources = read_sources(document)
+    require_distinct((entry["code"] for entry in document["members"]), "members")
+    require_distinct((entry["code"] for entry in document["territories"]), "territories")
     members = {
         entry["code"]: Member(entry["code"], entry["name"], entry["from"], entry.get("vat_prefix", entry["code"]))
         for entry in document["members"]
@@ -154,17 +156,24 @@ def read_places(document: Document) -> Places:
         rates.setdefault(entry["jurisdiction"], []).append(entry)
     own = {t.code for t in territories if t.handling == "own_rate"}
     if own != set(rates):
-        raise BadTaxData(f"territories with their own rate and rate rows differ: {own ^ set(rates)}")
+        raise BadTaxData(
+            f"rates: territories with their own rate and rate rows differ: {sorted(own ^ set(rates))}: each treatment "
+            "own_rate needs rows, and only those"
+        )
     histories = {code: read_rates(rows, sources, code) for code, rows in rates.items()}
     return Places(document["aliases"], members, territories, histories)
 
 
 def _read_territory(entry: Document, sources: frozenset[str]) -> Territory:
     code = entry["code"]
-    if entry.get("source") not in sources or entry.get("grade") not in {"A", "B", "C"}:
-        raise BadTaxData(f"territory {code}: needs a listed source and a grade")
+    if entry.get("source") not in sources:
+        raise BadTaxData(f"territory {code}: source {entry.get('source')!r} is not listed: add it under `sources`")
     if (entry["grade"] == "C") != (entry["treatment"] == "review"):
-        raise BadTaxData(f"territory {code}: grade C and only grade C is refused")
+        raise BadTaxData(
+            f"territory {code}: grade C and only grade C is refused: give it the treatment review, or a grade"
+        )
+    if entry["treatment"] in {"as_country", "country"} and "country" not in entry:
+        raise BadTaxData(f"territory {code}: treatment {entry['treatment']} needs a `country`: add it")
     return Territory(
         code=code,
         name=entry["name"],
@@ -173,7 +182,7 @@ def _read_territory(entry: Document, sources: frozenset[str]) -> Territory:
         iso=frozenset(entry.get("iso", ())),
         postcodes=tuple(entry.get("postcodes", ())),
         regions=frozenset(entry.get("regions", ())),
-        cities=frozenset(_fold(city) for city in entry.get("cities", ())),
+        cities=frozenset(fold(city) for city in entry.get("cities", ())),
         country=entry.get("country"),
         region=entry.get("region"),
         local_tax=entry.get("local_tax", ""),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from app.tax.rates import Document
+from app.tax.rates import BadTaxData, Document
 from app.tax.request import BuyerType
 
 
@@ -21,9 +21,12 @@ class Product:
 
 
 def read_products(document: Document) -> Mapping[str, Product]:
-    """Products by their code and by each alias (Stripe's codes)."""
+    """Products by their code and by each alias (Stripe's codes). Raises BadTaxData where one name has two meanings."""
     found: dict[str, Product] = {}
     for entry in document["products"]:
         product = Product(entry["code"], entry["kind"], entry["use"])
+        for name in (product.code, *entry["aliases"]):
+            if name in found:
+                raise BadTaxData(f"{product.code}: {name} already stands for {found[name].code}: keep it in one row")
         found.update(dict.fromkeys((product.code, *entry["aliases"]), product))
     return found

@@ -75,6 +75,9 @@ class RateSource(Protocol):
     def standard(self, jurisdiction: str, on: date) -> RateRow | None:
         """The row in force, or None where this source has none: never a guess."""
 
+    def history(self, jurisdiction: str) -> Sequence[RateRow]:
+        """Every row, oldest first; empty where this source knows nothing of the jurisdiction."""
+
 
 class Duty27Rates:
     """The EU-27 from the `duty27-eu-vat` package: dated since 2016 (Rate data: Duty27, CC BY 4.0)."""
@@ -104,6 +107,9 @@ class Duty27Rates:
     def standard(self, jurisdiction: str, on: date) -> RateRow | None:
         return on_day(self._rows.get(jurisdiction, ()), on)
 
+    def history(self, jurisdiction: str) -> Sequence[RateRow]:
+        return self._rows.get(jurisdiction, ())
+
 
 def read_sources(document: Document) -> dict[str, Source]:
     """The `sources` block of a data file; every row names one of them."""
@@ -111,7 +117,7 @@ def read_sources(document: Document) -> dict[str, Source]:
     for key, entry in document["sources"].items():
         title, retrieved = entry.get("title"), entry.get("retrieved")
         if not isinstance(title, str) or not title or not isinstance(retrieved, date):
-            raise BadTaxData(f"source {key}: needs a title and the day it was read")
+            raise BadTaxData(f"source {key}: needs a title and the day it was read: add `title` and `retrieved`")
         found[key] = Source(title, retrieved)
     return found
 
@@ -120,26 +126,34 @@ def read_validity(entry: Document, sources: Mapping[str, Source], what: str) -> 
     """`from`, `to`, `grade` and `source` of one row."""
     start, end, grade = entry.get("from"), entry.get("to"), entry.get("grade")
     if not isinstance(start, date) or not (end is None or isinstance(end, date)):
-        raise BadTaxData(f"{what}: `from` and `to` are days")
+        raise BadTaxData(f"{what}: `from` and `to` are days: write 2026-11-22 without quotes")
     if end is not None and end < start:
-        raise BadTaxData(f"{what}: ends {end} before it begins {start}")
+        raise BadTaxData(f"{what}: ends {end} before it begins {start}: correct `from` or `to`")
     if grade not in {"A", "B", "C"}:
-        raise BadTaxData(f"{what}: grade {grade!r} is not A, B or C")
+        raise BadTaxData(f"{what}: grade {grade!r} is not A, B or C: write C where sources conflict")
     if entry.get("source") not in sources:
-        raise BadTaxData(f"{what}: source {entry.get('source')!r} is not listed")
+        raise BadTaxData(
+            f"{what}: source {entry.get('source')!r} is not listed: add it under `sources` with title and retrieved"
+        )
     return Validity(start, end, grade, sources[entry["source"]])
 
 
-def read_rate(text: Any, what: str) -> Decimal:
-    """A percentage from 0 to 30, written as text so that no float ever touches it."""
+def read_decimal(text: Any, what: str) -> Decimal:
+    """A number written as text, so that no float ever touches it."""
     try:
-        rate = Decimal(text) if isinstance(text, str) else None
+        number = Decimal(text) if isinstance(text, str) else None
     except InvalidOperation:
-        rate = None
-    if rate is None or not rate.is_finite():
-        raise BadTaxData(f"{what}: rate {text!r} is not a decimal in quotes")
+        number = None
+    if number is None or not number.is_finite():
+        raise BadTaxData(f'{what} {text!r} is not a decimal in quotes: write it like "8.875"')
+    return number
+
+
+def read_rate(text: Any, what: str) -> Decimal:
+    """A percentage from 0 to 30."""
+    rate = read_decimal(text, f"{what}: rate")
     if not 0 <= rate <= HIGHEST_RATE:
-        raise BadTaxData(f"{what}: rate {rate} is outside 0 to {HIGHEST_RATE}")
+        raise BadTaxData(f"{what}: rate {rate} is outside 0 to {HIGHEST_RATE}: write percent of the price")
     return rate
 
 
@@ -150,16 +164,30 @@ def read_rates(entries: Sequence[Document], sources: Mapping[str, Source], what:
     return rows
 
 
+def require_distinct(names: Iterable[str], where: str) -> None:
+    """Two rows of one name would leave it to their order which of them counts."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise BadTaxData(f"{where}: {name} is listed twice: join the two rows")
+        seen.add(name)
+
+
 def require_chain(rows: Sequence[Dated], what: str) -> None:
     """Each row begins the day after the one before it ends: no overlap, no gap.
 
     A span that we do not support is a row of grade C, so that the refusal is written down and not a hole.
     """
     if not rows:
-        raise BadTaxData(f"{what}: has no row")
+        raise BadTaxData(f"{what}: has no row: add one, of grade C where nothing is known")
     for before, after in pairwise(rows):
         end = before.validity.valid_to
         if end is None or after.validity.valid_from <= end:
-            raise BadTaxData(f"{what}: the row from {after.validity.valid_from} overlaps the one before it")
+            raise BadTaxData(
+                f"{what}: the row from {after.validity.valid_from} overlaps the one before it: end that one on the day "
+                "before"
+            )
         if after.validity.valid_from != end + timedelta(days=1):
-            raise BadTaxData(f"{what}: nothing covers the days after {end}")
+            raise BadTaxData(
+                f"{what}: nothing covers the days after {end}: add a row, of grade C where nothing is known"
+            )

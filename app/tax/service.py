@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlmodel import col
 
+from app.core import policy
 from app.core.bulk import among
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
@@ -19,6 +20,12 @@ from app.tax.provider import RegistryAnswer
 
 # A conclusive answer is good for a day of shopping; an inconclusive one is asked again at once.
 _FRESH: Final = timedelta(hours=24)
+STALE_DAYS: Final = policy.declare(
+    policy.Policy(
+        "tax_rates_stale_days", 60, policy.whole_number(minimum=1),
+        "Days after which the packaged EU rates count as old: `blp doctor` and the log at start say so.",
+    )
+)  # fmt: skip
 
 
 def row_of(determination: Determination, request: dict[str, Any], now: datetime) -> dict[str, Any]:

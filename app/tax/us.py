@@ -4,10 +4,11 @@ The state rate is exact where a state has no local taxes; elsewhere an area row 
 seller's election makes it exact, and without either the engine refuses.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 
+from app.tax.local_rates import Locality, on_portion
 from app.tax.places import Place
 from app.tax.products import Product
 from app.tax.rates import on_day
@@ -16,12 +17,14 @@ from app.tax.ruling import Charge, Ruling, Treatment, exempt, not_collecting, pe
 from app.tax.us_data import Election, State, TaxabilityRow, UnitedStates, matches_city
 
 
-def rule(request: Request, place: Place, product: Product, us: UnitedStates) -> Ruling:
+def rule(
+    request: Request, place: Place, product: Product, us: UnitedStates, imported: Locality | None = None
+) -> Ruling:
     """The state's ruling, with the tax of a city that collects its own where the seller is registered with it."""
     state = us.states.get(place.region or "")
     if state is None:
         return _no_state(request, place)
-    ruling = _state_ruling(request, place, product, state, us)
+    ruling = _state_ruling(request, place, product, state, us, imported)
     return _with_city(request, place, product, ruling, us)
 
 
@@ -35,7 +38,9 @@ def _no_state(request: Request, place: Place) -> Ruling:
     return review(code, "The buyer's state is missing or its rules are not kept here; the tax depends on it.")
 
 
-def _state_ruling(request: Request, place: Place, product: Product, state: State, us: UnitedStates) -> Ruling:
+def _state_ruling(
+    request: Request, place: Place, product: Product, state: State, us: UnitedStates, imported: Locality | None
+) -> Ruling:
     """The state's own sales tax and the local taxes it administers."""
     on, code = request.date, state.jurisdiction
     if not request.seller.registration(code, on):
@@ -53,7 +58,7 @@ def _state_ruling(request: Request, place: Place, product: Product, state: State
     certificate = next((e for e in request.buyer.exemptions if e.relieves(code, on)), None)
     if certificate is not None:
         return exempt(code, state.name, certificate)
-    return _charged(request, place, state, row, election, us, what)
+    return _charged(request, state, row, election, what, lambda: _local(state, place, on, us, imported))
 
 
 def _not_taxed(state: State, what: str, row: TaxabilityRow, election: Election | None) -> Ruling:
@@ -67,12 +72,11 @@ def _not_taxed(state: State, what: str, row: TaxabilityRow, election: Election |
 
 def _charged(
     request: Request,
-    place: Place,
     state: State,
     row: TaxabilityRow,
     election: Election | None,
-    us: UnitedStates,
     what: str,
+    find_local: "Callable[[], _Local | str]",
 ) -> Ruling:
     """The state's rate with whatever local rates this address or this election adds; refuses if those are unknown."""
     rate = on_day(state.rates, request.date)
@@ -82,8 +86,10 @@ def _charged(
     if election is not None and election.effect == "flat":
         return _ruling(state, election.charges, what, f"{election.name} election", "state")
     if election is not None:
-        return _ruling(state, (base, *_on_portion(election.charges, row)), what, f"{election.name} election", "state")
-    local = _local(state, place, request.date, us)
+        return _ruling(
+            state, (base, *on_portion(election.charges, row.portion)), what, f"{election.name} election", "state"
+        )
+    local = find_local()
     if isinstance(local, str):
         return review(
             state.jurisdiction,
@@ -91,7 +97,7 @@ def _charged(
             f"{local}.",
             "state",
         )
-    return _ruling(state, (base, *_on_portion(local.charges, row)), what, local.name, local.precision)
+    return _ruling(state, (base, *on_portion(local.charges, row.portion)), what, local.name, local.precision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +107,13 @@ class _Local:
     precision: str
 
 
-def _local(state: State, place: Place, on: date, us: UnitedStates) -> _Local | str:
-    """What is added to the state's rate at this address, or why that is unknown (the tail of a sentence)."""
+def _local(state: State, place: Place, on: date, us: UnitedStates, imported: Locality | None) -> _Local | str:
+    """What is added to the state's rate at this address, or why that is unknown (the tail of a sentence).
+
+    What the operator imported comes before our own areas.
+    """
+    if imported is not None:
+        return _Local(imported.charges, f"imported local rates {imported.version}", imported.precision)
     area = us.area(state, place, on) if state.local != "none" else None
     if isinstance(area, str):
         return f": {area}"
@@ -116,11 +127,6 @@ def _local(state: State, place: Place, on: date, us: UnitedStates) -> _Local | s
 
 def _area_precision(place: Place) -> str:
     return "zip5" if place.postcode else "city"
-
-
-def _on_portion(charges: Iterable[Charge], row: TaxabilityRow) -> tuple[Charge, ...]:
-    """Local taxes follow the state's base: 80 % of the price in Texas for data processing."""
-    return tuple(replace(charge, portion=row.portion) for charge in charges)
 
 
 def _ruling(state: State, charges: tuple[Charge, ...], what: str, how: str, precision: str) -> Ruling:

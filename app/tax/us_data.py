@@ -1,23 +1,25 @@
 """The tables behind the United States rule: states, taxability, elections, areas and cities that collect alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from app.tax.places import Place
+from app.tax.places import Place, fold
 from app.tax.rates import (
     BadTaxData,
     Document,
     RateRow,
     Validity,
     on_day,
+    read_decimal,
     read_rate,
     read_rates,
     read_sources,
     read_validity,
     require_chain,
+    require_distinct,
 )
 from app.tax.request import BuyerType, Seller
 from app.tax.ruling import Charge
@@ -139,31 +141,44 @@ def matches_city(place: Place, city: City | None, code: str) -> bool | None:
     return None
 
 
-def read_united_states(document: Document, local: Document) -> UnitedStates:
-    """Raises BadTaxData where a row is incomplete, overlaps, leaves a gap or names an unknown state."""
+def read_states(document: Document) -> UnitedStates:
+    """States and elections of us.yaml. Raises BadTaxData where a row is incomplete, overlaps or leaves a gap."""
     sources = read_sources(document)
+    require_distinct((entry["code"] for entry in document["states"]), "states")
     states = {entry["code"]: _read_state(entry, sources) for entry in document["states"]}
     elections = tuple(_read_election(entry, sources) for entry in document["elections"])
-    local_sources = read_sources(local)
+    for state, name in dict.fromkeys((e.state, e.name) for e in elections):
+        require_chain([e for e in elections if (e.state, e.name) == (state, name)], f"election {state} {name}")
+    _require_known({e.state for e in elections}, states)
+    return UnitedStates(states, elections, (), {})
+
+
+def read_local(document: Document, base: UnitedStates) -> UnitedStates:
+    """The areas and cities of us_local.yaml beside what `read_states` found. Raises BadTaxData."""
+    sources = read_sources(document)
     areas = tuple(
         Area(
-            entry["state"], entry["name"], tuple(entry["zips"]), frozenset(entry["cities"]),
-            _read_charges(entry["components"]), read_validity(entry, local_sources, entry["name"]),
+            entry["state"], entry["name"], tuple(entry["zips"]), frozenset(map(fold, entry["cities"])),
+            _read_charges(entry["components"]), read_validity(entry, sources, entry["name"]),
         )
-        for entry in local["areas"]
+        for entry in document["areas"]
     )  # fmt: skip
+    require_distinct((entry["jurisdiction"] for entry in document["cities"]), "cities")
     cities = {
         entry["jurisdiction"]: City(
-            entry["jurisdiction"], entry["name"], entry["city"], tuple(entry["zips"]), frozenset(entry["taxed"]),
-            read_rates(entry["rates"], local_sources, entry["name"]),
+            entry["jurisdiction"], entry["name"], fold(entry["city"]), tuple(entry["zips"]), frozenset(entry["taxed"]),
+            read_rates(entry["rates"], sources, entry["name"]),
         )
-        for entry in local["cities"]
+        for entry in document["cities"]
     }  # fmt: skip
-    named = {e.state for e in elections} | {a.state for a in areas}
-    if unknown := named - set(states):
-        raise BadTaxData(f"no such state: {unknown}")
+    _require_known({a.state for a in areas} | {code.split("-")[1] for code in cities}, base.states)
     _require_areas_apart(areas)
-    return UnitedStates(states, elections, areas, cities)
+    return replace(base, areas=areas, cities=cities)
+
+
+def _require_known(named: set[str], states: Mapping[str, State]) -> None:
+    if unknown := named - set(states):
+        raise BadTaxData(f"no such state: {sorted(unknown)}: use a code of us.yaml")
 
 
 def _read_state(entry: Document, sources: Document) -> State:
@@ -176,17 +191,15 @@ def _read_state(entry: Document, sources: Document) -> State:
             chosen = [e for e in entry[kind] if e.get("buyer", "any") in {"any", buyer}]
             rows[kind, buyer] = tuple(_read_taxability(e, sources, what) for e in chosen)
             require_chain(rows[kind, buyer], what)
-    if entry["local"] not in {"none", "few", "add_on"}:
-        raise BadTaxData(f"{code}: local is none, few or add_on")
     return State(code, entry["name"], entry["local"], read_rates(entry["rates"], sources, code), rows)
 
 
 def _read_taxability(entry: Document, sources: Document, what: str) -> TaxabilityRow:
-    if not isinstance(entry["taxable"], bool):
-        raise BadTaxData(f"{what}: taxable is true or false")
-    portion = Decimal(entry.get("portion", "100"))
+    portion = read_decimal(entry.get("portion", "100"), f"{what}: portion")
     if not 0 < portion <= PORTION_MAX:
-        raise BadTaxData(f"{what}: portion {portion} is not a percentage of the price")
+        raise BadTaxData(
+            f"{what}: portion {portion} is not a percentage of the price: write more than 0 and at most 100"
+        )
     rate = read_rate(entry["rate"], what) if "rate" in entry else None
     return TaxabilityRow(
         entry["taxable"], rate, portion, entry.get("condition", ""), read_validity(entry, sources, what)
@@ -197,7 +210,9 @@ def _read_election(entry: Document, sources: Document) -> Election:
     what = f"election {entry['state']} {entry['name']}"
     charges = _read_charges(entry.get("components", ()))
     if (entry["effect"] in {"local", "flat"}) != bool(charges):
-        raise BadTaxData(f"{what}: an effect that charges needs components, and no other has any")
+        raise BadTaxData(
+            f"{what}: an effect that charges needs components, and no other has any: see the top of that list"
+        )
     return Election(entry["state"], entry["name"], entry["effect"], charges, read_validity(entry, sources, what))
 
 
@@ -206,11 +221,13 @@ def _read_charges(entries: tuple[Document, ...] | list[Document]) -> tuple[Charg
 
 
 def _require_areas_apart(areas: tuple[Area, ...]) -> None:
-    """One ZIP prefix of one state leads to one area at a time."""
+    """One ZIP prefix and one city of one state lead to one area at a time."""
     seen: dict[tuple[str, str], list[Area]] = {}
     for area in areas:
-        for prefix in area.zips:
+        for prefix in (*area.zips, *sorted(area.cities)):
             for other in seen.setdefault((area.state, prefix), []):
                 if other.validity.covers(area.validity.valid_from) or area.validity.covers(other.validity.valid_from):
-                    raise BadTaxData(f"{area.state} {prefix}: {area.name} overlaps {other.name}")
+                    raise BadTaxData(
+                        f"{area.state} {prefix}: {area.name} overlaps {other.name}: keep it in one of them"
+                    )
             seen[area.state, prefix].append(area)

@@ -35,9 +35,11 @@ def read_world(document: Document) -> Mapping[str, Country]:
     for entry in document["countries"]:
         code = entry["country"]
         if code in found:
-            raise BadTaxData(f"{code} is listed twice")
+            raise BadTaxData(f"{code} is listed twice: join the two rows")
         if entry["business"] in {"reverse_charge", "by_product"} and not (entry.get("ids") and entry.get("note")):
-            raise BadTaxData(f"{code}: relieved businesses need the type of their number and a note")
+            raise BadTaxData(
+                f"{code}: relieved businesses need the type of their number and a note: add `ids` and `note`"
+            )
         found[code] = Country(
             code=code,
             name=entry["name"],
@@ -64,7 +66,7 @@ def rule(request: Request, place: Place, product: Product, world: Mapping[str, C
         return review(
             place.country, f"No {country.tax} rate of {country.name} is certain for {request.date}.", "country"
         )
-    domestic = place.country in request.seller.established_in()
+    domestic = not request.seller.established_in().isdisjoint({place.country, *areas})
     who = _who(request.buyer, country, domestic=domestic)
     named = f" (which covers {place.territory.name})" if place.territory else ""
     if request.buyer.type == "business" and not domestic:

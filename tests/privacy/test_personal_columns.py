@@ -23,6 +23,10 @@ SENTENCE = "a sentence or code the software makes, without personal data"
 NOT_PERSONAL = {
     "custom_agreement.renews_by_itself": "yes or no",
     "order.carried_to": "the id of a row",
+    "tax_local_rate.plus4_to": "a range of ZIP codes",
+    "tax_local_rate.valid_to": "a date",
+    "tax_local_rate.zip_to": "a range of ZIP codes",
+    "tax_local_version.imported_by": "an id or user name of the vendor's operator",
     "order.pay_by": "card or invoice",
     "payment.recorded_by": "the id of a member of staff or of a key",
     "api_key.name": "the name whoever made the key gave to a program",

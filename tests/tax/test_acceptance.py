@@ -53,6 +53,9 @@ SELLERS: dict[str, dict[str, Any]] = {
     "chicago": {**U, "registrations": [*U["registrations"], *registered("US-IL-CHICAGO")]},
     "elected": ELECTED,
     "texan": {**ELECTED, "established": ["US", "US-TX"]},
+    "denver": {**U, "registrations": [*U["registrations"], *registered("US-CO-DENVER")]},
+    "jersey": {**N, "registrations": registered("JE")},
+    "manx": {**N, "registrations": registered("IM")},
     "negotiable": {**U, "elections": {"US-CO": "negotiable_license"}},
 }
 CODES = {"saas": "saas_business", "dl": "software_download_business", "home": "saas_personal"}
