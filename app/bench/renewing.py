@@ -216,7 +216,7 @@ _COUNT_ON: Final = text(
 
 
 def _copy(database: Database, chunks: Sequence[Sequence[tuple[Copied, list[dict[str, Any]]]]], schema: str) -> None:
-    """COPY of Python values by the writer that ours goes through: the fastest we know."""
+    """COPY of Python values by the writer that ours goes through."""
     for chunk in chunks:
         with database.transaction() as tx:
             for copied, rows in chunk:

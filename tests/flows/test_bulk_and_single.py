@@ -166,7 +166,7 @@ def test_many_at_once_and_one_by_one_write_the_same_rows(world: World, cluster: 
             pair = [replace(ports, clock=at) for ports in (world.ports, other)]
             for ports in pair:
                 with ports.db.transaction() as tx:
-                    tx.execute(text(f"UPDATE subscription SET auto_renew = ({keep})"))  # noqa: S608 -- from above
+                    tx.execute(text(f"UPDATE subscription SET auto_renew = ({keep})"))  # noqa: S608 -- an id or condition of this test, nothing from outside
             last, due = len(numbered_after(pair[1], 0)), ended(pair[0])
             together = held_after(pair[1], many_at_once, since)
             order = [*numbered_after(pair[1], last), *due]

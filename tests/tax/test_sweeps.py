@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from random import Random  # noqa: TID251 -- repeatable requests by a seed
+from random import Random  # noqa: TID251 -- a failing request must come back with its seed; nothing secret is drawn
 
 import pytest
 
@@ -99,7 +99,7 @@ class Wild:
     """Requests of every shape the types allow, likely and unlikely ones, repeatable by their seed."""
 
     def __init__(self, seed: int) -> None:
-        self._any = Random(seed)  # noqa: S311 -- test data
+        self._any = Random(seed)  # noqa: S311 -- draws requests to ask, no secret
 
     def jurisdiction(self) -> str:
         pick = self._any.randrange(4)
