@@ -5,7 +5,6 @@ trigger of the table holds here as there.
 """
 
 import gc
-import json
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,14 +17,14 @@ from typing import Any, Final, TypeVar, cast
 import psycopg
 import structlog
 from psycopg.sql import SQL, Identifier
-from sqlalchemy import ColumnElement, String, any_, literal, select, text
+from sqlalchemy import ColumnElement, Select, String, func, literal, select, text
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy import Table as SqlTable
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import OperationalError
 
-from app.core.db import Table, Tx, driver_connection
+from app.core.db import Table, Tx, driver_connection, json_text
 
 log = structlog.get_logger()
 
@@ -36,9 +35,16 @@ R = TypeVar("R", bound=Table)
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def plain(_table: type[R], values: Mapping[str, Any]) -> R:
+def plain(table: type[R], values: Mapping[str, Any]) -> R:
     """A row for rules to read, without the session's bookkeeping, which costs more than the rules themselves."""
-    return cast(R, SimpleNamespace(**values))
+    return cast(R, _kind(table)(**values))
+
+
+@cache
+def _kind(table: type[Table]) -> type[SimpleNamespace]:
+    """Rows of a table with what its model says of them."""
+    told = {name: each for name, each in vars(table).items() if isinstance(each, property)}
+    return type(table.__name__, (SimpleNamespace,), told)
 
 
 def sql_table(table: type[Table]) -> SqlTable:
@@ -162,7 +168,6 @@ def _members(values: list[Any]) -> Iterable[str]:
 
 
 # JSON escapes control characters itself and keeps its own backslashes, which COPY would take for its own.
-_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 _JSON: Final = {None: "null", True: "true", False: "false"}
 
 
@@ -175,7 +180,7 @@ def _json_or_nothing(values: list[Any]) -> list[str]:
 
 
 def _written(value: object) -> str:
-    written = _encode(value)
+    written = json_text(value)
     return written.replace("\\", "\\\\") if "\\" in written else written
 
 
@@ -235,7 +240,7 @@ def _quoted(value: str) -> str:
 def _parameter(table: SqlTable, name: str, value: object) -> object:
     kind = table.c[name].type
     if isinstance(kind, JSONB):
-        return None if value is None and kind.none_as_null else _encode(value)
+        return None if value is None and kind.none_as_null else json_text(value)
     return value.value if isinstance(value, Enum) else value
 
 
@@ -255,6 +260,14 @@ def read(
     return [cast(R, row) for row in tx.execute(query)]
 
 
+def rows(tx: Tx, table: type[R], query: Select[R]) -> list[R]:
+    """What a query of a table finds, as `plain` rows."""
+    columns = sql_table(table).columns
+    names, kind = columns.keys(), _kind(table)
+    found = tx.execute(query.with_only_columns(*columns))
+    return [cast(R, kind(**dict(zip(names, row, strict=True)))) for row in found]
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
     """Without looking for cyclic garbage meanwhile: a chunk makes many rows and next to no cycles, and looking through
@@ -270,8 +283,13 @@ def uncollected() -> Iterator[None]:
 
 
 def among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
-    """`column` is one of many values: one parameter, however many they are."""
-    return cast(ColumnElement[bool], column == any_(sql_cast(literal(array_text(list(values))), ARRAY(String))))
+    """`column` is one of many values: one parameter, however many they are.
+
+    A set to join with and no `= ANY`: where a table is taken for smaller than it is, that reads the whole parameter
+    for every row.
+    """
+    given = sql_cast(literal(array_text(list(values))), ARRAY(String))
+    return cast(ColumnElement[bool], column.in_(select(func.unnest(given))))
 
 
 def bisected(

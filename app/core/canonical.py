@@ -1,9 +1,10 @@
 """One way to write a value as bytes, so that its hash or signature can be checked by anyone."""
 
 import hashlib
-import json
 from datetime import date, datetime
 from typing import Any, Final
+
+import orjson
 
 _AS_THEY_ARE: Final = frozenset({str, int, bool, type(None)})
 
@@ -37,12 +38,11 @@ def _unusual(value: object) -> Any:
             raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
-_write: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-
-
 def canonical_json(value: object) -> bytes:
-    """UTF-8 JSON with sorted keys and no spaces. Refuses floats: they have no one spelling."""
-    return _write(_plain(value)).encode()
+    """UTF-8 JSON with sorted keys and no spaces. Raises TypeError for a float, which has no one spelling, for a whole
+    number of more than 64 bits, which not every reader takes, and for what is no JSON.
+    """
+    return orjson.dumps(_plain(value), option=orjson.OPT_SORT_KEYS)
 
 
 def sha256_hex(data: bytes) -> str:

@@ -9,8 +9,20 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, Final
 
+import orjson
 import psycopg
-from sqlalchemy import CHAR, BigInteger, CheckConstraint, Connection, DateTime, Engine, MetaData, create_engine
+from sqlalchemy import (
+    CHAR,
+    BigInteger,
+    CheckConstraint,
+    Connection,
+    DateTime,
+    Engine,
+    Index,
+    MetaData,
+    create_engine,
+    text,
+)
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
@@ -60,6 +72,11 @@ def personal(category: str) -> dict[str, Any]:
     return {"info": {"personal": category}}
 
 
+def index_where_set(table: str, column: str) -> Index:
+    """An index of the rows that have something there: for a column that is mostly empty."""
+    return Index(f"ix_{table}_{column}", column, postgresql_where=text(f"{column} IS NOT NULL"))
+
+
 def currency_check(column: str = "currency") -> CheckConstraint:
     return CheckConstraint(f"{column} ~ '^[A-Z]{{3}}$'", name=f"{column}_is_iso")
 
@@ -72,6 +89,14 @@ def minor_field(**options: Any) -> Any:
 def row_id() -> Any:
     """A 64-bit serial key, for rows nobody outside refers to."""
     return Field(default=None, primary_key=True, sa_type=BigInteger)
+
+
+def json_text(value: object) -> str:
+    """JSON for a column. Raises TypeError for what is no JSON: an instant is written as the caller means it."""
+    return orjson.dumps(value, option=_STRICT).decode()
+
+
+_STRICT: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 class NetworkInsideTransaction(RuntimeError):
@@ -96,6 +121,8 @@ class Database:
             pool_pre_ping=True,
             pool_use_lifo=True,
             connect_args={"options": "-c timezone=UTC"},
+            json_serializer=json_text,
+            json_deserializer=orjson.loads,
         )
         self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -23,7 +23,7 @@ _STAMP: Final = 10  # digits of the time, five bits each
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _CROCKFORD: Final = frozenset(_ALPHABET)
 _PAIRS: Final = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
-_SHIFTS: Final = tuple(range(120, -1, -10))
+_SHIFTS: Final = tuple(range(100, -1, -10))  # of all but the last twenty bits
 
 
 def new_id(prefix: str) -> str:
@@ -39,6 +39,8 @@ class _Last:
 
     milliseconds: int = 0
     random: int = 0
+    head: str = ""  # of the text, as long as the last twenty bits do not run over
+    high: int = -1
 
 
 _last: Final = _Last()
@@ -53,8 +55,11 @@ def _ulid() -> str:
             _last.milliseconds, _last.random = now, int.from_bytes(secrets.token_bytes(10)) >> 1  # room to count up
         else:
             _last.random += 1
-        number = _last.milliseconds << 80 | _last.random
-    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+        high, low = _last.random >> 20, _last.random & 0xFFFFF
+        if (_last.milliseconds << 60 | high) != _last.high:
+            _last.high = _last.milliseconds << 60 | high
+            _last.head = "".join([_PAIRS[_last.high >> shift & 1023] for shift in _SHIFTS])
+        return _last.head + _PAIRS[low >> 10] + _PAIRS[low & 1023]
 
 
 def has_form(prefix: str, value: str) -> bool:

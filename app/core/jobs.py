@@ -7,7 +7,6 @@ that a tick selects.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import text
 
 from app.core import job_watch
-from app.core.db import Database, Tx, driver_connection
+from app.core.db import Database, Tx, driver_connection, json_text
 from app.core.errors import DomainError
 
 log = structlog.get_logger()
@@ -161,7 +160,7 @@ def defer_many(tx: Tx, what: Job | str, orders: Sequence[Order]) -> None:
     tx.flush()
     tx.execute(_DEFER_MANY, {
         "name": what.name if isinstance(what, Job) else what, "locks": [each.lock for each in orders],
-        "onces": [each.once for each in orders], "args": [json.dumps(dict(each.arguments)) for each in orders],
+        "onces": [each.once for each in orders], "args": [json_text(dict(each.arguments)) for each in orders],
     })  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from app.agreements.service import Evidence
 from app.core import audit, bulk, events, jobs, keys, policy
 from app.core.audit import Deed
 from app.core.bulk import Batch, plain
-from app.core.clock import transport_now
+from app.core.clock import start_of, transport_now
 from app.core.db import Tx
 from app.core.events import Happened
 from app.core.money import Money
@@ -69,27 +69,30 @@ def order_due(ports: Ports) -> None:
 
 
 def order_chunk(ports: Ports, after: Place | None = None, *, size: int = CHUNK) -> tuple[Place, Done] | None:
-    """Order the next terms of the first `size` due subscriptions behind `after`; None where there are none.
+    """Order the next terms of those that are due among the `size` candidates behind `after`; None behind the last.
 
     A failure is bisected down to the one subscription it is about, which is parked with its reason.
     """
     with ports.db.transaction() as tx:
-        found = _due_behind(tx, ports.clock.now(), after, size)
+        found = _candidates_behind(tx, ports.clock.now(), after, size)
     if not found:
         return None
     run = _Run(ports)
     now = ports.clock.now()
-    bulk.bisected([each.id for each in found if billing_run.has_ended(each, now)], run.order, run.park)
+    over = [each_id for each_id, ends_on, time_zone in found if start_of(ends_on, time_zone) <= now]
+    bulk.bisected(over, run.order, run.park)
     while run.asks:
         asked = run.ask_registries()
         bulk.bisected(asked, run.order, run.park)
-    return (found[-1].ends_on, found[-1].id), run.done
+    last_id, last_end, _ = found[-1]
+    return (last_end, last_id), run.done
 
 
-def _due_behind(tx: Tx, now: datetime, after: Place | None, size: int) -> list[Subscription]:
+def _candidates_behind(tx: Tx, now: datetime, after: Place | None, size: int) -> list[tuple[str, date, str]]:
+    """The next that may be due and that no other worker is at; `due_facts.lock` finds out which of them are."""
     behind = [tuple_(col(Subscription.ends_on), col(Subscription.id)) > after] if after is not None else []
-    query = billing_run.due_query(now).where(*behind).limit(size).with_for_update(skip_locked=True)
-    return list(tx.execute(query).scalars())
+    query = billing_run.candidates(now).where(*behind).limit(size).with_for_update(skip_locked=True)
+    return [(each.id, each.ends_on, each.time_zone) for each in tx.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,10 +331,10 @@ def _grant(scene: _Scene, subscription: Subscription, license_: License | None) 
     if scene.order.kind is OrderKind.EXPANSION:
         starts_at = max(starts_at, scene.now)
         if not license_.bridge:  # a bridge runs beside what was paid before
-            entitlements.give_way(scene.tx, subscription.id, starts_at)
+            entitlements.give_way(scene.tx, orders.ids_of_subscription(scene.tx, subscription.id), starts_at)
     entitlements.grant(
-        scene.tx, account_id=scene.account.id, subscription_id=subscription.id, order_id=scene.order.id,
-        values=license_.entitlements, starts_at=starts_at, ends_at=license_.expires_at,
+        scene.tx, account_id=scene.account.id, order_id=scene.order.id, values=license_.entitlements,
+        starts_at=starts_at, ends_at=license_.expires_at,
     )  # fmt: skip
 
 

@@ -109,7 +109,7 @@ class Loaded(Tables):
 def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
     """Those of these subscriptions that are still due, locked, without those in other hands or waiting for a job."""
     query = billing_run.due_query(now).where(among(col(Subscription.id), ids)).with_for_update(skip_locked=True)
-    found = list(tx.execute(query).scalars())
+    found = bulk.rows(tx, Subscription, query)
     waiting = jobs.waiting_keys(tx, [billing_run.key_of(each.id) for each in found])
     held = [each for each in found if billing_run.key_of(each.id) not in waiting]
     if not held:

@@ -12,6 +12,7 @@ from app.core.db import (
     JSON_OR_NOTHING,
     Table,
     currency_check,
+    index_where_set,
     minor_field,
     personal,
     row_id,
@@ -165,6 +166,8 @@ class Order(Table, table=True):
         # What staff have in hand when somebody calls.
         Index("ix_order_po_number", "po_number", postgresql_where=text("po_number <> ''")),
         Index("ix_order_lower_buyer_email", text("lower(buyer_email)")),
+        index_where_set("order", "carried_to"),
+        index_where_set("order", "expires_at"),
     )  # fmt: skip
 
     id: str = Field(primary_key=True)
@@ -188,14 +191,14 @@ class Order(Table, table=True):
     discount: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     change: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     # The order whose invoice took up a charge that was too small to be made (R-PRO-8).
-    carried_to: str | None = Field(default=None, foreign_key="order.id", index=True)
+    carried_to: str | None = Field(default=None, foreign_key="order.id")
     buyer_name: str = Field(sa_column_kwargs=personal("name"))
     buyer_email: str = Field(sa_column_kwargs=personal("contact"))
     pay_by: PayBy = Field(default=PayBy.CARD, sa_type=text_enum(PayBy, name="pay_by"))
     po_number: str = ""
     test: bool = False
     created_at: datetime = Field(sa_type=INSTANT)
-    expires_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
+    expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     completed_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
     @property

@@ -173,6 +173,18 @@ def move(order: Order, state: OrderState) -> None:
     order.state = state
 
 
+def subscriptions_of(tx: Tx, order_ids: Collection[str]) -> dict[str, str]:
+    """The subscription of each order that has one, by order."""
+    query = select(col(Order.id), col(Order.subscription_id)).where(
+        col(Order.id).in_(order_ids), col(Order.subscription_id).is_not(None)
+    )
+    return {order_id: str(subscription_id) for order_id, subscription_id in tx.execute(query)}
+
+
+def ids_of_subscription(tx: Tx, subscription_id: str) -> list[str]:
+    return list(tx.execute(select(col(Order.id)).where(col(Order.subscription_id) == subscription_id)).scalars())
+
+
 def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime) -> list[Money]:
     """Purchases and expansions of accounts that were paid for, before tax; renewals are measured alone (R-THR-2).
 

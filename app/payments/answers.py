@@ -54,9 +54,9 @@ def report_of(answer: ChargeAnswer) -> PaymentReport:
 
 
 def oldest(tx: Tx, limit: int) -> list[str]:
-    """The attempts of the oldest answers that nobody else is working on."""
-    query = select(ChargeAnswer).order_by(col(ChargeAnswer.told_at), col(ChargeAnswer.attempt_id)).limit(limit)
-    return [each.attempt_id for each in tx.execute(query.with_for_update(skip_locked=True)).scalars()]
+    """The oldest attempts with an answer that nobody else is working on."""
+    query = select(col(ChargeAnswer.attempt_id)).order_by(col(ChargeAnswer.attempt_id)).limit(limit)
+    return list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
 
 
 def lock(tx: Tx, attempt_ids: Sequence[str]) -> list[ChargeAnswer]:

@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, personal, text_enum
+from app.core.db import CURRENCY, INSTANT, Table, currency_check, index_where_set, minor_field, personal, text_enum
 from app.core.states import declare_moves
 
 
@@ -37,12 +37,13 @@ class PaymentAttempt(Table, table=True):
             "uq_payment_attempt_one_open_of_invoice", "invoice_id", unique=True,
             postgresql_where=text("invoice_id IS NOT NULL AND state IN ('unknown', 'pending')"),
         ),
+        index_where_set("payment_attempt", "invoice_id"),
     )  # fmt: skip
 
     id: str = Field(primary_key=True)  # also the idempotency key sent to the provider
     order_id: str = Field(foreign_key="order.id", index=True)
     # Set where the open invoice of a delivered order is paid; such an attempt completes no order.
-    invoice_id: str | None = Field(default=None, foreign_key="invoice.id", index=True)
+    invoice_id: str | None = Field(default=None, foreign_key="invoice.id")
     account_id: str = Field(foreign_key="account.id", index=True)
     amount_minor: int = minor_field()
     currency: str = Field(sa_type=CURRENCY)

@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from app.core.db import INSTANT, Table, personal, row_id, text_enum
+from app.core.db import INSTANT, Table, index_where_set, personal, row_id, text_enum
 
 
 class SurveyKind(StrEnum):
@@ -28,6 +28,9 @@ class SurveyInvitation(Table, table=True):
     __table_args__ = (
         UniqueConstraint("source", "external_ref"),
         CheckConstraint("expires_at > created_at", name="expires_later"),
+        index_where_set("survey_invitation", "email_due_at"),
+        index_where_set("survey_invitation", "reminder_due_at"),
+        index_where_set("survey_invitation", "answered_at"),
     )
 
     id: str = Field(primary_key=True)
@@ -45,12 +48,12 @@ class SurveyInvitation(Table, table=True):
     test: bool = False
     suppressed_reason: str | None = None
     created_at: datetime = Field(sa_type=INSTANT)
-    email_due_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
+    email_due_at: datetime | None = Field(default=None, sa_type=INSTANT)
     emailed_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    reminder_due_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
+    reminder_due_at: datetime | None = Field(default=None, sa_type=INSTANT)
     reminded_at: datetime | None = Field(default=None, sa_type=INSTANT)
     expires_at: datetime = Field(sa_type=INSTANT)
-    answered_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
+    answered_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class SurveyResponse(Table, table=True):

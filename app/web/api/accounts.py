@@ -14,6 +14,7 @@ from app.core import audit, ids, paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
 from app.entitlements import service as entitlements
+from app.orders import service as orders
 from app.web.api.access import KEYED, key_with, sees, visible
 from app.web.api.shapes import Email, In, JsonRoute, Limit, Line, PageOut, cursor
 from app.web.deps import Now, Tx
@@ -209,6 +210,12 @@ def list_entitlements(
     if at is not None and at.tzinfo is None:
         raise Invalid("Give the instant with its time zone: 2027-03-01T00:00:00Z.", param="at")
     held = entitlements.held(tx, account.id, at.astimezone(UTC) if at else now)
-    return EntitlementList(
-        data=[EntitlementOut.model_validate(row, from_attributes=True) for row in held], has_more=False
-    )
+    of_order = orders.subscriptions_of(tx, {row.order_id for row in held})
+    data = [
+        EntitlementOut(
+            key=row.key, value=row.value, subscription_id=of_order[row.order_id], starts_at=row.starts_at,
+            ends_at=row.ends_at,
+        )
+        for row in held
+    ]  # fmt: skip
+    return EntitlementList(data=data, has_more=False)
