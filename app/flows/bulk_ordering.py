@@ -29,7 +29,7 @@ from app.core.money import Money
 from app.core.signing import Ed25519Signer
 from app.dunning import service as dunning
 from app.dunning.models import AutomaticCharge
-from app.flows import billing_run, due_facts, ordering, renewal
+from app.flows import billing_run, confirming, due_facts, ordering, renewal
 from app.flows import preview as previews
 from app.flows.due_facts import Due, Loaded
 from app.flows.ports import Ports
@@ -169,7 +169,7 @@ class _Run:
 
         def ask(number: tuple[TaxIdGiven, str]) -> TaxIdGiven:
             given, country = number
-            return previews.ask_registry(self.ports, given, country, now)
+            return confirming.ask_registry(self.ports, given, country, now)
 
         with ThreadPoolExecutor(_REGISTRIES_AT_ONCE) as threads:
             answered = threads.map(ask, numbers.values())

@@ -8,7 +8,7 @@ from app.accounts.models import AccountTaxId
 from app.core import audit
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
-from app.flows import preview as previews
+from app.flows import confirming
 from app.flows.ports import Ports
 from app.flows.preview_request import TaxIdGiven
 from app.tax import identifiers
@@ -24,7 +24,7 @@ def add(ports: Ports, account_id: str, *, kind: str, value: str, by: str) -> Non
     now = ports.clock.now()
     with ports.db.transaction() as tx:
         country = accounts.get(tx, account_id).country
-    given = previews.confirm(ports, TaxIdGiven(kind, value), country, now)
+    given = confirming.confirm(ports, TaxIdGiven(kind, value), country, now)
     with ports.db.transaction() as tx:
         accounts.keep_tax_ids(tx, account_id, [(given.type, given.value, given.status)], now)
         audit.record(tx, account_id, actor=by, action="tax_id.added", subject=account_id, now=now,
