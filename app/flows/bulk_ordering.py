@@ -110,7 +110,7 @@ class _Run:
 
     def __init__(self, ports: Ports) -> None:
         self.ports, self.done = ports, Done()
-        self.answers: dict[tuple[str, str], str] = {}  # of the registries, by (type, number)
+        self.answers: dict[tuple[str, str], TaxIdGiven] = {}  # of the registries, by (type, number)
         self.asks: dict[str, tuple[str, tuple[TaxIdGiven, ...]]] = {}  # by subscription: the country and its numbers
 
     def order(self, ids: Sequence[str]) -> None:
@@ -173,7 +173,7 @@ class _Run:
 
         with ThreadPoolExecutor(_REGISTRIES_AT_ONCE) as threads:
             answered = threads.map(ask, numbers.values())
-            self.answers |= {(each.type, each.value): each.status for each in answered}
+            self.answers |= {(each.type, each.value): each for each in answered}
         return list(asks)
 
 
@@ -193,7 +193,7 @@ class _Entry:
     deed: Deed
 
 
-def _entry(scene: _Scene, due: Due, answers: dict[tuple[str, str], str]) -> _Entry | None:
+def _entry(scene: _Scene, due: Due, answers: dict[tuple[str, str], TaxIdGiven]) -> _Entry | None:
     """The order of the next term, which follows the old one however late the run is; None for one that is not plain.
 
     Raises what pricing and ordering raise.

@@ -286,7 +286,10 @@ def _tax_question(
         buyer=taxing.Buyer(
             country=buyer.country, region=buyer.region or None, postcode=buyer.postcode or None,
             city=buyer.city or None, type="business" if buyer.type is BuyerType.BUSINESS else "consumer",
-            tax_ids=tuple(taxing.TaxId(each.type, each.value, each.status) for each in tax_ids),
+            tax_ids=tuple(
+                taxing.TaxId(each.type, each.value, each.status, each.check, each.checked_at, each.reference)
+                for each in tax_ids
+            ),
         ),
         lines=tuple(taxing.Line(plan.tax_code, line.net.minor) for plan, line in zip(plans, lines, strict=True)),
         currency=wanted.currency, date=local_date(now, accounts.time_zone_of(buyer.country)),
@@ -329,7 +332,7 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int
             "country": buyer.country, "region": buyer.region, "postcode": buyer.postcode, "city": buyer.city,
             "line1": buyer.line1, "line2": buyer.line2, "locale": buyer.locale,
         },
-        "tax_ids": [{"type": each.type, "value": each.value, "status": each.status} for each in tax_ids],
+        "tax_ids": [each.to_json() for each in tax_ids],
     }  # fmt: skip
     return plain | {"revision": revision} if revision else plain
 

@@ -58,11 +58,17 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class TaxId:
-    """A buyer's number. `type` as Stripe names it; only status `valid` is proof, every other is not."""
+    """A buyer's number. `type` as Stripe names it; only status `valid` is proof, every other is not.
+
+    `check`, `checked_at` (ISO 8601) and `reference` are the evidence for it; they decide nothing.
+    """
 
     type: str
     value: str
     status: str = "unchecked"  # valid | invalid | unavailable | unchecked
+    check: str | None = None
+    checked_at: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +173,30 @@ def to_json(request: Request) -> dict[str, Any]:
     """The request as plain JSON values, to be kept beside its answer."""
     parts = {name: getattr(request, name) for name in request.__slots__}
     return {name: _seller(part) if isinstance(part, Seller) else _plain(part) for name, part in parts.items()}
+
+
+def from_json(stored: Mapping[str, Any]) -> Request:
+    """The request that `to_json` wrote. What was written before a field existed has its default."""
+    seller, buyer = stored["seller"], stored["buyer"]
+    return Request(
+        seller=Seller(**seller | {
+            "established": frozenset(seller["established"]),
+            "registrations": tuple(
+                Registration(**each | {"valid_from": _day(each["valid_from"]), "valid_to": _day(each["valid_to"])})
+                for each in seller["registrations"]
+            ),
+        }),
+        buyer=Buyer(**buyer | {
+            "tax_ids": tuple(TaxId(**each) for each in buyer["tax_ids"]),
+            "exemptions": tuple(
+                Exemption(**each | {"signed": _day(each["signed"]), "expires": _day(each["expires"])})
+                for each in buyer["exemptions"]
+            ),
+        }),
+        lines=tuple(Line(**each) for each in stored["lines"]), currency=stored["currency"],
+        date=date.fromisoformat(stored["date"]), evidence=tuple(Evidence(**each) for each in stored["evidence"]),
+    )  # fmt: skip
+
+
+def _day(written: str | None) -> date | None:
+    return date.fromisoformat(written) if written is not None else None
