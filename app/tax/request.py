@@ -6,10 +6,12 @@ Country codes are ISO 3166-1 alpha-2; jurisdictions are `DE`, `US-NY`, `CA-QC` o
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from app.core.canonical import canonical_json, sha256_hex
 
+# Of a tax number.
+_DECIDING: Final = ("type", "value", "status")
 BuyerType = Literal["business", "consumer"]
 
 
@@ -139,8 +141,13 @@ class Request:
         return (("billing_address", self.buyer.country), *items)
 
     def inputs_hash(self) -> str:
-        """SHA-256 of the canonical JSON of every input: equal requests have equal hashes."""
-        return sha256_hex(canonical_json(to_json(self)))
+        """SHA-256 of the canonical JSON of every input that decides: equal requests have equal hashes.
+
+        The evidence for the status of a tax number is not among them.
+        """
+        plain = to_json(self)
+        deciding = [{name: each[name] for name in _DECIDING} for each in plain["buyer"]["tax_ids"]]
+        return sha256_hex(canonical_json(plain | {"buyer": plain["buyer"] | {"tax_ids": deciding}}))
 
 
 def _plain(value: Any) -> Any:
