@@ -16,6 +16,7 @@ from sqlmodel import col, type_coerce
 from app.accounts import service as accounts
 from app.accounts.models import AccountTaxId, LegalEntity, TaxIdStatus
 from app.core import audit, events, jobs, policy
+from app.core.audit import AuditEntry
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
@@ -28,6 +29,7 @@ from app.invoices import credit_notes, reminders
 from app.invoices import service as invoices
 from app.invoices.credit_notes import Settlement
 from app.invoices.models import CreditReason, Invoice, InvoiceLine, InvoiceState
+from app.orders.models import Order, OrderState, Preview
 from app.payments import refunds
 from app.tax import request as taxing
 from app.tax import service as tax
@@ -72,6 +74,21 @@ def enqueue(tx: Tx, account_id: str, kind: str, value: str, now: datetime) -> No
         jobs.defer(tx, correct_later, lock=account_id, once=f"late_confirmation:{invoice_id}", invoice_id=invoice_id)
 
 
+def more_to_come(tx: Tx, account_id: str, kind: str, value: str) -> bool:
+    """Whether an order that was priced with tax for want of this number still waits for its invoice."""
+    named = type_coerce([{"type": kind, "value": value}], JSONB)
+    query = (
+        select(col(Order.id))
+        .join(Preview, col(Preview.id) == col(Order.preview_id))
+        .where(
+            col(Order.account_id) == account_id, col(Order.tax_minor) > 0,
+            col(Order.state).in_([OrderState.AWAITING_PAYMENT, OrderState.HELD]),
+            col(Preview.inputs)["tax_ids"].op("@>")(named),
+        )
+    )  # fmt: skip
+    return tx.execute(query.limit(1)).scalar_one_or_none() is not None
+
+
 @jobs.job("tax_ids.correct_invoice", retry=jobs.Retry(attempts=6, first=30))
 def correct_later(ports: Ports, *, invoice_id: str) -> None:
     """Correct an invoice if that can be done without a person. Again, it finds the one that took its place."""
@@ -81,11 +98,22 @@ def correct_later(ports: Ports, *, invoice_id: str) -> None:
         try:
             found = outlook(tx, invoice)
         except NotCorrectable as refused:
-            if invoices.replacing(tx, invoice.id) is None:
+            if not _is_told(tx, invoice):
                 audit.record(tx, invoice.account_id, actor="registry", action="invoice.not_replaced",
                              subject=invoice.id, now=now, details={"why": refused.detail})  # fmt: skip
             return
         _correct(tx, invoice, found, actor="registry", note="", now=now)
+
+
+def _is_told(tx: Tx, invoice: Invoice) -> bool:
+    """Whether the record says already why nothing is to be done."""
+    if invoices.replacing(tx, invoice.id) is not None:
+        return True
+    query = select(col(AuditEntry.id)).where(
+        col(AuditEntry.chain) == invoice.account_id, col(AuditEntry.subject) == invoice.id,
+        col(AuditEntry.action) == "invoice.not_replaced",
+    )  # fmt: skip
+    return tx.execute(query.limit(1)).scalar_one_or_none() is not None
 
 
 def correct(ports: Ports, invoice_id: str, *, by: str, note: str) -> Invoice:

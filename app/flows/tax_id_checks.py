@@ -32,6 +32,8 @@ REGISTRY: Final = "registry"  # who acts in the log
 # 5 and 15 minutes, 45, 2¼ and 6¾ hours, 20 hours, then daily: a little more than a week.
 _TRIES: Final = 13
 _LONGEST_WAIT: Final = timedelta(days=1)
+# An order that was priced before the number was confirmed may be paid, and so invoiced with tax, any time.
+_LOOK_AGAIN: Final = timedelta(hours=1)
 _AT_ONCE: Final = 500
 _RUNNING: Final = (
     SubscriptionState.TRIALING, SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE, SubscriptionState.LAPSED
@@ -146,6 +148,9 @@ def learn(tx: Tx, row: AccountTaxId, check: TaxIdCheck, country: str, now: datet
             jobs.defer(tx, tax_mails.tax_id_invalid, tax_id=row.id, check_id=check.id)
     if answered is TaxIdStatus.VALID:
         late_confirmation.enqueue(tx, row.account_id, row.type, row.value, now)
+        if late_confirmation.more_to_come(tx, row.account_id, row.type, row.value):
+            row.next_check_at = now + _LOOK_AGAIN
+            tx.flush()
 
 
 def _not_answered(tx: Tx, row: AccountTaxId, check: TaxIdCheck, country: str, now: datetime) -> None:

@@ -134,6 +134,21 @@ def test_an_open_invoice_asks_for_less_and_what_was_paid_of_it_goes_over(world: 
     assert verify_books.verify(world.db) == []
 
 
+def test_an_order_that_is_paid_after_its_number_was_confirmed_is_corrected_too(world: World) -> None:
+    registry = scripted(world)
+    started = shop.order(world, shop.offer(world))
+    registry.says = "valid"
+    later(world, SOON)
+    assert (kept(world).status, documents(world)) == ("valid", [])
+    assert started.payment_url
+    shop.pay(world, started.payment_url)
+    world.work()
+    assert [each.tax_minor > 0 for each in documents(world)] == [True]
+    later(world, timedelta(hours=2))
+    assert [each.tax_minor > 0 for each in documents(world)] == [True, False]
+    assert (kept(world).next_check_at, told(world, "tax_id.confirmed")) == (None, 1)
+
+
 def test_beyond_the_days_and_after_a_credit_note_a_person_decides(world: World) -> None:
     registry = bought_with_tax(world)
     with world.db.transaction() as tx:
