@@ -114,7 +114,7 @@ class InvoiceOut(BaseModel):
 
         same = (
             "id number state account_id order_id subscription_id issued_on due_on supply_from supply_to notes po_number"
-            " test paid_at"
+            " test paid_at replaces"
         )
         of_line = "sku description quantity period_from period_to numerator denominator rule intervals"
         lines = service.lines(tx, row.id)
