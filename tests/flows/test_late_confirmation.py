@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.accounts.models import LegalEntity
+from app.adapters.tax_registries import TaxRegistries, Vies
 from app.core import jobs
 from app.flows import crediting, explain_invoice, late_confirmation, refund, tax_ids
 from app.flows.late_confirmation import NotCorrectable
@@ -21,8 +22,9 @@ from app.reports import verify_books
 from app.tax import request as taxing
 from app.tax import service as tax
 from tests import shop
+from tests.adapters.fake_registries import running
 from tests.flows.ending import told
-from tests.flows.numbers import NUMBER, Scripted, documents, kept, later, owed, scripted
+from tests.flows.numbers import NUMBER, Scripted, checks, documents, kept, later, owed, scripted
 from tests.flows.on_invoice import balance, licenses_of, open_account, order_on_invoice, wire
 from tests.flows.test_money_mails import mails
 from tests.world import World
@@ -92,6 +94,26 @@ def test_a_number_confirmed_late_gives_the_tax_back_as_credit_on_a_new_invoice(w
     with world.db.transaction() as tx:
         spent = orders.spent_since(tx, [new.account_id], new.created_at - timedelta(days=2))
     assert [each.minor for each in spent] == [old.net_minor], "the sale counts once"
+
+
+def test_the_whole_way_through_the_real_adapter_and_a_vies_that_comes_back(world: World) -> None:
+    with running() as vies:
+        registries = TaxRegistries({"eu_vat": Vies(vies.url, requester="IE6388047V", seconds=5)})
+        world.wired = replace(world.wired, ports=replace(world.ports, tax_ids=registries))
+        vies.say = (200, b'{"actionSucceed": false, "errorWrappers": [{"error": "MS_UNAVAILABLE"}]}')
+        shop.purchased(world, CARD)
+        vies.say = None
+        later(world, SOON)
+        asked = vies.asked[-1]
+    old, new = documents(world)
+    assert asked == {"countryCode": "DE", "vatNumber": "136695976", "requesterMemberStateCode": "IE",
+                     "requesterNumber": "6388047V"}  # fmt: skip
+    first, last = checks(world.ports)[0], checks(world.ports)[-1]
+    assert (first.status, first.code, last.status, last.reference) == (
+        "unavailable", "MS_UNAVAILABLE", "valid", "WAPIAAAAY1"
+    )  # fmt: skip
+    assert (old.buyer["tax_ids"][0]["check"], new.buyer["tax_ids"][0]["check"]) == (first.id, last.id)
+    assert (new.replaces, new.tax_minor) == (old.id, 0)
 
 
 def test_the_new_invoice_is_refunded_over_the_payment_of_the_old_one(world: World) -> None:
