@@ -1,5 +1,6 @@
 """What a process needs to start; everything a business decides is a policy row instead (ADR 0016)."""
 
+import re
 from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -33,7 +34,14 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = None
     smtp_starttls: bool = True
     mail_from: str = "billing@vendor.example"
-    tax_ids: Literal["sandbox", "none"] = "sandbox"
+    tax_ids: Literal["sandbox", "registries", "none"] = "sandbox"
+    # With BLP_TAX_IDS=registries: the seller's own numbers get consultation numbers, HMRC answers applications only.
+    vies_url: str = "https://ec.europa.eu/taxation_customs/vies/rest-api/check-vat-number"
+    vies_requester: str = ""
+    hmrc_url: str = "https://api.service.hmrc.gov.uk"
+    hmrc_client_id: str = ""
+    hmrc_client_secret: SecretStr | None = None
+    hmrc_requester: str = ""
     # Where nothing else is the sandbox's (production), provisioners are always external.
     provisioner: Literal["sandbox", "external"] = "sandbox"
     trusted_proxies: tuple[str, ...] = ()
@@ -73,6 +81,7 @@ class Settings(BaseSettings):
             missing += self._wrong_about_stripe()
         if self.mail == "smtp" and not self.smtp_host:
             missing.append("BLP_MAIL=smtp needs BLP_SMTP_HOST")
+        missing += self._wrong_about_registries()
         if self.secret_key is not None and len(self.secret_key.get_secret_value()) < 32:
             missing.append("BLP_SECRET_KEY must have at least 32 characters (openssl rand -hex 32 makes one)")
         if self.env == "prod":
@@ -99,6 +108,21 @@ class Settings(BaseSettings):
             wrong.append("BLP_STRIPE_WEBHOOK_SECRET must be the endpoint's signing secret (whsec_…); several by commas")
         return wrong
 
+    def _wrong_about_registries(self) -> list[str]:
+        """Half an application of HMRC's, or a number of ours that VIES would refuse with every question."""
+        wrong = []
+        if bool(self.hmrc_client_id) != bool(self.hmrc_client_secret and self.hmrc_client_secret.get_secret_value()):
+            wrong.append("BLP_HMRC_CLIENT_ID and BLP_HMRC_CLIENT_SECRET belong together: set both, or neither")
+        if self.vies_requester and not re.fullmatch(r"[A-Z]{2}[0-9A-Z+*]{2,12}", self.vies_requester):
+            wrong.append("BLP_VIES_REQUESTER must be your own VAT number with its prefix, such as IE6388047V")
+        if self.env == "prod":
+            wrong += [
+                f"BLP_ENV=prod needs {name} to begin with https://"
+                for name, url in (("BLP_VIES_URL", self.vies_url), ("BLP_HMRC_URL", self.hmrc_url))
+                if not url.startswith("https://")
+            ]
+        return wrong
+
     def _missing_in_production(self) -> list[str]:
         missing = []
         if self.secret_key is None:
@@ -110,7 +134,8 @@ class Settings(BaseSettings):
         missing += [
             f"BLP_ENV=prod refuses the sandbox: set {name}"
             for name, value in (
-                ("BLP_PAYMENTS=stripe", self.payments), ("BLP_MAIL=smtp", self.mail), ("BLP_TAX_IDS=none", self.tax_ids)
+                ("BLP_PAYMENTS=stripe", self.payments), ("BLP_MAIL=smtp", self.mail),
+                ("BLP_TAX_IDS=registries or none", self.tax_ids),
             )
             if value == "sandbox"
         ]  # fmt: skip

@@ -23,12 +23,14 @@ from app.adapters.sandbox.tax_registry import SandboxTaxRegistry
 from app.adapters.smtp import SmtpMailer
 from app.adapters.stripe.pace import NoPace, SharedPace
 from app.adapters.stripe.payments import StripePayments
+from app.adapters.tax_registries import Hmrc, TaxRegistries, Vies
 from app.config import Settings
 from app.core.clock import RealClock
 from app.core.db import Database
 from app.core.security import Secrets
 from app.flows.ports import Mailer, Ports
 from app.payments.provider import PaymentProvider
+from app.tax.provider import TaxIdRegistry
 from app.web import pages
 from app.workspaces.provider import Provisioners
 
@@ -59,7 +61,7 @@ def wire(settings: Settings, database: Database) -> Wired:
         secrets=secrets,
         payments=_payments(settings, database, secrets),
         mailer=_mailer(settings, database),
-        tax_ids=SandboxTaxRegistry() if settings.tax_ids == "sandbox" else NoTaxRegistry(),
+        tax_ids=_tax_ids(settings),
         http=GuardedHttpOut(allow_loopback=settings.sandbox),
         provisioners=_provisioners(settings, database, secrets),
         base_url=settings.base_url.rstrip("/"),
@@ -96,6 +98,20 @@ def _provisioners(settings: Settings, database: Database, secrets: Secrets) -> P
     if not settings.sandbox or settings.provisioner == "external":
         return PollingProvisioners()
     return SandboxProvisioners(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
+
+
+def _tax_ids(settings: Settings) -> TaxIdRegistry:
+    if settings.tax_ids == "sandbox":
+        return SandboxTaxRegistry()
+    if settings.tax_ids == "none":
+        return NoTaxRegistry()
+    by_type: dict[str, TaxIdRegistry] = {"eu_vat": Vies(settings.vies_url, requester=settings.vies_requester)}
+    if settings.hmrc_client_id and settings.hmrc_client_secret:
+        by_type["gb_vat"] = Hmrc(
+            settings.hmrc_url, client_id=settings.hmrc_client_id,
+            client_secret=settings.hmrc_client_secret.get_secret_value(), requester=settings.hmrc_requester,
+        )  # fmt: skip
+    return TaxRegistries(by_type)
 
 
 def _mailer(settings: Settings, database: Database) -> Mailer:

@@ -36,10 +36,15 @@ class Audience(StrEnum):
 
 
 class TaxIdStatus(StrEnum):
+    """What is known of a tax number; only valid and manual_override are proof (R-TAX-4, ADR 0046)."""
+
     UNCHECKED = "unchecked"
+    FORMAT_INVALID = "format_invalid"  # nobody can be asked, and its check digits are wrong
+    PENDING = "pending"  # its registry did not answer and is asked again
     VALID = "valid"
     INVALID = "invalid"
-    UNAVAILABLE = "unavailable"
+    UNAVAILABLE = "unavailable"  # nobody can be asked, or its registry was asked in vain
+    MANUAL_OVERRIDE = "manual_override"
 
 
 def _words(name: str, *columns: str) -> Index:
@@ -129,12 +134,24 @@ class CreditTerms(Table, table=True):
 
 
 class AccountTaxId(Table, table=True):
-    """A tax number a customer gave us, with what its registry said last."""
+    """A tax number a customer gave us, with what its registry said last.
+
+    `next_check_at` is when it is asked again; without one a number is asked when `checked_at` is long ago.
+    """
 
     __tablename__ = "account_tax_id"
     __table_args__ = (
         UniqueConstraint("account_id", "type", "value"),
         Index("ix_account_tax_id_value", "value"),  # looked for in the console
+        Index("ix_account_tax_id_due", "next_check_at", postgresql_where=text("next_check_at IS NOT NULL")),
+        Index("ix_account_tax_id_checked_at", "checked_at"),
+        CheckConstraint("status <> 'pending' OR next_check_at IS NOT NULL", name="pending_is_asked_again"),
+        CheckConstraint(
+            "(status = 'manual_override') = (override_by <> '') AND (override_by = '') = (override_reason = '')",
+            name="override_has_person_and_reason",
+        ),
+        CheckConstraint("status <> 'manual_override' OR next_check_at IS NULL", name="override_is_not_asked"),
+        CheckConstraint("tries >= 0", name="tries_not_negative"),
     )
 
     id: str = Field(primary_key=True)
@@ -144,6 +161,10 @@ class AccountTaxId(Table, table=True):
     status: TaxIdStatus = Field(sa_type=text_enum(TaxIdStatus, name="tax_id_status"))
     checked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     reference: str | None = None
+    tries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})  # in vain, since the last answer
+    next_check_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    override_by: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    override_reason: str = Field(default="", sa_column_kwargs={"server_default": "", **personal("free_text")})
 
 
 class Member(Table, table=True):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from babel.core import get_global
 from sqlalchemy import bindparam, func, select
@@ -34,6 +34,9 @@ _USUAL_ZONE: Final = {
     "NZ": "Pacific/Auckland", "PT": "Europe/Lisbon", "RU": "Europe/Moscow", "UA": "Europe/Kyiv",
     "US": "America/New_York",
 }  # fmt: skip
+
+# The first wait for a registry that did not answer.
+ASKED_AGAIN_AFTER: Final = timedelta(minutes=5)
 
 
 def time_zone_of(country: str) -> str:
@@ -184,12 +187,12 @@ def keep_tax_ids(tx: Tx, account_id: str, tax_ids: Iterable[tuple[str, str, str]
 
 
 def keep_tax_ids_of_many(tx: Tx, tax_ids: Sequence[tuple[str, str, str, str]], now: datetime) -> None:
-    """Remember (account, type, value, status)."""
-    rows = {
-        each[:3]: {"id": new_id("tid"), "account_id": each[0], "type": each[1], "value": each[2],
-                   "status": TaxIdStatus(each[3]), "checked_at": now}
-        for each in tax_ids
-    }  # fmt: skip
+    """Remember (account, type, value, status); one whose registry did not answer is due to be asked again soon.
+
+    What staff confirmed by hand stays confirmed. A question that is due stays due, whatever was learned meanwhile:
+    what was issued before has to be looked at (ADR 0046).
+    """
+    rows = {each[:3]: _tax_id_row(each, now) for each in tax_ids}
     if not rows:
         return
     made = insert(AccountTaxId).values(list(rows.values()))
@@ -197,6 +200,28 @@ def keep_tax_ids_of_many(tx: Tx, tax_ids: Sequence[tuple[str, str, str, str]], n
     tx.execute(
         made.on_conflict_do_update(
             index_elements=["account_id", "type", "value"],
-            set_={"status": made.excluded.status, "checked_at": made.excluded.checked_at},
+            set_={
+                "status": made.excluded.status, "checked_at": made.excluded.checked_at,
+                "next_check_at": func.coalesce(col(AccountTaxId.next_check_at), made.excluded.next_check_at),
+            },
+            where=col(AccountTaxId.status) != TaxIdStatus.MANUAL_OVERRIDE,
         )
-    )
+    )  # fmt: skip
+
+
+def _tax_id_row(given: tuple[str, str, str, str], now: datetime) -> dict[str, Any]:
+    account_id, kind, value, said = given
+    status = TaxIdStatus.PENDING if said == TaxIdStatus.UNAVAILABLE else TaxIdStatus(said)
+    return {
+        "id": new_id("tid"), "account_id": account_id, "type": kind, "value": value, "status": status,
+        "checked_at": now, "next_check_at": now + ASKED_AGAIN_AFTER if status is TaxIdStatus.PENDING else None,
+    }  # fmt: skip
+
+
+def tax_id(tx: Tx, account_id: str, tax_id: str) -> AccountTaxId:
+    """A number of this account, locked. Raises NotFound."""
+    query = select(AccountTaxId).where(col(AccountTaxId.id) == tax_id, col(AccountTaxId.account_id) == account_id)
+    row = tx.execute(query.with_for_update().execution_options(populate_existing=True)).scalar_one_or_none()
+    if row is None:
+        raise NotFound("There is no such number in this account.", param="tax_id")
+    return row

@@ -38,6 +38,8 @@ class MailName(StrEnum):
     CREDIT_NOTE_ISSUED = "credit_note_issued"
     REFUND_SENT = "refund_sent"
     REFUND_KEPT = "refund_kept"
+    TAX_CORRECTED = "tax_corrected"
+    TAX_ID_INVALID = "tax_id_invalid"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,3 +74,27 @@ class RefundKept(MailData):
     invoice_number: str
     total: Money
     credit_note_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxCorrected(MailData):
+    """A tax number was confirmed after invoice `replaced` bore tax for want of it. It is credited in full and issued
+    again as `number`; `given_back` of tax is not due, of which `kept` is the customer's credit. `left` is still owed.
+    """
+
+    number: str
+    replaced: str
+    tax_id: str
+    given_back: Money
+    kept: Money
+    left: Money
+    invoice_url: str
+    credit_note_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaxIdInvalid(MailData):
+    """The registry does not know a number any more, or never did: the next invoices bear tax."""
+
+    tax_id: str
+    tax_ids_url: str

@@ -35,7 +35,15 @@ from app.documents.mail_shapes import (
     SurveyReminder,
     WorkspaceReady,
 )
-from app.documents.money_mails import CreditNoteIssued, InvoicePaid, InvoiceReminder, RefundKept, RefundSent
+from app.documents.money_mails import (
+    CreditNoteIssued,
+    InvoicePaid,
+    InvoiceReminder,
+    RefundKept,
+    RefundSent,
+    TaxCorrected,
+    TaxIdInvalid,
+)
 
 TEMPLATES: Final = Path(__file__).parent / "mail"
 _SHAPES: Final[dict[MailName, type[MailData]]] = {
@@ -65,6 +73,8 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.CREDIT_NOTE_ISSUED: CreditNoteIssued,
     MailName.REFUND_SENT: RefundSent,
     MailName.REFUND_KEPT: RefundKept,
+    MailName.TAX_CORRECTED: TaxCorrected,
+    MailName.TAX_ID_INVALID: TaxIdInvalid,
 }
 
 

@@ -120,7 +120,7 @@ def progress(tx: Tx, now: datetime) -> Progress:
         .join(Order, col(Order.id) == col(Invoice.order_id))
         .where(
             col(Invoice.issued_on) >= now.date() - timedelta(days=2), col(Order.kind) == OrderKind.RENEWAL,
-            col(Order.completed_at) > now - timedelta(days=1),
+            col(Order.completed_at) > now - timedelta(days=1), col(Invoice.replaces).is_(None),
         )
     )  # fmt: skip
     parked = select(Subscription).where(col(Subscription.parked_at).is_not(None))

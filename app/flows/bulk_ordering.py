@@ -29,7 +29,7 @@ from app.core.money import Money
 from app.core.signing import Ed25519Signer
 from app.dunning import service as dunning
 from app.dunning.models import AutomaticCharge
-from app.flows import billing_run, due_facts, ordering, renewal
+from app.flows import billing_run, confirming, due_facts, ordering, renewal
 from app.flows import preview as previews
 from app.flows.due_facts import Due, Loaded
 from app.flows.ports import Ports
@@ -113,7 +113,7 @@ class _Run:
 
     def __init__(self, ports: Ports) -> None:
         self.ports, self.done = ports, Done()
-        self.answers: dict[tuple[str, str], str] = {}  # of the registries, by (type, number)
+        self.answers: dict[tuple[str, str], TaxIdGiven] = {}  # of the registries, by (type, number)
         self.asks: dict[str, tuple[str, tuple[TaxIdGiven, ...]]] = {}  # by subscription: the country and its numbers
 
     def order(self, ids: Sequence[str]) -> None:
@@ -172,11 +172,11 @@ class _Run:
 
         def ask(number: tuple[TaxIdGiven, str]) -> TaxIdGiven:
             given, country = number
-            return previews.ask_registry(self.ports, given, country, now)
+            return confirming.ask_registry(self.ports, given, country, now)
 
         with ThreadPoolExecutor(_REGISTRIES_AT_ONCE) as threads:
             answered = threads.map(ask, numbers.values())
-            self.answers |= {(each.type, each.value): each.status for each in answered}
+            self.answers |= {(each.type, each.value): each for each in answered}
         return list(asks)
 
 
@@ -196,7 +196,7 @@ class _Entry:
     deed: Deed
 
 
-def _entry(scene: _Scene, due: Due, answers: dict[tuple[str, str], str]) -> _Entry | None:
+def _entry(scene: _Scene, due: Due, answers: dict[tuple[str, str], TaxIdGiven]) -> _Entry | None:
     """The order of the next term, which follows the old one however late the run is; None for one that is not plain.
 
     Raises what pricing and ordering raise.

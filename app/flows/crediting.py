@@ -41,9 +41,10 @@ class SettlementDoesNotFit(DomainError):
 
 def issue(
     tx: Tx, invoice: Invoice, given: Credit, *, reason: CreditReason, settlement: Settlement, actor: str,
-    now: datetime, parts: Sequence[Part] = (),
+    now: datetime, parts: Sequence[Part] = (), told: bool = True,
 ) -> CreditNote:  # fmt: skip
-    """The note with its number, its postings, and the customer's credit. `invoice` is locked by the caller.
+    """The note with its number, its postings, and the customer's credit. `invoice` is locked by the caller, who tells
+    the customer where `told` is False.
 
     `given` comes from `credit_notes.work_out` (lines), or `crediting.of_total` / `of_rest` over
     `credit_notes.basis`. Raises SettlementDoesNotFit, NotCreditable.
@@ -67,7 +68,7 @@ def issue(
                  details={"invoice": invoice.number, "number": note.number, "total": total})  # fmt: skip
     if settlement.invoice:
         settle(tx, invoice, now)
-    if not settlement.refund:  # of a refund people hear when the money leaves
+    if told and not settlement.refund:  # of a refund people hear when the money leaves
         jobs.defer(tx, "notify.credit_note", credit_note_id=note.id)
     return note
 

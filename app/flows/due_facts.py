@@ -20,7 +20,7 @@ from app.core.bulk import among
 from app.core.db import Tx
 from app.dunning.ladder import CHARGES_A_DAY
 from app.dunning.models import AutomaticCharge
-from app.flows import billing_run
+from app.flows import billing_run, confirming
 from app.flows.market import Tables
 from app.flows.ports import Ports
 from app.flows.preview_request import UNCHECKED, PreviewRequest, TaxIdGiven
@@ -50,22 +50,23 @@ class Due:
     tax_ids: Sequence[AccountTaxId]
     card: PaymentMethod | None
     plain: bool
-    confirmations: Mapping[tuple[str, str], str]
+    confirmations: Mapping[tuple[str, str], TaxIdGiven]
 
-    def unasked(self, answers: Mapping[tuple[str, str], str]) -> tuple[TaxIdGiven, ...]:
+    def unasked(self, answers: Mapping[tuple[str, str], TaxIdGiven]) -> tuple[TaxIdGiven, ...]:
         """The numbers that a registry has to be asked about first. Raises Invalid for a malformed one."""
         if not self.plain:
             return ()
         return tuple(each for each in self.confirmed(answers) if each.status == UNCHECKED)
 
-    def confirmed(self, answers: Mapping[tuple[str, str], str]) -> tuple[TaxIdGiven, ...]:
+    def confirmed(self, answers: Mapping[tuple[str, str], TaxIdGiven]) -> tuple[TaxIdGiven, ...]:
         """The numbers with what their registries say of them, lately or in this run. Raises Invalid."""
         country = str(self.buyer["country"])
-        numbers = [(each.type, tax.normalized(each.type, each.value, country)) for each in self.tax_ids]
+        numbers = [(each, (each.type, tax.normalized(each.type, each.value, country))) for each in self.tax_ids]
         return tuple(
-            TaxIdGiven(*number, answers.get(number) or self.confirmations.get(number) or UNCHECKED)
-            for number in numbers
-        )
+            confirming.confirmed_by_hand(kept) or answers.get(number) or self.confirmations.get(number)
+            or TaxIdGiven(*number)
+            for kept, number in numbers
+        )  # fmt: skip
 
 
 class Loaded(Tables):
@@ -124,7 +125,7 @@ def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
     charges = _charges(tx, subscription_ids, now - _DAY)
     bound = policy.get(tx, CHARGES_A_DAY, now)
     changed, credited = _changed(tx, subscription_ids), credit.having(tx, account_ids)
-    confirmations = tax.recent_checks(tx, [each.value for given in tax_ids.values() for each in given], now)
+    confirmations = confirming.recent(tx, [each.value for given in tax_ids.values() for each in given], now)
     return [
         Due(
             subscription=each, lines=lines[each.id], buyer=buyers.get(each.id, {}), tax_ids=tax_ids[each.account_id],

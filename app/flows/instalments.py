@@ -14,7 +14,7 @@ from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import billing_run, charging, completion, ordering, own_credit, renewal
+from app.flows import billing_run, charging, completion, confirming, ordering, own_credit, renewal
 from app.flows import preview as previews
 from app.flows.charging import Became
 from app.flows.ports import Ports
@@ -96,7 +96,7 @@ def _wanted(tx: Tx, held: Subscription) -> PreviewRequest:
 def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: date) -> Order | None:
     """The order of the year at the agreed prices; the buyer's tax numbers are asked about as for any sale."""
     now = ports.clock.now()
-    tax_ids = previews.confirmed(ports, asked, now)
+    tax_ids = confirming.confirmed(ports, asked, now)
     with ports.db.transaction() as tx:
         subscription = subscriptions.lock(tx, held.id)
         known = orders.instalment_of(tx, subscription.id, starts_on)

@@ -43,23 +43,29 @@ class Supply:
 
 
 def issue(tx: Tx, supply: Supply, *, net_days: int, now: datetime) -> Invoice:
-    """The numbered and booked invoice of an order, due `net_days` after today.
-
-    The counter's lock makes every other completion wait until the transaction ends, so this comes last in it.
-    """
+    """The numbered and booked invoice of an order, due `net_days` after today. It comes last in its transaction."""
     order = supply.order
     determination = tax.stored(tx, order.tax_determination_id)
     special = contracts.in_force(tx, order.account_id, now)
     wanted = draft_of(supply, determination, seller_snapshot(tx, supply.entity), special.title if special else None)
     draft = invoices.draft(tx, wanted, now)
     today = local_date(now, supply.entity.time_zone)
-    invoice = invoices.finalize(tx, draft, issued_on=today, due_on=today + timedelta(days=net_days), now=now)
+    invoice = number_and_book(tx, draft, issued_on=today, due_on=today + timedelta(days=net_days), now=now)
     if order.pay_by is PayBy.INVOICE:
         reminders.schedule(tx, invoice, accounts.get(tx, invoice.account_id).time_zone, now)
+    return invoice
+
+
+def number_and_book(tx: Tx, draft: Invoice, *, issued_on: date, due_on: date, now: datetime) -> Invoice:
+    """Make a document of a draft: its number, its entry in the books, its event.
+
+    The counter's lock makes every other completion wait until the transaction ends, so this comes last in it.
+    """
+    invoice = invoices.finalize(tx, draft, issued_on=issued_on, due_on=due_on, now=now)
     booking = booking_of(invoice, [(each.jurisdiction, each.tax_minor) for each in invoices.taxes(tx, invoice.id)])
     ledger.book(
         tx, source=booking.source, kind=booking.kind, account_id=invoice.account_id,
-        legal_entity_id=invoice.legal_entity_id, booked_on=invoice.issued_on or today, memo=booking.memo,
+        legal_entity_id=invoice.legal_entity_id, booked_on=invoice.issued_on or issued_on, memo=booking.memo,
         legs=booking.legs, now=now,
     )  # fmt: skip
     told = issued_event(invoice)
@@ -81,7 +87,7 @@ def draft_of(
         buyer=_buyer_snapshot(supply.preview), notes=_notes(supply, determination, agreement),
         po_number=order.po_number, tax_determination_id=order.tax_determination_id, test=order.test,
         lines=lines,
-        taxes=_tax_groups(determination), discount=order.discount,
+        taxes=tax_groups(determination), discount=order.discount,
     )  # fmt: skip
 
 
@@ -116,7 +122,7 @@ def _invoice_line(line: OrderLine, currency: str, period: Period) -> invoices.Li
     )  # fmt: skip
 
 
-def _tax_groups(determination: Determination) -> list[invoices.TaxGroup]:
+def tax_groups(determination: Determination) -> list[invoices.TaxGroup]:
     return [
         invoices.TaxGroup(
             jurisdiction=part.jurisdiction, name=part.name, rate=part.rate, taxable=part.taxable, amount=part.amount
@@ -165,9 +171,16 @@ def booking_of(invoice: Invoice, taxes: Sequence[tuple[str, int]]) -> Booking:
 
 
 def paid_with(tx: Tx, payment: Payment) -> Invoice | None:
-    """The invoice that a payment is about: the first it went into, or where nothing was owed that of its order."""
+    """The invoice that a payment is about: the first it went into, or the one that took its place; or where nothing
+    was owed that of its order.
+    """
     into = invoices.of_payment(tx, payment.id)
-    return invoices.get(tx, into[0].invoice_id) if into else invoices.of_order(tx, payment.order_id)
+    if not into:
+        return invoices.of_order(tx, payment.order_id)
+    found = invoices.get(tx, into[0].invoice_id)
+    while (later := invoices.replacing(tx, found.id)) is not None:
+        found = later
+    return found
 
 
 def receipt_of(payment: Payment, into: Sequence[tuple[Invoice, Money]]) -> tuple[Booking, Money]:

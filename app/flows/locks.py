@@ -1,7 +1,7 @@
 """The order in which flows lock rows: two that hold what the other wants would wait in a circle, and one be killed.
 
 1. What somebody clicked or reported: quote, preview, payment attempt, kept answer to a charge
-2. account (`accounts.lock`: transfers, payments of open invoices)
+2. account (`accounts.lock`: transfers, payments of open invoices); its tax numbers (`accounts.tax_id`)
 3. orders, each in the order of ids where they are many
 4. dunning runs
 5. subscriptions

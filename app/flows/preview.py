@@ -20,11 +20,11 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money, total
-from app.flows import change_pricing, own_credit
+from app.flows import change_pricing, confirming, own_credit
 from app.flows.change_pricing import SMALLEST_CHARGE, Priced, Target
 from app.flows.market import Market, Tables
 from app.flows.ports import Ports
-from app.flows.preview_request import UNCHECKED, LineRequest, PreviewRequest, TaxIdGiven
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.orders import routing
 from app.orders import service as orders
 from app.orders.changes import Change
@@ -53,41 +53,11 @@ def price(ports: Ports, wanted: PreviewRequest, *, agreed: Sequence[PricedLine] 
     (naming the field). What needs a person is not refused: the route says so.
     """
     now = ports.clock.now()
-    tax_ids = confirmed(ports, wanted, now)
+    tax_ids = confirming.confirmed(ports, wanted, now)
     with ports.db.transaction() as tx:
         quoted = wanted.source is OfferSource.QUOTE
         credit_of = None if quoted else wanted.account_id
         return keep(tx, compute(tx, wanted, tax_ids, now, agreed=agreed, credit_of=credit_of), now)
-
-
-def confirmed(ports: Ports, wanted: PreviewRequest, now: datetime) -> list[TaxIdGiven]:
-    """The tax numbers of a request with what their registries say. Raises Invalid for a malformed one."""
-    with ports.db.transaction() as tx:
-        tax_ids = [_known(tx, each, wanted.buyer.country, now) for each in wanted.tax_ids]
-    return [ask_registry(ports, each, wanted.buyer.country, now) for each in tax_ids]
-
-
-def confirm(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
-    """A number as its registry writes it, with what it says of it. Raises Invalid for a malformed one."""
-    with ports.db.transaction() as tx:
-        known = _known(tx, given, country, now)
-    return ask_registry(ports, known, country, now)
-
-
-def _known(tx: Tx, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
-    value = tax.normalized(given.type, given.value, country)
-    recent = tax.recent_check(tx, given.type, value, now)
-    return TaxIdGiven(given.type, value, recent.status if recent else UNCHECKED)
-
-
-def ask_registry(ports: Ports, given: TaxIdGiven, country: str, now: datetime) -> TaxIdGiven:
-    """A registry that is down never blocks a sale: the number stays unconfirmed and tax is charged (R-TAX-5)."""
-    if given.status != UNCHECKED:
-        return given
-    answer = ports.tax_ids.check(given.type, given.value, country)
-    with ports.db.transaction() as tx:
-        tax.record_check(tx, given.type, given.value, answer, now)
-    return TaxIdGiven(given.type, given.value, answer.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +286,10 @@ def _tax_question(
         buyer=taxing.Buyer(
             country=buyer.country, region=buyer.region or None, postcode=buyer.postcode or None,
             city=buyer.city or None, type="business" if buyer.type is BuyerType.BUSINESS else "consumer",
-            tax_ids=tuple(taxing.TaxId(each.type, each.value, each.status) for each in tax_ids),
+            tax_ids=tuple(
+                taxing.TaxId(each.type, each.value, each.status, each.check, each.checked_at, each.reference)
+                for each in tax_ids
+            ),
         ),
         lines=tuple(taxing.Line(plan.tax_code, line.net.minor) for plan, line in zip(plans, lines, strict=True)),
         currency=wanted.currency, date=local_date(now, accounts.time_zone_of(buyer.country)),
@@ -359,7 +332,7 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int
             "country": buyer.country, "region": buyer.region, "postcode": buyer.postcode, "city": buyer.city,
             "line1": buyer.line1, "line2": buyer.line2, "locale": buyer.locale,
         },
-        "tax_ids": [{"type": each.type, "value": each.value, "status": each.status} for each in tax_ids],
+        "tax_ids": [each.to_json() for each in tax_ids],
     }  # fmt: skip
     return plain | {"revision": revision} if revision else plain
 

@@ -24,9 +24,22 @@ class LineRequest:
 
 @dataclass(frozen=True, slots=True)
 class TaxIdGiven:
+    """A number with what is known of it: the id of the check it rests on, or who confirmed it by hand; when (ISO 8601);
+    and the registry's own number of the consultation.
+    """
+
     type: str
     value: str
     status: str = UNCHECKED
+    check: str | None = None
+    checked_at: str | None = None
+    reference: str | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """As offers and documents keep it, without what is not there."""
+        plain = {"type": self.type, "value": self.value, "status": self.status}
+        known = {"check": self.check, "checked_at": self.checked_at, "reference": self.reference}
+        return plain | {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

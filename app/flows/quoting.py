@@ -24,7 +24,7 @@ from app.core.errors import Invalid
 from app.core.money import Money
 from app.core.security import allow
 from app.core.states import MoveRefused
-from app.flows import invoicing, quote_discounts
+from app.flows import confirming, invoicing, quote_discounts
 from app.flows import preview as previews
 from app.flows.ordering import require_complete
 from app.flows.ports import Ports
@@ -126,7 +126,7 @@ def save(ports: Ports, basis: Basis, draft: Draft, *, by: str) -> Quote:
     now = ports.clock.now()
     with ports.db.transaction() as tx:
         wanted = _wanted(tx, basis, draft)
-    checked = previews.confirmed(ports, wanted, now)
+    checked = confirming.confirmed(ports, wanted, now)
     with ports.db.transaction() as tx:
         quote = quotes.lock(tx, basis.quote_id) if basis.quote_id else None
         account_id = quote.account_id if quote else basis.account_id or ""

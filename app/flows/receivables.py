@@ -67,11 +67,13 @@ def hand_over(ports: Ports, *, invoice_id: str) -> None:
     """The full license in place of the bridge, now that the invoice is paid. Again, it finds no bridge."""
     with ports.db.transaction() as tx:
         invoice = invoices.get(tx, invoice_id)
-        if invoice.state is InvoiceState.PAID:
+        # One that was issued again was not paid but credited, and its successor asks for the money (ADR 0046).
+        if invoice.state is InvoiceState.PAID and invoices.replacing(tx, invoice.id) is None:
             bridge = licenses.of_order(tx, invoice.order_id)
             full = completion.replace_bridge(tx, ports, orders.lock(tx, invoice.order_id), ports.clock.now())
             replaced = bridge.id if bridge is not None and full is not None else None
-            jobs.defer(tx, "notify.invoice_paid", invoice_id=invoice.id, bridge_id=replaced)
+            if replaced is not None or invoice.replaces is None:
+                jobs.defer(tx, "notify.invoice_paid", invoice_id=invoice.id, bridge_id=replaced)
 
 
 def _check(transfer: Transfer, *, today: date) -> None:

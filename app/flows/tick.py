@@ -30,6 +30,7 @@ from app.flows import (
     renewal,
     small_rests,
     survey,
+    tax_id_checks,
 )
 from app.flows.ports import Ports
 from app.licenses import service as licenses
@@ -67,6 +68,7 @@ def tick(ports: Ports) -> int:
         + quoting.expire_due(ports)
         + contract_reminders.remind_due(ports)
         + releasing.release_due(ports)
+        + tax_id_checks.enqueue_due(ports)
     )
 
 
@@ -78,6 +80,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
             survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
             holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
             contracts.next_due(tx, after), licenses.next_release(tx, after), invoice_reminders.next_due(tx, after),
+            tax_id_checks.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

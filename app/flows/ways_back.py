@@ -22,7 +22,12 @@ def find(tx: Tx, ports: Ports, invoice: Invoice, total: Money) -> tuple[Payment,
 
     Raises NotRefundable.
     """
-    into = [tx.get_one(Payment, each.payment_id) for each in invoices.payments(tx, invoice.id)]
+    # What paid an invoice that this one replaced went on, as credit, to pay this one (ADR 0046).
+    into = [
+        tx.get_one(Payment, each.payment_id)
+        for document in invoices.with_replaced(tx, invoice)
+        for each in invoices.payments(tx, document)
+    ]
     paid = [each for each in into if each.provider == ports.payments.name]
     if not paid:
         raise NotRefundable(

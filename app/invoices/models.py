@@ -2,7 +2,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Numeric, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -58,6 +58,11 @@ class Invoice(Table, table=True):
         currency_check(),
         UniqueConstraint("legal_entity_id", "series", "sequence"),
         UniqueConstraint("number"),
+        # One invoice of an order counts: the one that no other replaces (ADR 0046).
+        Index("uq_invoice_first_of_order", "order_id", unique=True, postgresql_where=text("replaces IS NULL")),
+        Index("ix_invoice_order_id", "order_id"),
+        UniqueConstraint("replaces"),
+        CheckConstraint("replaces <> id", name="replaces_another"),
         CheckConstraint("total_minor = net_minor + tax_minor", name="totals_add_up"),
         CheckConstraint("(state = 'draft') = (number IS NULL)", name="draft_has_no_number"),
         CheckConstraint("(number IS NULL) = (sequence IS NULL)", name="number_has_sequence"),
@@ -68,7 +73,9 @@ class Invoice(Table, table=True):
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
     legal_entity_id: str = Field(foreign_key="legal_entity.id")
-    order_id: str = Field(foreign_key="order.id", unique=True)
+    order_id: str = Field(foreign_key="order.id")
+    # The invoice of the same order that was credited in full for this one.
+    replaces: str | None = Field(default=None, foreign_key="invoice.id")
     subscription_id: str | None = Field(default=None, foreign_key="subscription.id", index=True)
     series: str
     sequence: int | None = None

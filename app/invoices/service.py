@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from app.core.db import Tx
@@ -73,6 +74,7 @@ class InvoiceDraft:
     lines: Sequence[LineDraft]
     taxes: Sequence[TaxGroup]
     discount: dict[str, Any] | None = None  # the coupon and its worth
+    replaces: str | None = None  # the invoice whose place it takes
 
 
 def came_to_nothing(order_id: Any) -> ColumnElement[bool]:
@@ -81,9 +83,18 @@ def came_to_nothing(order_id: Any) -> ColumnElement[bool]:
     given_back = credited.scalar_subquery() >= col(Invoice.total_minor)
     return (
         select(col(Invoice.id))
-        .where(col(Invoice.order_id) == order_id, or_(col(Invoice.state) == InvoiceState.VOID, given_back))
+        .where(
+            col(Invoice.order_id) == order_id, ~is_replaced(col(Invoice.id)),
+            or_(col(Invoice.state) == InvoiceState.VOID, given_back),
+        )
         .exists()
-    )
+    )  # fmt: skip
+
+
+def is_replaced(invoice_id: Any) -> ColumnElement[bool]:
+    """Of a column with ids of invoices: that another one of the same order takes its place (ADR 0046)."""
+    later = aliased(Invoice)
+    return select(col(later.id)).where(col(later.replaces) == invoice_id).exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,8 @@ def rows_of(wanted: InvoiceDraft, now: datetime) -> Rows:
         "tax_determination_id": wanted.tax_determination_id, "test": wanted.test, "discount": wanted.discount,
         "created_at": now,
     }  # fmt: skip
+    if wanted.replaces is not None:
+        invoice["replaces"] = wanted.replaces
     lines = [
         {
             "invoice_id": invoice_id, "position": position, "sku": line.sku, "description": line.description,
@@ -244,8 +257,23 @@ def get(tx: Tx, invoice_id: str) -> Invoice:
 
 
 def of_order(tx: Tx, order_id: str | None) -> Invoice | None:
-    """The invoice of an order; None for none, as a transfer has none."""
-    return tx.execute(select(Invoice).where(col(Invoice.order_id) == order_id)).scalar_one_or_none()
+    """The invoice of an order that counts; None for none, as a transfer has none."""
+    query = select(Invoice).where(col(Invoice.order_id) == order_id, ~is_replaced(col(Invoice.id)))
+    return tx.execute(query).scalar_one_or_none()
+
+
+def replacing(tx: Tx, invoice_id: str) -> Invoice | None:
+    """The invoice that takes the place of this one."""
+    return tx.execute(select(Invoice).where(col(Invoice.replaces) == invoice_id)).scalar_one_or_none()
+
+
+def with_replaced(tx: Tx, invoice: Invoice) -> list[str]:
+    """The ids of an invoice and of those before it whose place it takes, the newest first."""
+    found = [invoice.id]
+    while invoice.replaces is not None:
+        invoice = get(tx, invoice.replaces)
+        found.append(invoice.id)
+    return found
 
 
 def lines(tx: Tx, invoice_id: str) -> list[InvoiceLine]:

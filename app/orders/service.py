@@ -191,8 +191,9 @@ def spent_since(tx: Tx, account_ids: Sequence[str], since: datetime) -> list[Mon
     Unpaid, void and fully refunded orders do not count.
     """
     paid = select(col(Invoice.id)).where(
-        col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID
-    )
+        col(Invoice.order_id) == col(Order.id), col(Invoice.state) == InvoiceState.PAID,
+        ~invoices.is_replaced(col(Invoice.id)),
+    )  # fmt: skip
     rows = tx.execute(
         select(col(Order.committed_minor), col(Order.net_minor), col(Order.currency), col(Order.change)).where(
             col(Order.account_id).in_(account_ids),

@@ -55,6 +55,7 @@ _OUTSIDE: Final = "sandbox_"  # tables of the outside parties that a sandbox pla
 # Secrets and their traces say nothing about a person and would open doors.
 _NEVER: Final = frozenset({
     "token_hash", "code_hash", "browser_hash", "secret_hash", "person_hash", "signature", "totp_sealed",
+    "reply_sealed",  # what a public registry told; what we made of it stands beside it
 })  # fmt: skip
 
 

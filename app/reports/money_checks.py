@@ -28,7 +28,7 @@ WHERE coalesce(hold.amount_minor, 0) <> CASE WHEN placed.state IN ('awaiting_pay
 UNION ALL
 SELECT placed.id, format('counts on %%s %%s of credit, and its invoice was paid with %%s', placed.credit_minor,
   placed.currency, coalesce(-spent.amount_minor, 0))
-FROM "order" placed JOIN invoice ON invoice.order_id = placed.id
+FROM "order" placed JOIN invoice ON invoice.order_id = placed.id AND invoice.replaces IS NULL
 LEFT JOIN customer_credit spent ON spent.source = 'invoice:' || invoice.id
 WHERE placed.state = 'completed' AND coalesce(-spent.amount_minor, 0) < placed.credit_minor
 """

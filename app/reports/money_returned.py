@@ -30,7 +30,8 @@ FROM (
 JOIN ledger_entry entry ON entry.source = fact.source
 JOIN entity ON entity.id = entry.legal_entity_id
 JOIN payment ON payment.id = fact.payment_id
-LEFT JOIN invoice ON invoice.order_id = payment.order_id AND invoice.finalized_at < entity.cut
+LEFT JOIN invoice ON invoice.order_id = payment.order_id AND invoice.replaces IS NULL
+  AND invoice.finalized_at < entity.cut
 LEFT JOIN credit_note note ON note.id = fact.credit_note_id
 WHERE entry.booked_on BETWEEN %(first)s AND %(last)s AND entry.recorded_at < entity.cut
 """

@@ -24,9 +24,19 @@ class TaxDetermination(Table, table=True):
 
 
 class TaxIdCheck(Table, table=True):
-    """What a registry answered about a number, and when: the evidence for a reverse charge."""
+    """What a registry answered about a number, and when: the evidence for a reverse charge; it never changes.
+
+    `authority` is who was asked, `code` its word for an answer that says nothing. `reply_sealed` is the raw answer,
+    sealed for `tax_id_reply`; its hash is of what is inside. The matches compare the buyer with what was told.
+    """
 
     __tablename__ = "tax_id_check"
+    __table_args__ = (
+        CheckConstraint("status IN ('valid', 'invalid', 'unavailable')", name="status_known"),
+        CheckConstraint("status = 'unavailable' OR (code = '' AND NOT again)", name="code_of_no_answer"),
+        CheckConstraint("name_match IN ('same', 'differs', 'not_told')", name="name_match_known"),
+        CheckConstraint("address_match IN ('same', 'differs', 'not_told')", name="address_match_known"),
+    )
 
     id: str = Field(primary_key=True)
     type: str
@@ -34,6 +44,12 @@ class TaxIdCheck(Table, table=True):
     status: str
     reference: str | None = None
     reply_hash: str
+    authority: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    code: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    again: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})  # asking later may help
+    name_match: str = Field(default="not_told", sa_column_kwargs={"server_default": "not_told"})
+    address_match: str = Field(default="not_told", sa_column_kwargs={"server_default": "not_told"})
+    reply_sealed: str | None = Field(default=None, sa_column_kwargs=personal("contact"))
     checked_at: datetime = Field(sa_type=INSTANT)
 
 

@@ -6,10 +6,12 @@ Country codes are ISO 3166-1 alpha-2; jurisdictions are `DE`, `US-NY`, `CA-QC` o
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from app.core.canonical import canonical_json, sha256_hex
 
+# Of a tax number.
+_DECIDING: Final = ("type", "value", "status")
 BuyerType = Literal["business", "consumer"]
 
 
@@ -58,11 +60,17 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class TaxId:
-    """A buyer's number. `type` as Stripe names it; only status `valid` is proof, every other is not."""
+    """A buyer's number. `type` as Stripe names it; only status `valid` is proof, every other is not.
+
+    `check`, `checked_at` (ISO 8601) and `reference` are the evidence for it; they decide nothing.
+    """
 
     type: str
     value: str
     status: str = "unchecked"  # valid | invalid | unavailable | unchecked
+    check: str | None = None
+    checked_at: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +141,13 @@ class Request:
         return (("billing_address", self.buyer.country), *items)
 
     def inputs_hash(self) -> str:
-        """SHA-256 of the canonical JSON of every input: equal requests have equal hashes."""
-        return sha256_hex(canonical_json(to_json(self)))
+        """SHA-256 of the canonical JSON of every input that decides: equal requests have equal hashes.
+
+        The evidence for the status of a tax number is not among them.
+        """
+        plain = to_json(self)
+        deciding = [{name: each[name] for name in _DECIDING} for each in plain["buyer"]["tax_ids"]]
+        return sha256_hex(canonical_json(plain | {"buyer": plain["buyer"] | {"tax_ids": deciding}}))
 
 
 def _plain(value: Any) -> Any:
@@ -167,3 +180,30 @@ def to_json(request: Request) -> dict[str, Any]:
     """The request as plain JSON values, to be kept beside its answer."""
     parts = {name: getattr(request, name) for name in request.__slots__}
     return {name: _seller(part) if isinstance(part, Seller) else _plain(part) for name, part in parts.items()}
+
+
+def from_json(stored: Mapping[str, Any]) -> Request:
+    """The request that `to_json` wrote. What was written before a field existed has its default."""
+    seller, buyer = stored["seller"], stored["buyer"]
+    return Request(
+        seller=Seller(**seller | {
+            "established": frozenset(seller["established"]),
+            "registrations": tuple(
+                Registration(**each | {"valid_from": _day(each["valid_from"]), "valid_to": _day(each["valid_to"])})
+                for each in seller["registrations"]
+            ),
+        }),
+        buyer=Buyer(**buyer | {
+            "tax_ids": tuple(TaxId(**each) for each in buyer["tax_ids"]),
+            "exemptions": tuple(
+                Exemption(**each | {"signed": _day(each["signed"]), "expires": _day(each["expires"])})
+                for each in buyer["exemptions"]
+            ),
+        }),
+        lines=tuple(Line(**each) for each in stored["lines"]), currency=stored["currency"],
+        date=date.fromisoformat(stored["date"]), evidence=tuple(Evidence(**each) for each in stored["evidence"]),
+    )  # fmt: skip
+
+
+def _day(written: str | None) -> date | None:
+    return date.fromisoformat(written) if written is not None else None

@@ -46,7 +46,15 @@ from app.documents.mail_shapes import (
     Vendor,
     WorkspaceReady,
 )
-from app.documents.money_mails import CreditNoteIssued, InvoicePaid, InvoiceReminder, RefundKept, RefundSent
+from app.documents.money_mails import (
+    CreditNoteIssued,
+    InvoicePaid,
+    InvoiceReminder,
+    RefundKept,
+    RefundSent,
+    TaxCorrected,
+    TaxIdInvalid,
+)
 from app.documents.render_mail import TEMPLATES, UnsafeSubject, render_mail
 from app.documents.shapes import Span
 
@@ -253,6 +261,18 @@ MAILS: dict[MailName, MailData] = {
     ),
     MailName.REFUND_SENT: RefundSent(**REFUNDED, card_last4="4242"),
     MailName.REFUND_KEPT: RefundKept(**REFUNDED),
+    MailName.TAX_CORRECTED: TaxCorrected(
+        **SHARED,
+        number="LH-000042",
+        replaced="LH-000041",
+        tax_id="FR40303265045",
+        given_back=Money(20000, "EUR"),
+        kept=Money(15000, "EUR"),
+        left=Money(5000, "EUR"),
+        invoice_url=f"{SITE}/invoices/s1gn3d/pdf",
+        credit_note_url=f"{SITE}/invoices/s1gn3d/credit_notes/cn_1/pdf",
+    ),
+    MailName.TAX_ID_INVALID: TaxIdInvalid(**SHARED, tax_id="FR40303265045", tax_ids_url=f"{SITE}/account/tax-ids"),
 }
 every_mail = pytest.mark.parametrize("name", MAILS)
 

@@ -23,6 +23,8 @@ SENTENCE = "a sentence or code the software makes, without personal data"
 NOT_PERSONAL = {
     "custom_agreement.renews_by_itself": "yes or no",
     "order.carried_to": "the id of a row",
+    "account_tax_id.override_by": "the id of a member of staff",
+    "tax_id_check.name_match": "same, differs or not told",
     "tax_local_rate.plus4_to": "a range of ZIP codes",
     "tax_local_rate.valid_to": "a date",
     "tax_local_rate.zip_to": "a range of ZIP codes",

@@ -14,4 +14,8 @@ class SandboxTaxRegistry:
         digits = "".join(character for character in value if character.isdigit())
         status = {"0000": "invalid", "9999": "unavailable"}.get(digits[-4:], "valid")
         raw = canonical_json({"type": type, "value": value, "country": country, "status": status})
-        return RegistryAnswer(status, f"sandbox-{value}" if status == "valid" else None, raw)
+        down = status == "unavailable"
+        return RegistryAnswer(
+            status, f"sandbox-{value}" if status == "valid" else None, raw, registry="sandbox",
+            code="SERVICE_UNAVAILABLE" if down else "", again=down,
+        )  # fmt: skip

@@ -65,7 +65,11 @@ class InvoiceLineOut(BaseModel):
 
 
 class InvoiceOut(BaseModel):
-    """A legal document: nothing of it changes but `state` and `paid_at`. Its days are the seller's."""
+    """A legal document: nothing of it changes but `state` and `paid_at`. Its days are the seller's.
+
+    One that was credited in full and issued again, because a tax number was confirmed late, is named in `replaces` of
+    its successor.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "inv_01ka8qj6x0c5q4m3t2r1p0n9mk", "number": "ACME-000001", "state": "paid",
@@ -76,6 +80,7 @@ class InvoiceOut(BaseModel):
         "total": {"amount": 300000, "currency": "USD"}, "discount": {"amount": 0, "currency": "USD"},
         "amount_due": {"amount": 0, "currency": "USD"}, "credited": {"amount": 0, "currency": "USD"},
         "notes": [], "po_number": "PO-4711", "test": True, "paid_at": "2026-11-22T09:00:00Z",
+        "replaces": None,
     }})  # fmt: skip
 
     id: str
@@ -100,6 +105,7 @@ class InvoiceOut(BaseModel):
     po_number: str
     test: bool
     paid_at: datetime | None
+    replaces: str | None
 
     @classmethod
     def of(cls, tx: Unit, row: Invoice) -> Self:
@@ -108,7 +114,7 @@ class InvoiceOut(BaseModel):
 
         same = (
             "id number state account_id order_id subscription_id issued_on due_on supply_from supply_to notes po_number"
-            " test paid_at"
+            " test paid_at replaces"
         )
         of_line = "sku description quantity period_from period_to numerator denominator rule intervals"
         lines = service.lines(tx, row.id)

@@ -20,7 +20,7 @@ from app.invoices.models import Invoice
 from app.licenses.models import License, LicenseState
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
-from app.web.console import cells, lists, standing, subscriptions, timeline
+from app.web.console import cells, lists, standing, subscriptions, tax_ids, timeline
 from app.web.console.render import Reader, can, page
 from app.web.console.views import AccountView, Cell, Figure, ListView, Related
 from app.web.deps import Tx, ports_of
@@ -88,12 +88,12 @@ def show(
     ports = ports_of(request)
     account = service.get(tx, ids.require_form("acc", account_id))
     here = f"/console/accounts/{account.id}"
-    happened = timeline.of_account(tx, account.id, events)
+    happened, numbers = timeline.of_account(tx, account.id, events), tax_ids.of(tx, account.id)
     view = AccountView(
         account_id=account.id, name=account.name, state=_state(tx, account.id),
-        facts=(*_facts(tx, account), *standing.facts(tx, ports, account)),
-        actions=standing.actions(tx, account, who, form), form=form,
-        figures=_figures(tx, account.id), related=_related(tx, account), timeline=happened.events,
+        facts=(*_facts(account), *standing.facts(tx, ports, account)),
+        actions=(*standing.actions(tx, account, who, form), *tax_ids.actions(numbers, account.id, who, form)),
+        form=form, figures=_figures(tx, account.id), related=_related(tx, account, numbers), timeline=happened.events,
         agreement=_agreement(tx, account.id, ports.clock.now()), agreements_href=f"{here}/agreements",
         quote_href=f"/console/quotes/new?account={account.id}" if can(who, May.QUOTES_WRITE) else "",
         pages=Pages(
@@ -122,16 +122,14 @@ def _state(tx: Session, account_id: str) -> str:
     return next((name for name in order if SubscriptionState(name) in states), "")
 
 
-def _facts(tx: Session, account: Account) -> tuple[Fact, ...]:
+def _facts(account: Account) -> tuple[Fact, ...]:
     place = ", ".join(
         part for part in (account.line1, account.line2, f"{account.postcode} {account.city}", account.region) if part
     )
-    numbers = tx.execute(select(AccountTaxId).where(col(AccountTaxId.account_id) == account.id)).scalars()
     return (
         Fact(name="Kind", value=str(account.type).capitalize()),
         Fact(name="E-mail", value=account.email),
         Fact(name="Address", value=f"{place}, {_country(account.country)}"),
-        *(Fact(name="Tax number", value=f"{each.value} ({each.status})") for each in numbers),
         Fact(name="Language, time zone", value=f"{account.locale}, {account.time_zone}"),
         Fact(name="Customer since", value=f"{account.created_at:%Y-%m-%d}"),
     )
@@ -163,11 +161,12 @@ def _newest(tx: Session, table: Any, account_id: str) -> list[Any]:
     return list(tx.execute(query).scalars())
 
 
-def _related(tx: Session, account: Account) -> tuple[Related, ...]:
+def _related(tx: Session, account: Account, numbers: list[AccountTaxId]) -> tuple[Related, ...]:
     plans, these = cells.plan_names(tx), account.id
     workspaces = _newest(tx, Workspace, these)
     return (
         _people(tx, these),
+        *((tax_ids.table(tx, numbers),) if numbers else ()),
         cells.subscriptions(_newest(tx, Subscription, these), plans, f"/console/subscriptions?q={these}"),
         cells.licenses(_newest(tx, License, these), plans, f"/console/licenses?q={these}"),
         cells.invoices(_newest(tx, Invoice, these), f"/console/invoices?q={these}"),

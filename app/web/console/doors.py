@@ -29,14 +29,15 @@ from app.web.console import (
     statement,
     subscriptions,
     survey,
+    tax_ids,
     workspaces,
 )
 from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, agreements, credit, statement, orders, quote_builder, quotes, subscriptions, renewals,
-    licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs, policies,
-    clock, procedures, staff, api_keys,
+    overview, search, accounts, agreements, credit, tax_ids, statement, orders, quote_builder, quotes, subscriptions,
+    renewals, licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs,
+    policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

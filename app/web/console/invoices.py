@@ -20,7 +20,7 @@ from app.core.money import Money
 from app.documents.electronic_shapes import Syntax
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind
-from app.flows import electronic, explain_invoice, invoice_reminders, papers, receivables
+from app.flows import electronic, explain_invoice, invoice_reminders, late_confirmation, papers, receivables
 from app.flows.receivables import Transfer
 from app.invoices import credit_notes, reminders, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
@@ -107,6 +107,21 @@ def put_off(
     return attempt(ports, "put_off", {"note": note, "days": days}, deed, again, to=here, done="reminders-put-off")
 
 
+@router.post("/console/invoices/{invoice_id}/replace")
+def replace(request: Request, ports: Wired, who: Cashier, invoice_id: str, note: Note = "") -> Response:
+    """Credit it in full and issue it again as the rules decide with its tax number confirmed (ADR 0046)."""
+    ids.require_form("inv", invoice_id)
+
+    def deed() -> None:
+        late_confirmation.correct(ports, invoice_id, by=who.staff_id, note=reason(note))
+
+    def again(tx: Session, form: Form, status: int) -> Response:
+        return _show(request, tx, who, invoice_id, form, status)
+
+    here = f"/console/invoices/{invoice_id}"
+    return attempt(ports, "replace", {"note": note}, deed, again, to=here, done="invoice-replaced")
+
+
 def _amount(text: str, currency: str) -> Money:
     try:
         return Money.from_major(text.strip().replace(",", ""), currency)
@@ -147,7 +162,8 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
         rows=orders.rows_of(lines, determination, found.currency, found.discount, given),
         total=money(found.total_minor, found.currency), open_amount=str(due) if due else "",
-        treatment=orders.in_words(determination), facts=_facts(found), documents=_documents(tx, found, who),
+        treatment=orders.in_words(determination), facts=(*_facts(found), *_in_place_of(tx, found)),
+        documents=_documents(tx, found, who),
         postings=cells.postings(tx, _sources(tx, found)), related=_related(tx, found),
         actions=_actions(tx, found, who, form, due), form=form,
     )  # fmt: skip
@@ -155,8 +171,31 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
 
 
 def _actions(tx: Session, found: Invoice, who: SignedInStaff, form: Form, due: Money) -> tuple[Action, ...]:
-    if not due or not can(who, May.PAYMENTS_WRITE):
+    if not can(who, May.PAYMENTS_WRITE):
         return ()
+    return (*(_collecting(tx, found, form, due) if due else ()), *_replacing(tx, found, form))
+
+
+def _replacing(tx: Session, found: Invoice, form: Form) -> tuple[Action, ...]:
+    """Only where a number was confirmed since that changes its tax."""
+    try:
+        back = late_confirmation.outlook(tx, found).given_back
+    except late_confirmation.NotCorrectable:
+        return ()
+    return (
+        Action(
+            name="replace",
+            title="Issue it again without the tax",
+            button="Credit it and issue it again",
+            href=f"/console/invoices/{found.id}/replace",
+            procedure="tax-numbers",
+            form=form_for("replace", form),
+            hint=f"Its tax number was confirmed since: {back} of tax become credit, or are not asked for.",
+        ),
+    )
+
+
+def _collecting(tx: Session, found: Invoice, form: Form, due: Money) -> tuple[Action, ...]:
     typed = form_for("payment", form)
     prefilled = typed if typed.values else Form(values={"amount": str(due.major()), "ground": "wire"})
     later = Action(
@@ -231,6 +270,17 @@ def _facts(found: Invoice) -> tuple[Fact, ...]:
         facts.append(Fact(name="Paid", value=f"{found.paid_at:%Y-%m-%d %H:%M} UTC"))
     facts.append(Fact(name="Id", value=found.id, mono=True))
     return tuple(facts)
+
+
+def _in_place_of(tx: Session, found: Invoice) -> tuple[Fact, ...]:
+    """The invoice before it, or the one that counts instead."""
+    before = service.get(tx, found.replaces) if found.replaces is not None else None
+    pairs = (("Replaces", before), ("Replaced by", service.replacing(tx, found.id)))
+    return tuple(
+        Fact(name=name, value=str(other.number), href=f"/console/invoices/{other.id}")
+        for name, other in pairs
+        if other is not None
+    )
 
 
 def _documents(tx: Session, found: Invoice, who: SignedInStaff) -> tuple[Link, ...]:

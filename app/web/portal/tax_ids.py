@@ -29,9 +29,14 @@ router = APIRouter(include_in_schema=False, prefix="/account", dependencies=[Dep
 _NOTES: Final = {
     "valid": "Confirmed by its registry",
     "invalid": "Its registry does not know it; tax is charged",
-    "unavailable": "The registry did not answer; it is asked again with the next order",
+    "pending": "The registry did not answer; it is asked again by itself, and tax charged meanwhile is given back",
+    "unavailable": "It could not be confirmed; tax is charged. Write to us if it is valid",
+    "format_invalid": "Its check digits are wrong; tax is charged. Please compare it with your certificate",
     "unchecked": "It is asked for with the next order",
+    "manual_override": "Confirmed by our team",
 }
+# What a customer is shown of the states that mean more to staff.
+_BADGES: Final = {"pending": "unchecked", "format_invalid": "invalid", "manual_override": "valid"}
 
 
 def kind_name(kind: str) -> str:
@@ -75,7 +80,8 @@ def _view(tx: Unit, who: SignedInCustomer, form: FormView) -> TaxIdsView:
     kinds = sorted((Option(value=kind, label=kind_name(kind)) for kind in identifiers.types()), key=lambda o: o.label)
     return TaxIdsView(
         tax_ids=tuple(
-            TaxIdRow(tax_id=each.id, kind=kind_name(each.type), value=each.value, state=each.status.value,
+            TaxIdRow(tax_id=each.id, kind=kind_name(each.type), value=each.value,
+                     state=_BADGES.get(each.status.value, each.status.value),
                      note=_NOTES[each.status.value])
             for each in kept
         ),
