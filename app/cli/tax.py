@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-tax = typer.Typer(help="Tax data: save it, compare two versions, import local US rates.", no_args_is_help=True)
+from app.cli.tax_overrides import override
+
+tax = typer.Typer(help="Tax data: save, compare, import local US rates, override.", no_args_is_help=True)
+tax.add_typer(override, name="override")
 
 
 @tax.command("snapshot")

@@ -2,8 +2,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
 from app.core.db import INSTANT, Table, personal, row_id
@@ -82,3 +82,54 @@ class TaxLocalRate(Table, table=True):
     rate: Decimal = Field(sa_type=Numeric(8, 5))
     valid_from: date
     valid_to: date | None = None
+
+
+class TaxOverride(Table, table=True):
+    """What the operator decided for a jurisdiction in place of the rows on file (R-TAX-7).
+
+    `tax_code` and `buyer_type` may be `any`. Both days are included. A trigger lets nothing change but its end; one
+    that ended before it began is withdrawn and never counted.
+    """
+
+    __tablename__ = "tax_override"
+    __table_args__ = (
+        CheckConstraint("buyer_type IN ('any', 'business', 'consumer')", name="buyer_type_known"),
+        CheckConstraint(
+            "treatment IN ('standard', 'zero_rated', 'reverse_charge', 'product_exempt', 'outside_scope',"
+            " 'needs_review')",
+            name="treatment_known",
+        ),
+        CheckConstraint("rate IS NULL OR (rate > 0 AND rate <= 30)", name="rate_in_range"),
+        CheckConstraint("portion > 0 AND portion <= 100", name="portion_is_percent"),
+        CheckConstraint("treatment = 'standard' OR (rate IS NULL AND portion = 100)", name="only_a_charge_has_a_rate"),
+        CheckConstraint("rate IS NOT NULL OR NOT alone", name="alone_with_its_rate"),
+        CheckConstraint("source <> '' AND why <> ''", name="source_and_reason_given"),
+        CheckConstraint("withdrawn OR valid_to IS NULL OR valid_to >= valid_from", name="ends_after_it_begins"),
+        CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended_by_somebody"),
+        CheckConstraint("NOT withdrawn OR ended_at IS NOT NULL", name="withdrawn_is_ended"),
+        ExcludeConstraint(
+            ("jurisdiction", "="), ("tax_code", "="), ("buyer_type", "="),
+            (text("daterange(valid_from, valid_to, '[]')"), "&&"),
+            where=text("NOT withdrawn"), using="gist", name="ex_tax_override_no_overlap",
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    jurisdiction: str
+    tax_code: str
+    buyer_type: str
+    treatment: str
+    rate: Decimal | None = Field(default=None, sa_type=Numeric(8, 5))
+    portion: Decimal = Field(default=Decimal(100), sa_type=Numeric(8, 5))
+    alone: bool = False
+    note: str = ""  # printed on documents
+    valid_from: date
+    valid_to: date | None = None
+    source: str
+    why: str
+    recorded_by: str
+    recorded_at: datetime = Field(sa_type=INSTANT)
+    withdrawn: bool = False
+    ended_by: str | None = None
+    ended_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    ended_why: str | None = None

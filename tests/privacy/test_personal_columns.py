@@ -23,6 +23,13 @@ SENTENCE = "a sentence or code the software makes, without personal data"
 NOT_PERSONAL = {
     "custom_agreement.renews_by_itself": "yes or no",
     "order.carried_to": "the id of a row",
+    "tax_override.buyer_type": "a kind of buyer",
+    "tax_override.ended_by": "the id of a staff member or of the operator",
+    "tax_override.ended_why": "why the vendor decided it",
+    "tax_override.note": "a sentence the vendor prints",
+    "tax_override.recorded_by": "the id of a staff member or of the operator",
+    "tax_override.valid_to": "a date",
+    "tax_override.why": "why the vendor decided it",
     "tax_local_rate.plus4_to": "a range of ZIP codes",
     "tax_local_rate.valid_to": "a date",
     "tax_local_rate.zip_to": "a range of ZIP codes",

@@ -67,6 +67,8 @@ _DONE: Final = {
     "second-factor-reset": "Their sessions are ended; the next sign-in sets up a new authenticator.",
     "key-revoked": "The key is revoked; nothing signed with it is answered any more.",
     "policy-changed": "The new value is recorded.",
+    "override-recorded": "The override is recorded.",
+    "override-ended": "The override has its last day.",
     "clock-advanced": "Business time has moved.",
 }
 

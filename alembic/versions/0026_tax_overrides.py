@@ -1,0 +1,96 @@
+"""The operator's tax overrides.
+
+What an operator must know: quick; a new table, nothing else changes. Safe to run before the new version starts.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from alembic import op
+
+revision = "0026"
+down_revision = "0024"
+branch_labels = None
+depends_on = None
+
+_FUNCTIONS = """
+-- Documents were taxed by it, so only its end may change.
+CREATE FUNCTION keep_tax_override() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  free text[] := ARRAY['valid_to', 'withdrawn', 'ended_by', 'ended_at', 'ended_why'];
+BEGIN
+  IF TG_OP = 'DELETE' OR OLD.ended_at IS NOT NULL OR (to_jsonb(NEW) - free) <> (to_jsonb(OLD) - free) THEN
+    RAISE EXCEPTION 'tax override % is kept as it is', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+"""
+
+
+def upgrade() -> None:
+    op.execute(_FUNCTIONS)
+    _overrides()
+
+
+def _overrides() -> None:
+    op.create_table(
+        "tax_override",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("jurisdiction", sa.String(), nullable=False),
+        sa.Column("tax_code", sa.String(), nullable=False),
+        sa.Column("buyer_type", sa.String(), nullable=False),
+        sa.Column("treatment", sa.String(), nullable=False),
+        sa.Column("rate", sa.Numeric(8, 5), nullable=True),
+        sa.Column("portion", sa.Numeric(8, 5), nullable=False),
+        sa.Column("alone", sa.Boolean(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("recorded_by", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_why", sa.String(), nullable=True),
+        postgresql.ExcludeConstraint(
+            (sa.column("jurisdiction"), "="),
+            (sa.column("tax_code"), "="),
+            (sa.column("buyer_type"), "="),
+            (sa.text("daterange(valid_from, valid_to, '[]')"), "&&"),
+            where=sa.text("NOT withdrawn"),
+            using="gist",
+            name="ex_tax_override_no_overlap",
+        ),
+        sa.CheckConstraint(
+            "buyer_type IN ('any', 'business', 'consumer')", name=op.f("ck_tax_override_buyer_type_known")
+        ),
+        sa.CheckConstraint(
+            "treatment IN ('standard', 'zero_rated', 'reverse_charge', 'product_exempt', 'outside_scope',"
+            " 'needs_review')",
+            name=op.f("ck_tax_override_treatment_known"),
+        ),
+        sa.CheckConstraint("rate IS NULL OR (rate > 0 AND rate <= 30)", name=op.f("ck_tax_override_rate_in_range")),
+        sa.CheckConstraint("portion > 0 AND portion <= 100", name=op.f("ck_tax_override_portion_is_percent")),
+        sa.CheckConstraint(
+            "treatment = 'standard' OR (rate IS NULL AND portion = 100)",
+            name=op.f("ck_tax_override_only_a_charge_has_a_rate"),
+        ),
+        sa.CheckConstraint("rate IS NOT NULL OR NOT alone", name=op.f("ck_tax_override_alone_with_its_rate")),
+        sa.CheckConstraint("source <> '' AND why <> ''", name=op.f("ck_tax_override_source_and_reason_given")),
+        sa.CheckConstraint(
+            "withdrawn OR valid_to IS NULL OR valid_to >= valid_from",
+            name=op.f("ck_tax_override_ends_after_it_begins"),
+        ),
+        sa.CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name=op.f("ck_tax_override_ended_by_somebody")),
+        sa.CheckConstraint("NOT withdrawn OR ended_at IS NOT NULL", name=op.f("ck_tax_override_withdrawn_is_ended")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tax_override")),
+    )
+    op.execute(
+        "CREATE TRIGGER kept BEFORE UPDATE OR DELETE ON tax_override FOR EACH ROW EXECUTE FUNCTION keep_tax_override()"
+    )
+    op.execute(
+        "CREATE TRIGGER never_emptied BEFORE TRUNCATE ON tax_override"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
