@@ -1,6 +1,6 @@
-"""The operator's tax overrides.
+"""The operator's tax overrides, exchange rates, and alerts of registration thresholds.
 
-What an operator must know: quick; a new table, nothing else changes. Safe to run before the new version starts.
+What an operator must know: quick; new tables, nothing else changes. Safe to run before the new version starts.
 """
 
 import sqlalchemy as sa
@@ -30,6 +30,75 @@ END $$;
 def upgrade() -> None:
     op.execute(_FUNCTIONS)
     _overrides()
+    _exchange_rates()
+    _alerts()
+
+
+def _exchange_rates() -> None:
+    op.create_table(
+        "exchange_rate",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("rate_on", sa.Date(), nullable=False),
+        sa.Column("currency", sa.String(), nullable=False),
+        sa.Column("rate", sa.Numeric(18, 8), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("recorded_by", sa.String(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "currency ~ '^[A-Z]{3}$' AND currency <> 'EUR'", name=op.f("ck_exchange_rate_currency_is_another")
+        ),
+        sa.CheckConstraint("rate > 0", name=op.f("ck_exchange_rate_rate_positive")),
+        sa.CheckConstraint("source IN ('ecb', 'operator')", name=op.f("ck_exchange_rate_source_known")),
+        sa.CheckConstraint("source = 'ecb' OR why <> ''", name=op.f("ck_exchange_rate_operator_says_why")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exchange_rate")),
+    )
+    op.create_index(
+        "uq_exchange_rate_ecb", "exchange_rate", ["currency", "rate_on"], unique=True,
+        postgresql_where=sa.text("source = 'ecb'"),
+    )  # fmt: skip
+    op.create_index("ix_exchange_rate_day", "exchange_rate", ["currency", "rate_on"])
+    op.execute(
+        "CREATE TRIGGER unchangeable BEFORE UPDATE OR DELETE ON exchange_rate"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER never_emptied BEFORE TRUNCATE ON exchange_rate"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
+
+
+def _alerts() -> None:
+    op.create_table(
+        "nexus_alert",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("legal_entity_id", sa.String(), nullable=False),
+        sa.Column("jurisdiction", sa.String(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("figures", postgresql.JSONB(), nullable=False),
+        sa.Column("raised_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seen_by", sa.String(), nullable=True),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("seen_note", sa.String(), nullable=True),
+        sa.CheckConstraint("level BETWEEN 1 AND 100", name=op.f("ck_nexus_alert_level_is_percent")),
+        sa.CheckConstraint("(seen_at IS NULL) = (seen_by IS NULL)", name=op.f("ck_nexus_alert_seen_by_somebody")),
+        sa.ForeignKeyConstraint(["legal_entity_id"], ["legal_entity.id"], name=op.f("fk_nexus_alert_legal_entity_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_nexus_alert")),
+    )
+    op.create_index(
+        "uq_nexus_alert_open", "nexus_alert", ["legal_entity_id", "jurisdiction", "level"], unique=True,
+        postgresql_where=sa.text("cleared_at IS NULL"),
+    )  # fmt: skip
+    op.create_table(
+        "nexus_reading",
+        sa.Column("legal_entity_id", sa.String(), nullable=False),
+        sa.Column("read_on", sa.Date(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["legal_entity_id"], ["legal_entity.id"], name=op.f("fk_nexus_reading_legal_entity_id")
+        ),
+        sa.PrimaryKeyConstraint("legal_entity_id", "read_on", name=op.f("pk_nexus_reading")),
+    )
 
 
 def _overrides() -> None:

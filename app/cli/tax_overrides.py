@@ -10,7 +10,8 @@ import typer
 override = typer.Typer(help="Overrides of the tax data: list, add, end.", no_args_is_help=True)
 
 
-def _by() -> str:
+def by_operator() -> str:
+    """Who the audit log names for a command."""
     return f"cli:{os.environ.get('USER', 'operator')}"
 
 
@@ -64,7 +65,7 @@ def override_add(
         _percent(rate) if rate else None, _percent(portion), alone, note,
     )  # fmt: skip
     with installation(load()) as wired, wired.ports.db.transaction() as tx:
-        row = overruling.record(tx, wanted, by=_by(), now=wired.ports.clock.now())
+        row = overruling.record(tx, wanted, by=by_operator(), now=wired.ports.clock.now())
         typer.echo(f"{row.id} is recorded.")
 
 
@@ -84,5 +85,5 @@ def override_end(
     with installation(load()) as wired, wired.ports.db.transaction() as tx:
         now = wired.ports.clock.now()
         today = local_date(now, accounts.seller(tx).time_zone)
-        row = overruling.end(tx, override_id, last_day=last.date(), why=why, by=_by(), now=now, today=today)
+        row = overruling.end(tx, override_id, last_day=last.date(), why=why, by=by_operator(), now=now, today=today)
         typer.echo(f"{row.id} is withdrawn." if row.withdrawn else f"{row.id} holds up to {row.valid_to}.")

@@ -21,6 +21,7 @@ from app.flows import (
     holds,
     instalments,
     invoice_reminders,
+    nexus_alerts,
     openings,
     provisioning,
     purchase,
@@ -67,6 +68,7 @@ def tick(ports: Ports) -> int:
         + quoting.expire_due(ports)
         + contract_reminders.remind_due(ports)
         + releasing.release_due(ports)
+        + nexus_alerts.read_due(ports)
     )
 
 

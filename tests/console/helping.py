@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from app.accounts import api_keys
+from app.accounts import service as accounts
 from app.accounts.models import StaffRole
 from app.agreements import contracts
 from app.agreements.contracts import Terms
@@ -35,6 +36,7 @@ from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
 from app.subscriptions.scheduled import Wish
 from app.tax import overruling
+from app.tax.models import NexusAlert
 from app.tax.overruling import Wanted
 from tests import shop
 from tests.signing_in import form_token, make_staff, send_form
@@ -76,6 +78,7 @@ class Stocked:
     agreement: str
     change: str
     override: str
+    alert: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -85,7 +88,7 @@ class Stocked:
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
             "agreement_id": self.agreement, "change_id": self.change, "override_id": self.override,
-            "name": "invoice_register", "ending": "csv", "job_id": "1",
+            "alert_id": self.alert, "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
 
@@ -121,8 +124,20 @@ def stock(world: World) -> Stocked:
     return Stocked(
         order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
-        overridden(world),
+        overridden(world), alerted(world),
     )  # fmt: skip
+
+
+def alerted(world: World) -> str:
+    """A registration that comes near; the id of the alert."""
+    now = world.ports.clock.now()
+    with world.db.transaction() as tx:
+        alert = NexusAlert(
+            id=new_id("tna"), legal_entity_id=accounts.seller(tx).id, jurisdiction="US-TX", level=80,
+            figures={"name": "Texas", "percent": 85}, raised_at=now,
+        )  # fmt: skip
+        tx.add(alert)
+    return alert.id
 
 
 def overridden(world: World, jurisdiction: str = "US-DC", rate: str | None = "7", **wanted: Any) -> str:

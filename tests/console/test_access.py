@@ -83,6 +83,9 @@ MAY: Final = {
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
     ("GET", "/console/coupons"): EVERYBODY,
+    ("GET", "/console/tax/nexus"): EVERYBODY,
+    ("GET", "/console/tax/nexus.csv"): {SALES, FINANCE, ADMIN},
+    ("POST", "/console/tax/nexus/{alert_id}/seen"): {FINANCE, ADMIN},
     ("GET", "/console/tax/overrides"): EVERYBODY,
     ("POST", "/console/tax/overrides"): {FINANCE, ADMIN},
     ("POST", "/console/tax/overrides/{override_id}/end"): {FINANCE, ADMIN},
@@ -125,7 +128,7 @@ _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
-    "change_id": "chg", "override_id": "tov",
+    "change_id": "chg", "override_id": "tov", "alert_id": "tna",
 }  # fmt: skip
 
 

@@ -23,6 +23,10 @@ SENTENCE = "a sentence or code the software makes, without personal data"
 NOT_PERSONAL = {
     "custom_agreement.renews_by_itself": "yes or no",
     "order.carried_to": "the id of a row",
+    "exchange_rate.recorded_by": "the id of the vendor's operator",
+    "exchange_rate.why": "why the vendor decided it",
+    "nexus_alert.seen_by": "the id of a staff member",
+    "nexus_alert.seen_note": "what the vendor decided",
     "tax_override.buyer_type": "a kind of buyer",
     "tax_override.ended_by": "the id of a staff member or of the operator",
     "tax_override.ended_why": "why the vendor decided it",
@@ -189,6 +193,7 @@ HARMLESS_JSON = {
     "scheduled_change.dropped": "skus of add-ons",
     "subscription_line.pricing": CATALOG,
     "survey_invitation.segment": "plan, size and kind of a purchase",
+    "nexus_alert.figures": "sums of sales",
     "tax_determination.result": "rates, amounts and reasons",
     "webhook_endpoint.event_types": "names of events",
 }

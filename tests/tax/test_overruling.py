@@ -24,7 +24,7 @@ from tests.world import World
 AT = "/console/tax/overrides"
 TYPED = {
     "jurisdiction": "us-ny", "tax_code": "any", "buyer_type": "any", "treatment": "standard", "rate": "8.75",
-    "alone": "yes", "portion": "100", "valid_from": "2026-01-01", "source": "Notice 2026-12", "why": "Confirmed by phone",
+    "alone": "yes", "portion": "100", "valid_from": "2026-01-01", "source": "Notice 2026-12", "why": "Confirmed",
 }  # fmt: skip
 
 

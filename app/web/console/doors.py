@@ -29,6 +29,7 @@ from app.web.console import (
     statement,
     subscriptions,
     survey,
+    tax_nexus,
     tax_overrides,
     workspaces,
 )
@@ -37,7 +38,7 @@ from app.web.console.render import GUARDED
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, agreements, credit, statement, orders, quote_builder, quotes, subscriptions, renewals,
-    licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, tax_overrides, exports, survey,
-    jobs, policies, clock, procedures, staff, api_keys,
+    licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, tax_nexus, tax_overrides,
+    exports, survey, jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

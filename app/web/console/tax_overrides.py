@@ -45,7 +45,7 @@ _MEANINGS: Final = {
 
 def tabs(current: str) -> tuple[Choice, ...]:
     """The pages about tax."""
-    pages = ((AT, "Overrides"),)
+    pages = (("/console/tax/nexus", "Thresholds"), (AT, "Overrides"))
     return tuple(Choice(label=label, href=href, current=href == current) for href, label in pages)
 
 

@@ -34,3 +34,44 @@ class OverridesView:
     treatments: tuple[Option, ...]
     buyers: tuple[Option, ...]
     tax_codes: tuple[Option, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeterRow:
+    """How near one threshold is. `width` is percent of the bar that is filled, `mark` where the warning begins."""
+
+    place: str
+    code: str
+    percent: int
+    width: str
+    mark: str
+    tone: str  # "", near, reached or registered
+    words: str
+    figures: str
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertRow:
+    """A crossing that nobody has seen to; `href` takes the note."""
+
+    id: str
+    title: str
+    detail: str
+    href: str
+    form: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NexusView:
+    """`/console/tax/nexus`: a bar for each place with sales or a registration; `quiet` names the others."""
+
+    template: ClassVar[str] = "console/tax_nexus.html"
+    section: ClassVar[str] = "tax"
+    tabs: tuple[Choice, ...]
+    alerts: tuple[AlertRow, ...]
+    meters: tuple[MeterRow, ...]
+    quiet: str
+    csv_href: str
+    near: int
+    whole: Form
