@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 from app.accounts.models import ApiKey
 from app.core.errors import Invalid, NotAllowed, NotFound
 from app.reports import formats, registry
+from app.reports.oss_return import RatesMissing
 from app.reports.shape import AsOf, Format, Kind, Period, Report, read_as_of, read_day
 from app.web.deps import NotSignedIn, ScopeMissing, Wired, requires
 from app.web.idempotent import IdempotentRoute
@@ -111,7 +112,7 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
 @router.get(
     "/{name}.{ending}",
     response_class=StreamingResponse,
-    responses=_FILE | problems(NotSignedIn, NotAllowed, NotFound, Invalid),
+    responses=_FILE | problems(NotSignedIn, NotAllowed, NotFound, Invalid, RatesMissing),
 )
 def download(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wired) -> StreamingResponse:
     """One report for a period. The same question over the same knowledge gives the same bytes."""
@@ -131,7 +132,7 @@ async def closing(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
         await run_in_threadpool(pieces.close)
 
 
-@router.get("/{name}.{ending}/manifest", responses=problems(NotSignedIn, NotAllowed, NotFound, Invalid))
+@router.get("/{name}.{ending}/manifest", responses=problems(NotSignedIn, NotAllowed, NotFound, Invalid, RatesMissing))
 def manifest(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wired) -> dict[str, Any]:
     """What proves that file: rows, SHA-256, control totals, and how far the ledger had got."""
     return registry.write(ports.db, name, period, as_of, _format(ending))
