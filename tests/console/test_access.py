@@ -75,6 +75,7 @@ MAY: Final = {
     ("GET", "/console/invoices"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/pdf"): EVERYBODY,
+    ("GET", "/console/invoices/{invoice_id}/evidence"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/xml"): EVERYBODY,
     ("POST", "/console/invoices/{invoice_id}/payment"): {FINANCE, ADMIN},
     ("POST", "/console/invoices/{invoice_id}/put_off"): {FINANCE, ADMIN},

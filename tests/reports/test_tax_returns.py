@@ -164,6 +164,6 @@ def test_the_states_of_america_are_the_lines_by_treatment_and_the_ledger_by_tax(
     assert (found["US-KY"]["documents"], found["US-NY"]["documents"]) == ("2", "1")
     components = rows(world, "us_tax_components")
     for state in ("US-KY", "US-NY", "US-MI"):
-        parts = [Decimal(each["tax"]) for each in components if each["state"] == state]
-        assert sum(parts) == Decimal(found[state]["tax"])
+        owed = [Decimal(each["tax"]) for each in components if each["state"] == state]
+        assert sum(owed) == Decimal(found[state]["tax"])
     assert len([each for each in components if each["state"] == "US-NY"]) == 3, "state, city and the district"

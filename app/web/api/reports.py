@@ -6,14 +6,16 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from app.accounts.models import ApiKey
+from app.core import ids
 from app.core.errors import Invalid, NotAllowed, NotFound
-from app.reports import formats, registry
+from app.invoices import service as invoices
+from app.reports import formats, registry, tax_evidence
 from app.reports.oss_return import RatesMissing
 from app.reports.shape import AsOf, Format, Kind, Period, Report, read_as_of, read_day
-from app.web.deps import NotSignedIn, ScopeMissing, Wired, requires
+from app.web.deps import NotSignedIn, ScopeMissing, Tx, Wired, requires
 from app.web.idempotent import IdempotentRoute
 from app.web.problems import problems
 
@@ -99,6 +101,18 @@ def _format(ending: str) -> Format:
     if ending not in list(Format):
         raise NotFound(f"Reports come as {' and '.join(Format)}.")
     return Format(ending)
+
+
+@router.get(
+    "/tax_evidence/{invoice_id}", response_class=Response,
+    responses=problems(NotSignedIn, ScopeMissing, NotAllowed, NotFound)
+    | {200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)  # fmt: skip
+def tax_evidence_of_invoice(invoice_id: Annotated[str, Path(description="An invoice's id")], tx: Tx) -> Response:
+    """Why an invoice bears the tax it bears: the determination with its inputs, checks, sources and entries."""
+    found = invoices.get(tx, ids.require_form("inv", invoice_id))
+    headers = {"Content-Disposition": f'attachment; filename="{tax_evidence.file_name(found)}"'}
+    return Response(tax_evidence.write(tx, found), media_type="application/json", headers=headers)
 
 
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
