@@ -254,6 +254,8 @@ def _documents(tx: Session, found: Invoice, who: SignedInStaff) -> tuple[Link, .
             Link(label="XML (CII)", href=f"{path}/xml"), Link(label="XML (UBL)", href=f"{path}/xml?syntax=ubl")
         ]  # fmt: skip
     links.append(Link(label="Explain these amounts", href=f"{path}/explain"))
+    if can(who, May.REPORTS_READ):
+        links.append(Link(label="Tax evidence", href=f"{path}/evidence"))
     if found.state is InvoiceState.PAID and can(who, May.REFUNDS_WRITE):
         links.append(Link(label="Give money back", href=f"{path}/refund"))
     return tuple(links)
