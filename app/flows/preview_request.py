@@ -49,7 +49,8 @@ class PreviewRequest:
     With `source` QUOTE it is an offer of sales: discounts count, and so many seats may be sold as nobody orders alone.
     `term_months` is the whole committed term; left out, it is one interval. It is paid at once, or by `billing` year by
     year: then the offer is for its first year. An EXPANSION asks for `lines` as they shall be from the day `change_on`
-    on; today, where that is left out.
+    on; today, where that is left out. A `stranger` only typed an address that leads to the account: it is not shown
+    what the account holds.
     """
 
     lines: tuple[LineRequest, ...]
@@ -66,6 +67,7 @@ class PreviewRequest:
     coupon: str = ""
     change_on: date | None = None
     billing: Billing = Billing.PREPAID
+    stranger: bool = False
 
     @property
     def months(self) -> int:

@@ -4,7 +4,7 @@
 payment again, whatever an event claimed, and completes the order once, however often it is told.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -126,6 +126,8 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
         raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
     _require_open(tx, placing, preview, now)
     request = previews.request_of(preview)
+    # Who orders decides what counts, not who looked at the price.
+    request = replace(request, stranger=placing.account_id is None or placing.account_id != request.account_id)
     later = placing.pay_by is PayBy.INVOICE
     offer = previews.compute(tx, request, request.tax_ids, now, credit_of=placing.account_id)
     same_credit = later or (offer.credit or Money.zero(preview.currency)).minor == preview.credit_minor

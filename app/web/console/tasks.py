@@ -18,7 +18,8 @@ from app.orders.models import Order, OrderState, Preview
 from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
 from app.subscriptions.models import Subscription
-from app.web.console import tax_nexus
+from app.tax import certificates
+from app.web.console import exemptions, tax_nexus
 from app.web.console.views import Task
 
 T = TypeVar("T", Order, Refund, Dispute, Subscription)
@@ -32,7 +33,7 @@ def tasks(tx: Session, now: datetime) -> tuple[Task, ...]:
     late_after = timedelta(days=policy.get(tx, ANSWER_DAYS, now))
     found = [
         *_quotes(tx), *_steep(tx, now), *_held(tx), *_payments(tx), *_refunds(tx), *_disputes(tx), *_parked(tx),
-        *_thresholds(tx),
+        *_thresholds(tx), *_certificates(tx),
     ]  # fmt: skip
     shown = [
         (since, Task(kind=kind, title=title, detail=detail, waiting=waited(now - since), href=href,
@@ -61,6 +62,19 @@ def _thresholds(tx: Session) -> list[Waiting]:
         (each.raised_at, "tax", tax_nexus.told(each), f"{each.figures['percent']} % of its threshold.", tax_nexus.AT)
         for each in nexus_alerts.waiting(tx)
     ]
+
+
+def _certificates(tx: Session) -> list[Waiting]:
+    rows = certificates.waiting(tx, _MOST)
+    of_accounts = select(Account).where(col(Account.id).in_([each.account_id for each in rows]))
+    names = {each.id: each.name for each in tx.execute(of_accounts).scalars()}
+    return [
+        (
+            each.submitted_at, "tax", f"{names[each.account_id]} sent in an exemption certificate",
+            f"For {each.jurisdiction}, number {each.number}.", exemptions.AT,
+        )
+        for each in rows
+    ]  # fmt: skip
 
 
 def _quotes(tx: Session) -> list[Waiting]:
