@@ -35,7 +35,7 @@ from app.quotes.discounts import Discount
 from app.screening import destinations
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import YEAR_MONTHS, Billing, Subscription
-from app.tax import certificates
+from app.tax import certificates, locating
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
@@ -296,6 +296,7 @@ def _tax_question(
         seller=market.seller, buyer=replace(asked, exemptions=certificates.for_engine(held, asked, on)),
         lines=tuple(taxing.Line(plan.tax_code, line.net.minor) for plan, line in zip(plans, lines, strict=True)),
         currency=wanted.currency, date=on,
+        evidence=locating.for_engine(wanted.seen) if asked.type == "consumer" else (),
     )  # fmt: skip
 
 
@@ -341,6 +342,8 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int
         plain["revision"] = revision
     if wanted.account_id is None or wanted.stranger:
         plain["stranger"] = True
+    if wanted.seen:
+        plain["seen"] = [[each.kind, each.country] for each in wanted.seen]
     return plain
 
 
@@ -380,4 +383,5 @@ def request_of(preview: Preview) -> PreviewRequest:
         term_months=inputs.get("term_months"), coupon=inputs.get("coupon", ""), source=preview.source,
         change_on=date.fromisoformat(preview.change["on"]) if preview.change else None,
         billing=Billing(inputs.get("billing", Billing.PREPAID)), stranger=bool(inputs.get("stranger")),
+        seen=tuple(taxing.Evidence(*each) for each in inputs.get("seen", ())),
     )  # fmt: skip

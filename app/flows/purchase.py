@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from app.accounts import service as accounts
-from app.accounts.models import Account
+from app.accounts.models import Account, BuyerType
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
 from app.catalog import coupons
@@ -33,6 +33,7 @@ from app.payments.errors import CreditOverdrawn, PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
 from app.subscriptions import service as subscriptions
+from app.tax import locating
 
 PAYMENT_HOURS: Final = policy.declare(
     policy.Policy(
@@ -75,8 +76,8 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     `open_page=False` leaves the provider's page closed, for a saved card that is charged instead. An order on
     invoice is completed at once.
 
-    Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
-    detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
+    Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, ResidenceNeeded,
+    Invalid (a missing detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
     """
     try:
         order = _placed(ports, placing)
@@ -136,6 +137,8 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     if preview.route is Route.SALES:
         raise NeedsQuote(" ".join(each["sentence"] for each in preview.reasons), param="preview")
     buyer = request.buyer
+    if buyer.type is BuyerType.CONSUMER:
+        locating.require_no_contradiction(buyer.country, request.seen)
     terms = agreements.terms_in_force(tx, now.date())
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
@@ -313,6 +316,8 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
         if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
             expire(tx, order, now)  # what it was about is not there any more
         return unmatched.set_aside(tx, order, report, why, now)
+    if locating.keep_card(tx, order.id, report.card_country, now):
+        events.append(tx, "order.location_contradicted", order.id, now=now, account_id=order.account_id)
     completion.complete(tx, ports, order, attempt, report, now)
     return "completed"
 
