@@ -11,6 +11,7 @@ from app.cli.clock import clock
 from app.cli.explain import explain
 from app.cli.licenses import licenses
 from app.cli.processes import processes
+from app.cli.screening import screening
 from app.cli.signing_keys import signing_keys
 from app.cli.tax import tax
 from app.config import Misconfigured
@@ -24,7 +25,8 @@ for room in (processes, books):
     cli.add_typer(room)
 for name, group in (
     ("catalog", catalog), ("keys", signing_keys), ("license", licenses), ("explain", explain),
-    ("clock", clock), ("tax", tax), ("staff", staff), ("api-key", api_key),
+    ("clock", clock), ("tax", tax), ("screening", screening),
+    ("staff", staff), ("api-key", api_key),
 ):  # fmt: skip
     cli.add_typer(group, name=name)
 

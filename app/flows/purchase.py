@@ -19,7 +19,17 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, changing, completion, fitting, invoice_payment, ordering, trade_credit, unmatched
+from app.flows import (
+    cards,
+    changing,
+    completion,
+    fitting,
+    invoice_payment,
+    ordering,
+    party_screening,
+    trade_credit,
+    unmatched,
+)
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.invoices import service as invoices
@@ -32,6 +42,8 @@ from app.payments import service as payments
 from app.payments.errors import CreditOverdrawn, PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
+from app.screening.models import CheckOutcome
+from app.screening.service import PartyRefused
 from app.subscriptions import service as subscriptions
 
 PAYMENT_HOURS: Final = policy.declare(
@@ -76,7 +88,7 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     invoice is completed at once.
 
     Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
-    detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
+    detail), InvoiceNotOffered, PartyRefused, PaymentUnavailable (the order stands and can be paid later).
     """
     try:
         order = _placed(ports, placing)
@@ -90,9 +102,11 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
 def _placed(ports: Ports, placing: Placing) -> Order:
     with ports.db.transaction() as tx:
         found = _place(tx, ports, placing)
-        fresh = None if isinstance(found, Order) else previews.keep(tx, found, ports.clock.now())
+        fresh = previews.keep(tx, found, ports.clock.now()) if isinstance(found, previews.Offer) else None
     if isinstance(found, Order):
         return found
+    if isinstance(found, PartyRefused):  # raised here, so that the case and its record are kept
+        raise found
     raise PreviewChanged("The price, the tax, your credit or the route is different now; look at the new figures.",
                          preview=fresh.id if fresh else None)  # fmt: skip
 
@@ -115,8 +129,8 @@ def resume(ports: Ports, order_id: str) -> Started:
     return Started(order_id, token, order.state, url)
 
 
-def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
-    """The order, old or new; or the changed offer that has to be shown first."""
+def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer | PartyRefused:
+    """The order, old or new; or the changed offer that has to be shown first; or that nothing is sold to this buyer."""
     now = ports.clock.now()
     preview = orders.lock_preview(tx, placing.preview_id)
     known = orders.order_of_preview(tx, preview.id)
@@ -138,7 +152,10 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
-    held = preview.route is Route.REVIEW
+    screened = party_screening.of_order(tx, account, preview, now)
+    if screened.outcome is CheckOutcome.BLOCKED:
+        return PartyRefused()
+    held = preview.route is Route.REVIEW or screened.outcome is CheckOutcome.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
     if later:
         _require_credit(tx, placing, account, preview, now)
@@ -307,7 +324,7 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
     attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
-    if (why := fitting.unfit(tx, order, report)) is not None:
+    if (why := fitting.unfit(tx, order, report, now)) is not None:
         if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
             expire(tx, order, now)  # what it was about is not there any more
         return unmatched.set_aside(tx, order, report, why, now)

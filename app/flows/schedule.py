@@ -14,6 +14,8 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     provider_events,
     provisioning,
     quote_papers,
+    rescreening,
+    screening_decisions,
     sign_in,
     survey,
     tick,

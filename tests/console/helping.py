@@ -21,7 +21,7 @@ from app.core.db import metadata
 from app.core.events import Event
 from app.core.ids import new_id
 from app.dunning.models import DunningRun, RunState
-from app.flows import quoting, refund, unmatched
+from app.flows import quoting, refund, rescreening, unmatched
 from app.flows.refund import Asked
 from app.invoices import service as invoices
 from app.licenses import service as licenses
@@ -30,15 +30,19 @@ from app.orders.models import Order
 from app.payments import refunds
 from app.payments import service as payments
 from app.quotes.models import Quote
+from app.screening import service as screening
+from app.screening.matching import Hit, Party
+from app.screening.models import Role, ScreeningEntry
 from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
 from app.subscriptions.scheduled import Wish
 from tests import shop
+from tests.screening.lines import plain
 from tests.signing_in import form_token, make_staff, send_form
 from tests.world import World
 
 BUFFALO = {"country": "US", "region": "NY", "postcode": "14201", "city": "Buffalo", "email": "ny@example.com"}
-DONETSK = {"country": "UA", "postcode": "83001", "city": "Donetsk", "email": "ua@example.com"}
+DONETSK = {"country": "UA", "postcode": "84301", "city": "Kramatorsk", "email": "ua@example.com"}
 
 
 def held(world: World, **where: Any) -> str:
@@ -72,6 +76,7 @@ class Stocked:
     dispute: str
     agreement: str
     change: str
+    case: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -80,7 +85,7 @@ class Stocked:
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
-            "agreement_id": self.agreement, "change_id": self.change,
+            "agreement_id": self.agreement, "change_id": self.change, "case_id": self.case,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
@@ -117,6 +122,7 @@ def stock(world: World) -> Stocked:
     return Stocked(
         order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
+        questioned(world, order),
     )  # fmt: skip
 
 
@@ -125,6 +131,18 @@ def scheduled_for(world: World, order: Order, seats: int = 3) -> str:
     with world.db.transaction() as tx:
         held = subscriptions.lock(tx, order.subscription_id or "")
         return scheduled.schedule(tx, held, Wish(seats=seats), by="mem_1", now=world.ports.clock.now()).id
+
+
+def questioned(world: World, order: Order) -> str:
+    """An open case of screening, as a row to look at."""
+    now = world.ports.clock.now()
+    rescreening.import_list(world.ports, plain("1,person,Nobody Alike,,,,,,"), code="eu", kind="csv", version="",
+                            by="test")  # fmt: skip
+    with world.db.transaction() as tx:
+        entry = tx.execute(select(ScreeningEntry)).scalar_one()
+        party = Party(Role.PERSON, "Nobody Alyke", "DE")
+        return screening.screen(tx, order.account_id, [party], [Hit(party, entry, 91, exact=False)], by="rescreen",
+                                now=now).cases[0].id  # fmt: skip
 
 
 def collected(world: World, order: Order) -> str:

@@ -85,6 +85,10 @@ MAY: Final = {
     ("POST", "/console/accounts/{account_id}/credit/unfreeze"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
+    ("GET", "/console/screening"): EVERYBODY,
+    ("GET", "/console/screening/{case_id}"): EVERYBODY,
+    ("POST", "/console/screening/{case_id}/clear"): {SALES, FINANCE, ADMIN},
+    ("POST", "/console/screening/{case_id}/confirm"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/coupons"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/refund"): {FINANCE, ADMIN},
     ("POST", "/console/invoices/{invoice_id}/refund"): {FINANCE, ADMIN},
@@ -125,7 +129,7 @@ _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
-    "change_id": "chg",
+    "change_id": "chg", "case_id": "scr",
 }  # fmt: skip
 
 

@@ -253,7 +253,7 @@ def test_a_year_that_a_person_has_to_look_at_parks_the_subscription_and_goes_on_
     world: World,
 ) -> None:
     held = buy(world)
-    moved = {"country": "UA", "postcode": "83001", "city": "Donetsk"}
+    moved = {"country": "UA", "postcode": "84301", "city": "Kramatorsk"}
     with world.db.transaction() as tx:
         tx.execute(
             text(

@@ -76,9 +76,9 @@ def license_file(ports: Wired, token: str) -> Response:
     """The license file under the company's name."""
     with ports.db.transaction() as tx:
         told = read(tx, ports, token)
-    if told.license is None:
-        raise NotFound("There is no license for this order yet.")
-    return license_files.download_license(told.license, told.company, ports.clock.now())
+        if told.license is None:
+            raise NotFound("There is no license for this order yet.")
+        return license_files.download_license(tx, told.license, told.company, ports.clock.now())
 
 
 @router.get("/invoice.pdf")
