@@ -11,6 +11,7 @@ from app.core import audit, jobs
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.flows import dunning, held_orders, party_screening, purchase
+from app.flows.party_screening import StillInReview
 from app.flows.ports import Ports
 from app.orders.models import Order, OrderState
 from app.screening import service as screening
@@ -64,21 +65,24 @@ def follow(ports: Ports, *, case_id: str) -> None:
     with ports.db.transaction() as tx:
         case = screening.get(tx, case_id)
         standing = _standing(tx, case.account_id)
-        left = screening.standing_of(tx, case.account_id)
         now = ports.clock.now()
         going = [each for each in standing.held if not party_screening.waits_for_more(tx, each, now)]
     if case.state is CaseState.CONFIRMED:
         for order_id in standing.open:
             purchase.cancel(ports, order_id, by=case.decided_by, note="Refused after a review.")
-    elif not left:
+    else:
         for order_id in going:
             _release(ports, order_id, case)
 
 
 def _release(ports: Ports, order_id: str, case: ScreeningCase) -> None:
-    """As a person would; what is refused (another price by now) stays held and says why in the vendor's audit log."""
+    """As a person would. An order with another name in question waits on; what is refused otherwise (another price by
+    now) stays held and says why in the vendor's audit log.
+    """
     try:
         held_orders.recheck(ports, order_id, by=case.decided_by, note="Review finished.")
+    except StillInReview:
+        log.info("screening.order_waits_on", order=order_id)
     except DomainError as refused:
         log.warning("screening.order_stays_held", order=order_id, why=refused.code)
         with ports.db.transaction() as tx:

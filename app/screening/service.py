@@ -65,11 +65,18 @@ def screen(
 ) -> Screened:  # fmt: skip
     """Open a case for every hit that nobody decided, and write down what was asked and found.
 
+    The outcome rests on these hits and on what was confirmed of the account, not on its other open cases: whoever types
+    an address and a listed name without signing in must not stop the orders of those whose address it is.
     `keep_clear=False` writes no record where nothing was found, for what keeps it otherwise.
     """
     found, missing = list(hits), lists.missing(tx, now)
     _open(tx, account_id, found, now)
-    cases = standing_of(tx, account_id)
+    asked = {(hit.entry.id, hit.party.normalized) for hit in found}
+    cases = [
+        each
+        for each in standing_of(tx, account_id)
+        if each.state is CaseState.CONFIRMED or (each.entry_id, each.normalized) in asked
+    ]
     outcome = CheckOutcome.CLEAR
     if any(each.state is CaseState.CONFIRMED or each.exact for each in cases):
         outcome = CheckOutcome.BLOCKED

@@ -5,18 +5,25 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from app.accounts import api_keys
 from app.core import policy
+from app.core.clock import transport_now
 from app.flows import export_gate, held_orders, purchase, screening_decisions
 from app.flows.party_screening import StillInReview
+from app.licenses import service as licenses
 from app.orders import service as orders
 from app.orders.models import OrderState
 from app.screening import service as screening
 from app.screening.models import CaseState, CheckOutcome
 from app.screening.service import CaseDecided, PartyRefused
 from app.subscriptions import service as subscriptions
+from app.workspaces import service as workspaces
+from app.workspaces import tasks
+from app.workspaces.models import Desired, TaskKind
 from tests import shop
 from tests.console.helping import audited
 from tests.flows.ending import walk_days
+from tests.quotes.offering import accept, sent
 from tests.screening.helping import CSL, LISTED, bring, cases, checks
 from tests.screening.lines import plain
 from tests.world import World
@@ -110,10 +117,79 @@ def test_a_confirmed_party_gets_nothing_more(world: World) -> None:
         with pytest.raises(PartyRefused):
             export_gate.require_deliverable(tx, bought.account_id, world.ports.clock.now())
         token = world.ports.secrets.sign_token(purchase.ORDER_TOKEN, bought.id)
-    answer = world.browser().get(f"/orders/{token}/license")
-    assert answer.status_code == 451
+        license_ = licenses.of_order(tx, bought.id)
+        assert license_
+        _, secret = api_keys.create(tx, world.ports.secrets, name="ERP", scopes=["licenses:read", "workspaces:write"],
+                                    account_id=bought.account_id, actor="test", now=transport_now())  # fmt: skip
+    page = world.browser()
+    assert page.get(f"/orders/{token}/license").status_code == 451
+    assert license_.file_text not in page.get(f"/orders/{token}").text
+    program = world.api(secret)
+    refused = program.get(f"/v1/licenses/{license_.id}/file")
+    assert (refused.status_code, refused.json()["code"]) == (451, "party_refused")
+    opening = program.post("/v1/workspaces", json={"subscription_id": bought.subscription_id})
+    assert opening.status_code in {409, 451}
     with pytest.raises(PartyRefused):
         shop.order(world, shop.offer(world, company="Velmorin Works GmbH", name="Somebody Else", seats=13))
+
+
+def test_a_stranger_who_types_a_listed_name_does_not_stop_the_account_of_the_address(world: World) -> None:
+    bring(world)
+    own = shop.buy(world, interval="month")
+    with pytest.raises(PartyRefused):
+        shop.order(world, shop.offer(world, company=LISTED, interval="month", seats=12))
+    (case,) = cases(world)
+    assert case.account_id == own.account_id
+    assert shop.order(world, shop.offer(world, interval="month", seats=13)).state is OrderState.AWAITING_PAYMENT
+    walk_days(world, 32)
+    with world.db.transaction() as tx:
+        held = subscriptions.get(tx, own.subscription_id or "")
+        assert held.parked_at is None
+        assert held.starts_on > own.created_at.date()
+
+
+def test_a_quote_is_accepted_and_waits_or_is_refused_and_stays_open(world: World) -> None:
+    quote = sent(world)
+    bring(world, plain("1,entity,Beispiel GmbH,,,DE,,,", "2,person,Ada Beispyel,,,,,,"), code="eu")
+    with pytest.raises(PartyRefused):
+        accept(world, quote)
+    exact = next(each for each in cases(world) if each.exact)
+    decide(world, exact.id, "clear", "Another company of this name.")
+    started = accept(world, quote)
+    assert started.state is OrderState.HELD
+    (left,) = cases(world, CaseState.OPEN)
+    assert (left.role, left.party_name, left.score) == ("person", "Ada Beispiel", 91)
+    decide(world, left.id, "clear")
+    with world.db.transaction() as tx:
+        order = orders.get(tx, started.order_id)
+    assert (order.state, order.expires_at is not None) == (OrderState.AWAITING_PAYMENT, True)
+
+
+def test_nothing_is_opened_for_a_confirmed_party_but_what_it_has_can_be_put_away(world: World) -> None:
+    shop.buy(world, sku="cloud-professional", interval="month", seats=5, name="Tasquel Velmorin")
+    bring(world)
+    world.work()
+    with world.db.transaction() as tx:
+        now, real = world.ports.clock.now(), transport_now()
+        workspace = workspaces.for_change(tx, tx.execute(text("SELECT id FROM workspace")).scalar_one(), None)
+        workspaces.push_change(tx, workspace, seats=9, now=now)
+    decide(world, cases(world)[0].id, "confirm")
+    with world.db.transaction() as tx:
+        assert tasks.claim(tx, worker="w", now=now, real_now=real) is None
+        workspaces.want(tx, workspaces.for_change(tx, workspace.id, None), Desired.HIBERNATED, actor="stf_1", now=now)
+        given = tasks.claim(tx, worker="w", now=now, real_now=transport_now())
+        assert given is not None
+        assert given.kind is TaskKind.HIBERNATE
+
+
+def test_an_order_waits_until_every_name_is_decided(world: World) -> None:
+    bring(world)
+    started = shop.order(world, shop.offer(world, company=ALIKE, name="Tasquel Velmorin"))
+    first, second = cases(world)
+    decide(world, first.id, "clear")
+    assert state_of(world, started.order_id) is OrderState.HELD
+    decide(world, second.id, "clear")
+    assert state_of(world, started.order_id) is OrderState.AWAITING_PAYMENT
 
 
 def test_money_that_arrives_for_what_may_not_be_delivered_any_more_is_set_aside(world: World) -> None:
