@@ -87,7 +87,12 @@ def rescreen(ports: Ports) -> None:
     while (found := rescreen_chunk(ports, place)) is not None:
         place = found
     with ports.db.transaction() as tx:
-        forgotten = screening.forget_old(tx, ports.clock.now())
+        now = ports.clock.now()
+        days = policy.get(tx, lists.STALE_DAYS, now)
+        for each in lists.current(tx):
+            if lists.is_stale(each, days, now):
+                log.warning("screening.list_is_old", list=each.list_code, imported_at=each.imported_at.isoformat())
+        forgotten = screening.forget_old(tx, now)
     log.info("screening.rescreened", forgotten=forgotten)
 
 
