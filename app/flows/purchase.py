@@ -19,18 +19,9 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import (
-    cards,
-    changing,
-    completion,
-    fitting,
-    invoice_payment,
-    ordering,
-    party_screening,
-    trade_credit,
-    unmatched,
-)
+from app.flows import cards, changing, completion, fitting, invoice_payment, ordering, trade_credit, unmatched
 from app.flows import preview as previews
+from app.flows.party_screening import of_order as screen_buyer
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import InvoiceState
@@ -152,7 +143,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer | P
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
-    screened = party_screening.of_order(tx, account, preview, now)
+    screened = screen_buyer(tx, account, preview, now)
     if screened.outcome is CheckOutcome.BLOCKED:
         return PartyRefused()
     held = preview.route is Route.REVIEW or screened.outcome is CheckOutcome.REVIEW
