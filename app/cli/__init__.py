@@ -8,6 +8,7 @@ from app.cli.access import api_key, staff
 from app.cli.books import books
 from app.cli.catalog import catalog
 from app.cli.clock import clock
+from app.cli.documents import documents
 from app.cli.explain import explain
 from app.cli.licenses import licenses
 from app.cli.processes import processes
@@ -25,6 +26,7 @@ for room in (processes, books):
 for name, group in (
     ("catalog", catalog), ("keys", signing_keys), ("license", licenses), ("explain", explain),
     ("clock", clock), ("tax", tax), ("staff", staff), ("api-key", api_key),
+    ("documents", documents),
 ):  # fmt: skip
     cli.add_typer(group, name=name)
 

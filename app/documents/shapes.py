@@ -169,6 +169,14 @@ class CreditedInvoice:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyOf:
+    """The kept original that a copy in another language repeats."""
+
+    language: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceDocument:
     """An invoice or a credit note as R-INV-5 wants it; a credit note's amounts are positive.
 
@@ -201,7 +209,7 @@ class InvoiceDocument:
     message: str | None = None
     credits: CreditedInvoice | None = None
     is_tax_invoice: bool = False  # the heading AU, NZ, SG and IN ask for
-    voided_on: date | None = None
+    copy_of: CopyOf | None = None
     test_mode: bool = False
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
     electronic: Electronic | None = None  # set where EN 16931 can say what this document says
@@ -218,13 +226,10 @@ class InvoiceDocument:
             ("subtotal", self.subtotal, nets),
             ("tax_total", self.tax_total, taxes),
             ("total", self.total, self.subtotal + self.tax_total),
-            ("amount_due", self.amount_due, Money.zero(currency) if self._owes_nothing() else self.total - paid),
+            ("amount_due", self.amount_due, Money.zero(currency) if self.credits is not None else self.total - paid),
         ):
             if given != found:
                 raise InconsistentDocument(f"{self.number}: {name} is {given}, but its parts make {found}")
-
-    def _owes_nothing(self) -> bool:
-        return self.credits is not None or self.voided_on is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,12 @@ def place_name(jurisdiction: str, locale: str) -> str:
     return region.name if len(inside) == 1 else f"{inside[1].replace('_', ' ').title()}, {region.name}"
 
 
+def language_name(tag: str, locale: str) -> str:
+    """`de` is German, in the reader's language."""
+    language = locale_of(tag).language
+    return str(locale_of(locale).languages.get(language, language))
+
+
 def party_block(title: str, party: Party, _: Translator) -> dict[str, Any]:
     """A name and address as typst lays it out."""
     lines = [_("Attn. %(contact)s", contact=party.contact)] if party.contact else []

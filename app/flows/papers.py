@@ -70,7 +70,7 @@ def locale_of(invoice: Paper) -> str:
 
 
 def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
-    """What the finalized invoice says, ready for `render_pdf`. Raises ValueError for a draft."""
+    """What the invoice said when it was issued, ready for `render_pdf` (ADR 0049). Raises ValueError for a draft."""
     if invoice.number is None or invoice.issued_on is None:
         raise ValueError(f"{invoice.id} is a draft")
     currency, found = invoice.currency, tax.stored(tx, invoice.tax_determination_id)
@@ -182,22 +182,18 @@ def _owed(invoice: Invoice, paid: Sequence[PaymentView]) -> Money:
 
 
 def _payments(tx: Tx, invoice: Invoice) -> tuple[PaymentView, ...]:
-    """What was paid on this invoice or taken off it, in the seller's days."""
+    """What had paid this invoice when it was issued, in the seller's days: what comes later has papers of its own."""
     zone = tx.get_one(LegalEntity, invoice.legal_entity_id).time_zone
+    issued_at = invoice.finalized_at or invoice.created_at
     views = [
         _payment(tx.get_one(Payment, part.payment_id), Money(part.amount_minor, invoice.currency), zone)
         for part in invoices.payments(tx, invoice.id)
+        if part.allocated_at <= issued_at
     ]
     spent = credit.entry_of(tx, f"invoice:{invoice.id}")
-    if spent is not None:
+    if spent is not None and spent.recorded_at <= issued_at:
         day = local_date(spent.recorded_at, zone)
         views.append(PaymentView(day, Money(-spent.amount_minor, spent.currency), PaymentMethod.CREDIT))
-    views += [
-        PaymentView(note.issued_on, Money(note.to_invoice_minor, note.currency), PaymentMethod.CREDIT_NOTE,
-                    reference=note.number)
-        for note in credit_notes.of_invoice(tx, invoice.id)
-        if note.to_invoice_minor
-    ]  # fmt: skip
     return tuple(views)
 
 

@@ -18,9 +18,7 @@ from app.core.db import Tx as Session
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.documents.electronic_shapes import Syntax
-from app.documents.render_pdf import render_pdf
-from app.documents.shapes import DocumentKind
-from app.flows import electronic, explain_invoice, invoice_reminders, late_confirmation, papers, receivables
+from app.flows import electronic, explain_invoice, invoice_reminders, late_confirmation, receivables
 from app.flows.receivables import Transfer
 from app.invoices import credit_notes, reminders, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
@@ -29,7 +27,7 @@ from app.payments.models import DisputeState, Method, Payment
 from app.subscriptions.proration import Share
 from app.subscriptions.replay import Replayed
 from app.tax import service as tax
-from app.web import auth
+from app.web import auth, issued
 from app.web.console import cells, documents, lists, orders
 from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason
 from app.web.console.views import (
@@ -43,7 +41,6 @@ from app.web.console.views import (
 from app.web.deps import Tx, Wired
 from app.web.explained import told_view
 from app.web.views import Fact, Form, Link, Option
-from app.web.xml_file import xml_file
 
 router = APIRouter()
 Cashier = Annotated[SignedInStaff, Depends(auth.staff(May.PAYMENTS_WRITE))]
@@ -235,23 +232,20 @@ def explained(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Respons
 
 
 @router.get("/console/invoices/{invoice_id}/pdf")
-def pdf(ports: Wired, tx: Tx, _who: Reader, invoice_id: str) -> Response:
-    """The document the buyer has, drawn from its frozen copy."""
+def pdf(
+    request: Request, ports: Wired, tx: Tx, _who: Reader, invoice_id: str, language: str = ""
+) -> Response:  # fmt: skip
+    """The document the buyer has, or a copy in another language."""
     found = service.get(tx, ids.require_form("inv", invoice_id))
-    if found.number is None:
-        raise NotFound("A draft has no document yet.")
-    drawn = render_pdf(DocumentKind.INVOICE, papers.invoice_document(tx, ports, found), papers.locale_of(found))
-    name = f'inline; filename="{found.number}.pdf"'
-    return Response(drawn, media_type="application/pdf", headers={"Content-Disposition": name})
+    return issued.pdf(request, tx, ports, found, language, inline=True)
 
 
 @router.get("/console/invoices/{invoice_id}/xml")
-def xml(ports: Wired, tx: Tx, _who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII) -> Response:
+def xml(
+    request: Request, ports: Wired, tx: Tx, _who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII
+) -> Response:  # fmt: skip
     """The same for the buyer's software (EN 16931)."""
-    found = service.get(tx, ids.require_form("inv", invoice_id))
-    if found.number is None:
-        raise NotFound("A draft has no document yet.")
-    return xml_file(DocumentKind.INVOICE, papers.invoice_document(tx, ports, found), syntax)
+    return issued.xml(request, tx, ports, service.get(tx, ids.require_form("inv", invoice_id)), syntax)
 
 
 def _facts(found: Invoice) -> tuple[Fact, ...]:

@@ -16,7 +16,7 @@ from app.core.clock import local_date
 from app.core.db import Tx as Unit
 from app.core.errors import DomainError, NotAllowed, NotFound
 from app.core.money import Money
-from app.flows import papers, paying_invoices
+from app.flows import paying_invoices
 from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
 from app.flows.ports import Ports
 from app.invoices import credit_notes
@@ -26,10 +26,10 @@ from app.payments import credit
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.payments.models import AttemptState, Payment
-from app.web import csrf, show
+from app.web import csrf, issued, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
-from app.web.portal import asking, paper
+from app.web.portal import asking
 from app.web.portal.invoice_views import PayInvoiceView
 from app.web.portal.render import see_other
 from app.web.views import Fact, Link, MoneyRow
@@ -85,21 +85,18 @@ def refresh(ports: Wired, token: str) -> Response:
 
 
 @router.get("/pdf")
-def pdf(ports: Wired, token: str) -> Response:
+def pdf(request: Request, ports: Wired, token: str) -> Response:
     """The invoice on paper."""
     with ports.db.transaction() as tx:
-        invoice = paying_invoices.behind(tx, ports, token)
-        document, locale = papers.invoice_document(tx, ports, invoice), papers.locale_of(invoice)
-    return paper.invoice_pdf(document, locale)
+        return issued.pdf(request, tx, ports, paying_invoices.behind(tx, ports, token))
 
 
 @router.get("/credit_notes/{credit_note_id}/pdf")
-def credit_note_pdf(ports: Wired, token: str, credit_note_id: str) -> Response:
+def credit_note_pdf(request: Request, ports: Wired, token: str, credit_note_id: str) -> Response:
     """A credit note to this invoice on paper. Raises NotFound for one to another."""
     with ports.db.transaction() as tx:
         note = _note(tx, paying_invoices.behind(tx, ports, token), credit_note_id)
-        document, locale = papers.credit_note_document(tx, note), papers.locale_of(note)
-    return paper.credit_note_pdf(document, locale)
+        return issued.pdf(request, tx, ports, note)
 
 
 def _note(tx: Unit, invoice: Invoice, credit_note_id: str) -> CreditNote:
