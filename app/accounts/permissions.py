@@ -46,6 +46,7 @@ class StaffPermission(StrEnum):
     PRIVACY_WRITE = "privacy:write"
     CATALOG_WRITE = "catalog:write"
     POLICIES_WRITE = "policies:write"
+    TAX_WRITE = "tax:write"
     JOBS_WRITE = "jobs:write"
     WEBHOOKS_WRITE = "webhooks:write"
     SIGNING_KEYS_WRITE = "signing_keys:write"
@@ -75,7 +76,7 @@ STAFF_MAY: Final[Mapping[StaffRole, frozenset[StaffPermission]]] = {
     }),
     StaffRole.FINANCE: frozenset({
         _S.CONSOLE_READ, _S.ORDERS_REVIEW, _S.QUOTES_APPROVE, _S.PAYMENTS_WRITE, _S.REFUNDS_WRITE,
-        _S.REPORTS_READ, _S.BOOKS_CLOSE, _S.PARTNERS_WRITE,
+        _S.REPORTS_READ, _S.BOOKS_CLOSE, _S.PARTNERS_WRITE, _S.TAX_WRITE,
     }),
     StaffRole.ADMIN: frozenset(_S),
 }  # fmt: skip

@@ -1,13 +1,18 @@
 """`blp tax`: the tax data, its versions, and the local rates that the operator imports."""
 
 import json
-import os
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-tax = typer.Typer(help="Tax data: save it, compare two versions, import local US rates.", no_args_is_help=True)
+from app.cli.tax_overrides import by_operator as _by
+from app.cli.tax_overrides import override
+
+tax = typer.Typer(help="Tax data: save, compare, import local US rates, override.", no_args_is_help=True)
+tax.add_typer(override, name="override")
 
 
 @tax.command("snapshot")
@@ -50,6 +55,46 @@ def tax_diff(
     raise typer.Exit(1 if found else 0)
 
 
+@tax.command("import-rates")
+def tax_import_rates(
+    file: Annotated[Path, typer.Argument(help="eurofxref-hist.csv, eurofxref.csv or the XML of the ECB.")],
+) -> None:
+    """Import the ECB's euro reference rates. Importing the same again changes nothing."""
+    from app.cli.installation import installation
+    from app.config import load
+    from app.tax import exchange_rates
+
+    try:
+        found = exchange_rates.read_file(file.read_bytes())
+    except OSError as exc:
+        raise typer.BadParameter(f"{file} cannot be read: {exc}") from exc
+    with installation(load()) as wired, wired.ports.db.transaction() as tx:
+        done = exchange_rates.store(tx, found, by=_by(), now=wired.ports.clock.now())
+        typer.echo(f"{done.stored} rates of {done.first} to {done.last} stored, {done.known} known already.")
+
+
+@tax.command("set-rate")
+def tax_set_rate(
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"])],
+    currency: Annotated[str, typer.Argument()],
+    rate: Annotated[str, typer.Argument(help="Units of the currency for one euro.")],
+    why: Annotated[str, typer.Option(help="Goes into the audit log.")],
+) -> None:
+    """Set a rate instead of the ECB's, or where it publishes none."""
+    from app.cli.installation import installation
+    from app.config import load
+    from app.tax import exchange_rates
+
+    try:
+        units = Decimal(rate)
+    except InvalidOperation as exc:
+        raise typer.BadParameter(f"{rate!r} is not a number: write it as 1.0812") from exc
+    wanted = exchange_rates.Rate(day.date(), currency, units)
+    with installation(load()) as wired, wired.ports.db.transaction() as tx:
+        exchange_rates.override(tx, wanted, why=why, by=_by(), now=wired.ports.clock.now())
+        typer.echo(f"1 EUR is {units} {currency} on {wanted.on}.")
+
+
 @tax.command("import-local")
 def tax_import_local(
     file: Annotated[Path, typer.Argument(help="CSV: state,zip_from,zip_to,plus4_from,plus4_to,component,rate,from,to")],
@@ -72,7 +117,6 @@ def tax_import_local(
     from app.tax import local_import
 
     with installation(load()) as wired, wired.ports.db.transaction() as tx:
-        by = f"cli:{os.environ.get('USER', 'operator')}"
-        for each in local_import.store(tx, found, by=by, now=wired.ports.clock.now()):
+        for each in local_import.store(tx, found, by=_by(), now=wired.ports.clock.now()):
             what = "stored" if each.changed else "in force already"
             typer.echo(f"{each.state}: {each.rows} rows, version {each.version}, {what}")

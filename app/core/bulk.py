@@ -8,9 +8,11 @@ import gc
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar, cast
 
@@ -180,6 +182,8 @@ def _json_or_nothing(values: list[Any]) -> list[str]:
 
 
 def _written(value: object) -> str:
+    if type(value) is int:
+        return str(value)
     written = json_text(value)
     return written.replace("\\", "\\\\") if "\\" in written else written
 
@@ -268,18 +272,42 @@ def rows(tx: Tx, table: type[R], query: Select[R]) -> list[R]:
     return [cast(R, kind(**dict(zip(names, row, strict=True)))) for row in found]
 
 
+@dataclass(slots=True)
+class _Chunks:
+    """The chunks at work in this process, and how many ended since garbage was looked for."""
+
+    at_work: int = 0
+    ended: int = 0
+    collects: bool = True  # as it was before the first of them
+
+
+_chunks: Final = _Chunks()
+_counting: Final = Lock()
+_LOOK_AFTER: Final = 50
+
+
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Without looking for cyclic garbage meanwhile: a chunk makes many rows and next to no cycles, and looking through
-    the rows again and again is a twelfth of its time.
+    """Without looking for cyclic garbage while any chunk is at work: each makes many rows and next to no cycles, and
+    looking through the rows again and again is a twelfth of its time. What cycles there are go every so many chunks,
+    because where jobs run side by side there may always be one at work.
     """
-    was = gc.isenabled()
-    gc.disable()
+    with _counting:
+        if not _chunks.at_work:
+            _chunks.collects = gc.isenabled()
+        _chunks.at_work += 1
+        gc.disable()
     try:
         yield
     finally:
-        if was:
-            gc.enable()
+        with _counting:
+            _chunks.at_work -= 1
+            _chunks.ended += 1
+            look = _chunks.ended % _LOOK_AFTER == 0
+            if _chunks.collects and not _chunks.at_work:
+                gc.enable()
+        if look:
+            gc.collect()
 
 
 def among(column: Any, values: Iterable[str]) -> ColumnElement[bool]:

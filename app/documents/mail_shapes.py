@@ -31,6 +31,7 @@ class MailName(StrEnum):
     QUOTE_SENT = "quote_sent"
     QUOTE_ACCEPTED = "quote_accepted"
     AGREEMENT_ENDING = "agreement_ending"
+    NEXUS_REACHED = "nexus_reached"
     MEMBER_ADDED = "member_added"
     STAFF_ADDED = "staff_added"
     INVOICE_REMINDER = "invoice_reminder"
@@ -354,4 +355,17 @@ class AgreementEnding(MailData):
     company: str
     title: str
     ends_on: date  # the last day on which it applies
+    console_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NexusReached(MailData):
+    """For finance: sales into a place come near the threshold of a registration, or have reached it (`level` 100).
+
+    `percent` is what has been sold, of the threshold.
+    """
+
+    place: str
+    level: int
+    percent: int
     console_url: str

@@ -22,7 +22,7 @@ from app.payments.provider import PaymentReport
 
 log = get_logger()
 
-CHUNK: Final = 300  # the invoice counter is held for the last part of it, well below a second
+CHUNK: Final = 500  # the invoice counter is held for the last part of it, well below a second
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ from app.tax.models import TaxDetermination
 
 log = get_logger()
 
-CHUNK: Final = 300  # its locks are held for about a second
+CHUNK: Final = 500  # its locks are held for about a second
 EVIDENCE: Final = Evidence(ip="", user_agent="automatic renewal")
 CHARGE: Final = "renewal.charge"
 _REGISTRIES_AT_ONCE: Final = 8

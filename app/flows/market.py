@@ -21,9 +21,10 @@ from app.orders import routing
 from app.orders import service as orders
 from app.orders.models import OfferSource, OrderKind
 from app.subscriptions import service as subscriptions
-from app.tax import local_import
+from app.tax import local_import, overruling
 from app.tax import request as taxing
 from app.tax.local_rates import Locality
+from app.tax.overrides import Overrides
 
 ROLLING: Final = timedelta(days=365)
 
@@ -66,6 +67,11 @@ class Market(Protocol):
         """What imported local rates say of an address in the United States."""
         ...
 
+    @property
+    def overrides(self) -> Overrides:
+        """What the operator decided instead of the tax data on file (R-TAX-7)."""
+        ...
+
 
 class Tables:
     """The market as the tables have it at this moment."""
@@ -99,6 +105,10 @@ class Tables:
 
     def agreement(self, account_id: str) -> CustomAgreement | None:
         return contracts.in_force(self._tx, account_id, self._now)
+
+    @cached_property
+    def overrides(self) -> Overrides:
+        return overruling.in_force(self._tx)
 
     @cached_property
     def _local_versions(self) -> Mapping[str, tuple[int, int]]:

@@ -170,7 +170,7 @@ def offer_of(
     plans = [market.plan(line.sku) for line in wanted.lines]
     priced = pricing(plans, today) if pricing is not None else whole_term(market, wanted, plans, today, agreed)
     question = _tax_question(market.seller, wanted, tax_ids, priced.plans, priced.lines, now)
-    answer = determine(question, local=market.local_rates(question.buyer, question.date))
+    answer = determine(question, local=market.local_rates(question.buyer, question.date), overrides=market.overrides)
     lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced.lines, answer.lines, strict=True))
     route = _route(market, wanted, account_id, plans, priced, answer, rule)
     kept = coupons.terms(priced.coupon, wanted.currency) if priced.coupon is not None else None

@@ -21,6 +21,7 @@ from app.flows import (
     holds,
     instalments,
     invoice_reminders,
+    nexus_alerts,
     openings,
     provisioning,
     purchase,
@@ -69,6 +70,7 @@ def tick(ports: Ports) -> int:
         + contract_reminders.remind_due(ports)
         + releasing.release_due(ports)
         + tax_id_checks.enqueue_due(ports)
+        + nexus_alerts.read_due(ports)
     )
 
 

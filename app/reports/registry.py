@@ -16,9 +16,12 @@ from app.reports import (
     invoice_register,
     ledger_journal,
     money_returned,
+    oss_return,
     payments_received,
     provider_fees,
     tax_by_jurisdiction,
+    us_sales_by_state,
+    us_tax_components,
 )
 from app.reports.shape import ENTITY, AsOf, Format, Kind, Period, Report, Scope, snapshot
 
@@ -30,6 +33,9 @@ REPORTS: Final[Mapping[str, Report]] = {
         money_returned,
         provider_fees,
         tax_by_jurisdiction,
+        oss_return,
+        us_sales_by_state,
+        us_tax_components,
         ledger_journal,
     )
 }
@@ -50,9 +56,14 @@ def find(name: str) -> Report:
 def run(db: Database, name: str, period: Period, as_of: AsOf, file_format: Format) -> Generator[bytes, None, None]:
     """The file in pieces, all from one snapshot; asked again with the same knowledge it has the same bytes (R-FIN-3).
 
-    Raises NotFound at once for an unknown name. Close it if you do not read it to its end.
+    Raises NotFound at once for an unknown name, and whatever the report itself requires. Close it if you do not read it
+    to its end.
     """
-    return _stream(db, find(name), Scope(period, as_of), file_format)
+    report, scope = find(name), Scope(period, as_of)
+    if report.require is not None:
+        with snapshot(db) as tx:
+            report.require(driver_connection(tx), scope)
+    return _stream(db, report, scope, file_format)
 
 
 def _stream(db: Database, report: Report, scope: Scope, fmt: Format) -> Generator[bytes, None, None]:
@@ -82,6 +93,8 @@ def write(
     digest, size = sha256(), 0
     with snapshot(db) as tx:
         connection = driver_connection(tx)
+        if report.require is not None:
+            report.require(connection, scope)
         for piece in formats.stream(connection, report, scope, file_format):
             digest.update(piece)
             size += len(piece)

@@ -1,11 +1,13 @@
 """What a report is, and what is asked of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, LiteralString
+
+import psycopg
 
 from app.core.db import Database, Tx, driver_connection
 from app.core.errors import Invalid
@@ -44,7 +46,8 @@ class Report:
 
     `sql` is a SELECT that yields every column under its name (money as minor units beside a `currency`), and may
     yield more for `order_by`. It may use the parameters of `Scope` and the relation `entity` (id, code, time_zone,
-    cut), whose `cut` is the first instant no longer known; one unit of `version` is one change of meaning.
+    cut), whose `cut` is the first instant no longer known; one unit of `version` is one change of meaning. `require`
+    refuses, by raising a DomainError, a question that cannot be answered wholly.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Report:
     sql: LiteralString
     order_by: LiteralString
     version: int = 1
+    require: "Callable[[psycopg.Connection[Any], Scope], None] | None" = None
 
 
 # Of a date of knowledge, everything counts that was recorded before that day ended where the seller keeps its books.

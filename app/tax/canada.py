@@ -5,16 +5,17 @@ one registered in full charges everybody. Quebec follows the same pattern; PST s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
 from app.tax.eu import is_number_of
+from app.tax.overrides import Standing, cited
 from app.tax.places import Place
 from app.tax.products import Product
 from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, read_sources, require_distinct
 from app.tax.request import Request, Seller
-from app.tax.ruling import Charge, Ruling, Treatment, not_collecting, percent, review
+from app.tax.ruling import Charge, Override, Ruling, Treatment, not_collecting, percent, review
 
 RELIEF_NOTE = "No GST/HST or QST charged: the recipient is registered and accounts for the tax where liable"
 
@@ -64,7 +65,7 @@ def read_canada(document: Document) -> Canada:
     return Canada(provinces, (*federal, *own))
 
 
-def rule(request: Request, place: Place, product: Product, canada: Canada) -> Ruling:
+def rule(request: Request, place: Place, product: Product, canada: Canada, standing: Standing) -> Ruling:
     """One ruling for all levies of the province: relieved ones are listed at 0 beside those that are due."""
     seller, on = request.seller, request.date
     province = place.region or ""
@@ -79,16 +80,33 @@ def rule(request: Request, place: Place, product: Product, canada: Canada) -> Ru
         return not_collecting(jurisdiction, name)
     charges: list[Charge] = []
     reliefs: list[str] = []
+    overrides: list[Override] = []
     for levy in collected:
-        if levy.taxed_from and on < levy.taxed_from[product.kind]:
+        decided = standing.of(levy.jurisdiction)
+        overrides += [decided] if decided else []
+        if decided is not None and decided.treatment is Treatment.NEEDS_REVIEW:
+            return replace(review(jurisdiction, f"{levy.name} in {name}: {cited(decided)}"), overrides=(decided,))
+        taxed = not levy.taxed_from or on >= levy.taxed_from[product.kind]
+        if not taxed if decided is None else decided.treatment is not Treatment.STANDARD:
             continue
-        row = on_day(levy.rates, on)
+        row = standing.row(levy.jurisdiction)[0] or on_day(levy.rates, on)
         if row is None or row.validity.grade == "C":
             return review(jurisdiction, f"No {levy.name} rate of {name} is certain for {on}.", "province")
         why = _relief(request, levy)
         reliefs += [why] if why else []
-        charges.append(Charge(levy.jurisdiction, levy.name, Decimal(0) if why else row.rate))
-    return _ruling(jurisdiction, name, charges, reliefs, [levy for levy in levies if levy not in collected])
+        portion = decided.portion if decided else Decimal(100)
+        charges.append(Charge(levy.jurisdiction, levy.name, Decimal(0) if why else row.rate, portion))
+    ruling = _ruling(jurisdiction, name, charges, reliefs, [levy for levy in levies if levy not in collected])
+    return _overruled(ruling, tuple(overrides)) if overrides else ruling
+
+
+def _overruled(ruling: Ruling, overrides: tuple[Override, ...]) -> Ruling:
+    """The ruling with what decided it; where nothing is charged, in the operator's own words."""
+    words = " ".join((ruling.reason, *map(cited, overrides)))
+    if ruling.treatment is Treatment.PRODUCT_EXEMPT:
+        return replace(ruling, treatment=overrides[0].treatment, reason=words, overrides=overrides,
+                       note=" ".join(each.note for each in overrides if each.note))  # fmt: skip
+    return replace(ruling, reason=words, overrides=overrides)
 
 
 def _ruling(jurisdiction: str, name: str, charges: list[Charge], reliefs: list[str], missing: list[Levy]) -> Ruling:

@@ -15,14 +15,15 @@ from app.tax.amounts import Settled, settle
 from app.tax.dataset import TaxData, load
 from app.tax.local_rates import Locality
 from app.tax.names import country_name
+from app.tax.overrides import NONE, Overrides, Standing
 from app.tax.places import Place
 from app.tax.products import Product
 from app.tax.request import Buyer, Evidence, Exemption, Line, Registration, Request, Seller, TaxId
 from app.tax.ruling import Charge, Ruling, Treatment, exempt, percent, review
 
 __all__ = [
-    "Buyer", "Component", "Determination", "Evidence", "Exemption", "Line", "LineTax", "Registration", "Request",
-    "Seller", "TaxId", "Treatment", "determine",
+    "Buyer", "Component", "Determination", "Evidence", "Exemption", "Line", "LineTax", "Overruled", "Registration",
+    "Request", "Seller", "TaxId", "Treatment", "determine",
 ]  # fmt: skip
 
 
@@ -45,6 +46,15 @@ class LineTax:
 
 
 @dataclass(frozen=True, slots=True)
+class Overruled:
+    """An override that decided, and the source that the operator gave for it (R-TAX-7)."""
+
+    id: str
+    jurisdiction: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Determination:
     """Immutable, stored with the document (R-TAX-2).
 
@@ -62,6 +72,7 @@ class Determination:
     data_version: str
     inputs_hash: str
     lines: tuple[LineTax, ...]
+    overrides: tuple[Overruled, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; rates as decimal strings, amounts as whole minor units of `currency`."""
@@ -85,6 +96,9 @@ class Determination:
             "precision": self.precision,
             "data_version": self.data_version,
             "inputs_hash": self.inputs_hash,
+            "overrides": [
+                {"id": each.id, "jurisdiction": each.jurisdiction, "source": each.source} for each in self.overrides
+            ],
             "lines": [
                 {"net": line.net.minor, "tax": line.tax.minor, "treatment": line.treatment.value} for line in self.lines
             ],
@@ -117,20 +131,27 @@ class Determination:
                 LineTax(Money(line["net"], currency), Money(line["tax"], currency), Treatment(line["treatment"]))
                 for line in stored["lines"]
             ),
+            # Older determinations were made before there were any.
+            overrides=tuple(
+                Overruled(each["id"], each["jurisdiction"], each["source"]) for each in stored.get("overrides", ())
+            ),
         )
 
 
-def determine(request: Request, data: TaxData | None = None, local: Locality | None = None) -> Determination:
+def determine(
+    request: Request, data: TaxData | None = None, local: Locality | None = None, overrides: Overrides = NONE
+) -> Determination:
     """Decide every line's treatment and compute the document's tax.
 
     `data` replaces the shipped tables (tests). `local` are the imported rates of the buyer's address in the United
-    States; they come before the shipped ones, and the data version names them. Refuses by `needs_review`,
-    never by raising.
+    States; they come before the shipped ones, and the data version names them, as it does those of the operator's
+    `overrides` that decided. Refuses by `needs_review`, never by raising.
     """
     data = data or load()
     place = data.places.locate(request.buyer)
     rulings = {
-        code: _rule(request, place, code, data, local) for code in dict.fromkeys(ln.tax_code for ln in request.lines)
+        code: _rule(request, place, code, data, local, overrides)
+        for code in dict.fromkeys(ln.tax_code for ln in request.lines)
     }
     order = list(Treatment)
     headline = min((ruling.treatment for ruling in rulings.values()), key=order.index, default=Treatment.NEEDS_REVIEW)
@@ -146,7 +167,9 @@ def _nothing() -> Ruling:
     return review("", "There is no line to tax.")
 
 
-def _rule(request: Request, place: Place, tax_code: str, data: TaxData, local: Locality | None) -> Ruling:
+def _rule(
+    request: Request, place: Place, tax_code: str, data: TaxData, local: Locality | None, overrides: Overrides
+) -> Ruling:
     """Which regime answers for this place."""
     product = data.products.get(tax_code)
     if product is None:
@@ -154,12 +177,13 @@ def _rule(request: Request, place: Place, tax_code: str, data: TaxData, local: L
     if (member := eu.hidden_member(request, data.places)) is not None:
         name = data.places.members[member].name
         return review(place.jurisdiction, f"The address is elsewhere, but the evidence places the consumer in {name}.")
+    standing = Standing(overrides, product.code, request.buyer.type, request.date)
     if place.territory is not None and place.territory.handling in {"outside", "review"}:
-        return eu.special_territory(request, place, data.places)
+        return eu.special_territory(request, place, data.places, standing)
     if place.country in data.places.members:
-        ruling = eu.rule(request, place, data.places, data.eu_rates)
+        ruling = eu.rule(request, place, data.places, data.eu_rates, standing)
         return ruling if request.buyer.type == "consumer" else _relieved(request, ruling)
-    return _beyond_the_union(request, place, product, data, local)
+    return _beyond_the_union(request, place, product, data, local, standing)
 
 
 def _relieved(request: Request, ruling: Ruling) -> Ruling:
@@ -172,13 +196,14 @@ def _relieved(request: Request, ruling: Ruling) -> Ruling:
 
 
 def _beyond_the_union(
-    request: Request, place: Place, product: Product, data: TaxData, local: Locality | None
+    request: Request, place: Place, product: Product, data: TaxData, local: Locality | None, standing: Standing
 ) -> Ruling:
     if place.country == "US":
-        return us.rule(request, place, product, data.united_states, local)
+        return us.rule(request, place, product, data.united_states, standing, local)
     if place.country == "CA":
-        return canada.rule(request, place, product, data.canada)
-    return _relieved(request, world.rule(request, place, product, data.world, country_name(place.country)))
+        return canada.rule(request, place, product, data.canada, standing)
+    name = country_name(place.country)
+    return _relieved(request, world.rule(request, place, product, data.world, name, standing))
 
 
 def _assemble(
@@ -190,6 +215,7 @@ def _assemble(
     version: str,
 ) -> Determination:
     currency = request.currency
+    applied = dict.fromkeys(each for ruling in ranked for each in ruling.overrides)
     return Determination(
         treatment=chosen.treatment,
         jurisdiction=chosen.jurisdiction,
@@ -201,10 +227,11 @@ def _assemble(
         note=" ".join(dict.fromkeys(r.note for r in ranked if r.note)),
         reason=" ".join(dict.fromkeys(r.reason for r in ranked)),
         precision=chosen.precision,
-        data_version=version,
+        data_version="+".join((version, *(each.id for each in applied))),
         inputs_hash=request.inputs_hash(),
         lines=tuple(
             LineTax(Money(net, currency), Money(tax, currency), rulings[line.tax_code].treatment)
             for line, net, tax in zip(request.lines, settled.nets, settled.taxes, strict=True)
         ),
+        overrides=tuple(Overruled(each.id, each.jurisdiction, each.source) for each in applied),
     )

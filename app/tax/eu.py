@@ -8,31 +8,35 @@ seller is late, not free: a consumer is always charged.
 from collections import Counter
 from datetime import date
 
+from app.tax.overrides import Standing, cited, uncharged
 from app.tax.places import Member, Place, Places
 from app.tax.rates import RateRow, RateSource, on_day
 from app.tax.request import Buyer, Request, TaxId
-from app.tax.ruling import Charge, Ruling, Treatment, percent, review
+from app.tax.ruling import Charge, Override, Ruling, Treatment, percent, review
 
 ARTICLE_196 = "Reverse charge, Art. 196 Directive 2006/112/EC"
 
 
-def rule(request: Request, place: Place, places: Places, rates: RateSource) -> Ruling:
+def rule(request: Request, place: Place, places: Places, rates: RateSource, standing: Standing) -> Ruling:
     """Any supply of software to a buyer inside the VAT area."""
     member = places.members[place.country]
     if not places.is_member(member.code, request.date):
         return review(member.code, f"{member.name} was not a member of the Union on {request.date}.", place.precision)
+    if (decided := uncharged(standing.of(place.jurisdiction), _where(place, member), place.precision)) is not None:
+        return decided
     established = {
         code for code in map(places.seat, request.seller.established_in()) if places.is_member(code, request.date)
     }
     if request.buyer.type == "business":
         if member.code in established:
             why = f"The seller is established in {member.name}, the buyer's own state: domestic VAT"
-            return _charge(place, places, rates, request.date, why)
-        return _business(request, place, places, rates, established)
+            return _charge(place, places, rates, standing, why)
+        return _business(request, place, places, rates, established, standing)
     if doubt := evidence_doubt(request, places, alone_suffices=request.seller.below_eu_threshold and bool(established)):
         return review(place.jurisdiction, doubt, place.precision)
     suffix = "" if request.evidence else ". The location rests on the billing address alone"
-    return _as_consumer(request, place, places, rates, established, f"Consumer in {_where(place, member)}", suffix)
+    who = f"Consumer in {_where(place, member)}"
+    return _as_consumer(request, place, places, rates, established, standing, who, suffix)
 
 
 def _where(place: Place, member: Member) -> str:
@@ -45,19 +49,20 @@ def _as_consumer(
     places: Places,
     rates: RateSource,
     established: set[str],
+    standing: Standing,
     who: str,
     suffix: str = "",
 ) -> Ruling:
     """Art. 58: the buyer's rate, or the seller's own while Art. 59c spares it the buyer's."""
     seller, member = request.seller, places.members[place.country]
     if member.code in established:
-        return _charge(place, places, rates, request.date, f"{who}: domestic VAT of the seller's own state{suffix}")
+        return _charge(place, places, rates, standing, f"{who}: domestic VAT of the seller's own state{suffix}")
     relieved = seller.below_eu_threshold and seller.one_stop_shop(request.date) != "union" and len(established) == 1
     if relieved:
         home = places.members[next(iter(established))]
         origin = Place(home.code, None, "", "", None)
         why = f"{who}; the seller stays below EUR 10,000 a year across borders (Art. 59c): VAT of {home.name}{suffix}"
-        return _charge(origin, places, rates, request.date, why)
+        return _charge(origin, places, rates, standing, why)
     if seller.registration(member.code, request.date):
         channel = f"declared under the seller's registration in {member.name}"
     elif seller.one_stop_shop(request.date) == "union":
@@ -66,10 +71,12 @@ def _as_consumer(
         channel = "declared through the non-Union one-stop shop"
     else:
         channel = "due although the seller states neither a one-stop shop nor a registration there, and must register"
-    return _charge(place, places, rates, request.date, f"{who}: VAT of {_where(place, member)}, {channel}{suffix}")
+    return _charge(place, places, rates, standing, f"{who}: VAT of {_where(place, member)}, {channel}{suffix}")
 
 
-def _business(request: Request, place: Place, places: Places, rates: RateSource, established: set[str]) -> Ruling:
+def _business(
+    request: Request, place: Place, places: Places, rates: RateSource, established: set[str], standing: Standing
+) -> Ruling:
     """Art. 44 and 196 with a number confirmed valid (Reg. 282/2011 Art. 18); else charged as a consumer would be."""
     member = places.members[place.country]
     confirmed = [
@@ -80,7 +87,7 @@ def _business(request: Request, place: Place, places: Places, rates: RateSource,
     confirmed.sort(key=lambda found: found[1] != member.code)  # the number of the buyer's own state speaks first
     if not confirmed:
         who = f"Business in {_where(place, member)} {unconfirmed(request.buyer, ('eu_vat',))}, charged as a consumer"
-        return _as_consumer(request, place, places, rates, established, who)
+        return _as_consumer(request, place, places, rates, established, standing, who)
     tax_id, of = confirmed[0]
     if of != member.code and of in established:
         return review(
@@ -142,17 +149,23 @@ def unconfirmed(buyer: Buyer, types: tuple[str, ...]) -> str:
     return "without a confirmed tax number that applies here"
 
 
-def special_territory(request: Request, place: Place, places: Places) -> Ruling:
+def special_territory(request: Request, place: Place, places: Places, standing: Standing) -> Ruling:
     """Territories that Art. 6 leaves outside the VAT area, the small states around it, and the unclear ones."""
     territory = place.territory
     assert territory is not None
+    found = standing.of(territory.code)
+    registered = request.seller.registration(territory.code, request.date) is not None
+    if (decided := uncharged(found, territory.name, "territory")) is not None:
+        return decided
+    if found is not None and found.rate is not None and (registered or territory.handling == "review"):
+        return _overruled(place, found, f"Sale in {territory.name}")
     if territory.handling == "review":
         return review(
             territory.code,
             f"{territory.name} needs a decision: {territory.local_tax}.",
             "territory",
         )
-    if request.seller.registration(territory.code, request.date):
+    if registered:
         return review(
             territory.code, f"The seller is registered in {territory.name}, whose tax is not kept here.", "territory"
         )
@@ -211,12 +224,25 @@ def standard_rate(jurisdiction: str, places: Places, rates: RateSource, on: date
     return on_day(own, on) if own is not None else rates.standard(jurisdiction, on)
 
 
-def _charge(place: Place, places: Places, rates: RateSource, on: date, why: str) -> Ruling:
+def _overruled(place: Place, found: Override, why: str) -> Ruling:
+    assert found.rate is not None
+    charge = Charge(place.jurisdiction, _vat(place), found.rate, found.portion)
+    reason = f"{why}. Rate {percent(found.rate)} %. {cited(found)}"
+    return Ruling(Treatment.STANDARD, place.jurisdiction, reason, place.precision, (charge,), overrides=(found,))
+
+
+def _vat(place: Place) -> str:
+    return "VAT" if place.territory is None else f"VAT ({place.territory.name})"
+
+
+def _charge(place: Place, places: Places, rates: RateSource, standing: Standing, why: str) -> Ruling:
+    on, found = standing.on, standing.of(place.jurisdiction)
+    if found is not None and found.rate is not None:
+        return _overruled(place, found, why)
     row = standard_rate(place.jurisdiction, places, rates, on)
     if row is None or row.validity.grade == "C":
         return review(place.jurisdiction, f"No VAT rate of {place.jurisdiction} is known for {on}.", place.precision)
-    name = "VAT" if place.territory is None else f"VAT ({place.territory.name})"
-    charge = Charge(place.jurisdiction, name, row.rate)
+    charge = Charge(place.jurisdiction, _vat(place), row.rate)
     reason = f"{why}. Rate {percent(row.rate)} %."
     return Ruling(Treatment.STANDARD, place.jurisdiction, reason, place.precision, charges=(charge,))
 

@@ -2,8 +2,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
 from app.core.db import INSTANT, Table, personal, row_id
@@ -98,3 +98,120 @@ class TaxLocalRate(Table, table=True):
     rate: Decimal = Field(sa_type=Numeric(8, 5))
     valid_from: date
     valid_to: date | None = None
+
+
+class TaxOverride(Table, table=True):
+    """What the operator decided for a jurisdiction in place of the rows on file (R-TAX-7).
+
+    `tax_code` and `buyer_type` may be `any`. Both days are included. A trigger lets nothing change but its end; one
+    that ended before it began is withdrawn and never counted.
+    """
+
+    __tablename__ = "tax_override"
+    __table_args__ = (
+        CheckConstraint("buyer_type IN ('any', 'business', 'consumer')", name="buyer_type_known"),
+        CheckConstraint(
+            "treatment IN ('standard', 'zero_rated', 'reverse_charge', 'product_exempt', 'outside_scope',"
+            " 'needs_review')",
+            name="treatment_known",
+        ),
+        CheckConstraint("rate IS NULL OR (rate > 0 AND rate <= 30)", name="rate_in_range"),
+        CheckConstraint("portion > 0 AND portion <= 100", name="portion_is_percent"),
+        CheckConstraint("treatment = 'standard' OR (rate IS NULL AND portion = 100)", name="only_a_charge_has_a_rate"),
+        CheckConstraint("rate IS NOT NULL OR NOT alone", name="alone_with_its_rate"),
+        CheckConstraint("source <> '' AND why <> ''", name="source_and_reason_given"),
+        CheckConstraint("withdrawn OR valid_to IS NULL OR valid_to >= valid_from", name="ends_after_it_begins"),
+        CheckConstraint("(ended_at IS NULL) = (ended_by IS NULL)", name="ended_by_somebody"),
+        CheckConstraint("NOT withdrawn OR ended_at IS NOT NULL", name="withdrawn_is_ended"),
+        ExcludeConstraint(
+            ("jurisdiction", "="), ("tax_code", "="), ("buyer_type", "="),
+            (text("daterange(valid_from, valid_to, '[]')"), "&&"),
+            where=text("NOT withdrawn"), using="gist", name="ex_tax_override_no_overlap",
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    jurisdiction: str
+    tax_code: str
+    buyer_type: str
+    treatment: str
+    rate: Decimal | None = Field(default=None, sa_type=Numeric(8, 5))
+    portion: Decimal = Field(default=Decimal(100), sa_type=Numeric(8, 5))
+    alone: bool = False
+    note: str = ""  # printed on documents
+    valid_from: date
+    valid_to: date | None = None
+    source: str
+    why: str
+    recorded_by: str
+    recorded_at: datetime = Field(sa_type=INSTANT)
+    withdrawn: bool = False
+    ended_by: str | None = None
+    ended_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    ended_why: str | None = None
+
+
+class ExchangeRate(Table, table=True):
+    """What one euro was worth on a day: as the ECB published it, or as the operator set it instead (R-TAX-6).
+
+    Never changed. Of the operator's rows of one day the last counts, and it comes before the ECB's.
+    """
+
+    __tablename__ = "exchange_rate"
+    __table_args__ = (
+        CheckConstraint("currency ~ '^[A-Z]{3}$' AND currency <> 'EUR'", name="currency_is_another"),
+        CheckConstraint("rate > 0", name="rate_positive"),
+        CheckConstraint("source IN ('ecb', 'operator')", name="source_known"),
+        CheckConstraint("source = 'ecb' OR why <> ''", name="operator_says_why"),
+        Index(
+            "uq_exchange_rate_ecb", "currency", "rate_on", unique=True, postgresql_where=text("source = 'ecb'")
+        ),
+        Index("ix_exchange_rate_day", "currency", "rate_on"),
+    )  # fmt: skip
+
+    id: int | None = row_id()
+    rate_on: date
+    currency: str
+    rate: Decimal = Field(sa_type=Numeric(18, 8))
+    source: str
+    why: str = ""
+    recorded_by: str
+    recorded_at: datetime = Field(sa_type=INSTANT)
+
+
+class NexusAlert(Table, table=True):
+    """A threshold that came near (level 80, by policy) or was reached (100): once for each crossing.
+
+    It is open until somebody has seen to it, and cleared where sales fell below again or a registration began; only
+    then can it be raised anew.
+    """
+
+    __tablename__ = "nexus_alert"
+    __table_args__ = (
+        CheckConstraint("level BETWEEN 1 AND 100", name="level_is_percent"),
+        CheckConstraint("(seen_at IS NULL) = (seen_by IS NULL)", name="seen_by_somebody"),
+        Index(
+            "uq_nexus_alert_open", "legal_entity_id", "jurisdiction", "level", unique=True,
+            postgresql_where=text("cleared_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    legal_entity_id: str = Field(foreign_key="legal_entity.id")
+    jurisdiction: str
+    level: int
+    figures: dict[str, Any] = Field(sa_type=JSONB)  # the meter of then
+    raised_at: datetime = Field(sa_type=INSTANT)
+    cleared_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    seen_by: str | None = None
+    seen_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    seen_note: str | None = None
+
+
+class NexusReading(Table, table=True):
+    """The days on which the meters were read: the first tick of a day reads them, the others see that it was done."""
+
+    __tablename__ = "nexus_reading"
+
+    legal_entity_id: str = Field(primary_key=True, foreign_key="legal_entity.id")
+    read_on: date = Field(primary_key=True)

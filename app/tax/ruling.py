@@ -32,6 +32,24 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
+class Override:
+    """What the operator decided for one jurisdiction (R-TAX-7), on whose word.
+
+    `treatment` is `standard` where tax is charged: at `rate` percent, or at the rate on file where that is None, on
+    `portion` percent of the price; `alone` says that nothing local is added to it. `note` is printed on documents.
+    """
+
+    id: str
+    jurisdiction: str
+    treatment: Treatment
+    source: str
+    rate: Decimal | None = None
+    portion: Decimal = Decimal(100)
+    alone: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """`jurisdiction` is where the supply is placed, taxed or not: what registers and thresholds count by."""
 
@@ -41,6 +59,7 @@ class Ruling:
     precision: str
     charges: tuple[Charge, ...] = ()
     note: str = ""
+    overrides: tuple[Override, ...] = ()
 
 
 def review(jurisdiction: str, reason: str, precision: str = "none") -> Ruling:

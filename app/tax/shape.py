@@ -39,6 +39,11 @@ def rate(value: Any, where: str) -> None:
         raise BadTaxData(f'{where} {value!r} is not a decimal in quotes: write it like "8.875"')
 
 
+def number(value: Any, where: str) -> None:
+    if type(value) is not int or value <= 0:
+        raise BadTaxData(f"{where} is {value!r}: write a whole number above 0 without quotes")
+
+
 def one_of(*words: str) -> Kind:
     def check(value: Any, where: str) -> None:
         if value not in words:
@@ -221,6 +226,35 @@ SHAPES: Final[Mapping[str, Shape]] = {
 }  # fmt: skip
 
 
+def _thresholds(*counts: str) -> Kind:
+    return list_of(
+        Shape(
+            {"amount": rate, "counts": one_of(*counts), "period": one_of("calendar", "rolling"), **_DATED},
+            {"transactions": number, "join": one_of("and", "or"), "note": text, **_UNTIL},
+        )
+    )
+
+
+NEXUS_SHAPES: Final[Mapping[str, Shape]] = {
+    "us_nexus.yaml": Shape(
+        {
+            "sources": _SOURCES,
+            "states": list_of(
+                Shape({"code": text, "name": text, "thresholds": _thresholds("gross", "retail", "taxable")})
+            ),
+        }
+    ),
+    "world_nexus.yaml": Shape(
+        {
+            "sources": _SOURCES,
+            "countries": list_of(
+                Shape({"country": text, "name": text, "currency": text, "thresholds": _thresholds("consumers", "all")})
+            ),
+        }
+    ),
+}  # fmt: skip
+
+
 def check(name: str, document: Document) -> None:
     """Raises BadTaxData for the first key or value of file `name` that cannot be used."""
-    SHAPES[name](document, "")
+    {**SHAPES, **NEXUS_SHAPES}[name](document, "")

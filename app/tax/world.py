@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.tax.eu import is_number_of, unconfirmed
+from app.tax.overrides import Standing, cited, uncharged
 from app.tax.places import Place
 from app.tax.products import Product
 from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, read_sources
@@ -53,15 +54,19 @@ def read_world(document: Document) -> Mapping[str, Country]:
     return found
 
 
-def rule(request: Request, place: Place, product: Product, world: Mapping[str, Country], name: str) -> Ruling:
+def rule(
+    request: Request, place: Place, product: Product, world: Mapping[str, Country], name: str, standing: Standing
+) -> Ruling:
     """`name` is what people call a country that has no row here."""
     country = world.get(place.country)
     areas = (place.country,) if country is None else country.registered_in
     if not any(request.seller.registration(area, request.date) for area in areas):
         return not_collecting(place.country, country.name if country else name)
-    if country is None:
-        return review(place.country, f"The seller is registered in {name}, whose rules are not kept here.")
-    row = on_day(country.rates, request.date)
+    decided = uncharged(standing.of(place.country), name, "country")
+    if decided is not None or country is None:
+        return decided or _without_rules(place.country, name, standing)
+    ruled, overrides = standing.row(place.country)
+    row = ruled or on_day(country.rates, request.date)
     if row is None or row.validity.grade == "C":
         return review(
             place.country, f"No {country.tax} rate of {country.name} is certain for {request.date}.", "country"
@@ -76,10 +81,21 @@ def rule(request: Request, place: Place, product: Product, world: Mapping[str, C
     return Ruling(
         Treatment.STANDARD,
         place.country,
-        f"{who}: {country.tax} of {country.name}{named}, {percent(row.rate)} %.",
+        " ".join((f"{who}: {country.tax} of {country.name}{named}, {percent(row.rate)} %.", *map(cited, overrides))),
         place.precision,
-        charges=(Charge(place.country, country.tax, row.rate),),
+        charges=(Charge(place.country, country.tax, row.rate, *(each.portion for each in overrides)),),
+        overrides=overrides,
     )
+
+
+def _without_rules(country: str, name: str, standing: Standing) -> Ruling:
+    """A registration where no rules are kept: only the operator knows the rate."""
+    row, overrides = standing.row(country)
+    if row is None:
+        return review(country, f"The seller is registered in {name}, whose rules are not kept here.")
+    charges = (Charge(country, "Tax", row.rate, overrides[0].portion),)
+    reason = f"Sale in {name}, {percent(row.rate)} %. {cited(overrides[0])}"
+    return Ruling(Treatment.STANDARD, country, reason, "country", charges, overrides=overrides)
 
 
 def _who(buyer: Buyer, country: Country, *, domestic: bool) -> str:

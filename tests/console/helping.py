@@ -1,6 +1,7 @@
 """What tests of the console share: an installation with something in it, and what its doors are."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from app.accounts import api_keys
+from app.accounts import service as accounts
 from app.accounts.models import StaffRole
 from app.agreements import contracts
 from app.agreements.contracts import Terms
@@ -33,6 +35,9 @@ from app.quotes.models import Quote
 from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
 from app.subscriptions.scheduled import Wish
+from app.tax import overruling
+from app.tax.models import NexusAlert
+from app.tax.overruling import Wanted
 from tests import shop
 from tests.signing_in import form_token, make_staff, send_form
 from tests.world import World
@@ -72,6 +77,8 @@ class Stocked:
     dispute: str
     agreement: str
     change: str
+    override: str
+    alert: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -80,8 +87,8 @@ class Stocked:
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
-            "agreement_id": self.agreement, "change_id": self.change,
-            "name": "invoice_register", "ending": "csv", "job_id": "1",
+            "agreement_id": self.agreement, "change_id": self.change, "override_id": self.override,
+            "alert_id": self.alert, "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
 
@@ -117,7 +124,32 @@ def stock(world: World) -> Stocked:
     return Stocked(
         order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
+        overridden(world), alerted(world),
     )  # fmt: skip
+
+
+def alerted(world: World) -> str:
+    """A registration that comes near; the id of the alert."""
+    now = world.ports.clock.now()
+    with world.db.transaction() as tx:
+        alert = NexusAlert(
+            id=new_id("tna"), legal_entity_id=accounts.seller(tx).id, jurisdiction="US-TX", level=80,
+            figures={"name": "Texas", "percent": 85}, raised_at=now,
+        )  # fmt: skip
+        tx.add(alert)
+    return alert.id
+
+
+def overridden(world: World, jurisdiction: str = "US-DC", rate: str | None = "7", **wanted: Any) -> str:
+    """A tax override of the operator's; the id."""
+    now = world.ports.clock.now()
+    given: dict[str, Any] = {
+        "treatment": "standard", "source": "Adviser's letter of 2026-11-20", "why": "The rate is confirmed.",
+        "valid_from": now.date(), **wanted,
+    }  # fmt: skip
+    with world.db.transaction() as tx:
+        asked = Wanted(jurisdiction, rate=Decimal(rate) if rate else None, **given)
+        return overruling.record(tx, asked, by="test", now=now).id
 
 
 def scheduled_for(world: World, order: Order, seats: int = 3) -> str:

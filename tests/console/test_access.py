@@ -75,6 +75,7 @@ MAY: Final = {
     ("GET", "/console/invoices"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/pdf"): EVERYBODY,
+    ("GET", "/console/invoices/{invoice_id}/evidence"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/xml"): EVERYBODY,
     ("POST", "/console/invoices/{invoice_id}/payment"): {FINANCE, ADMIN},
     ("POST", "/console/invoices/{invoice_id}/put_off"): {FINANCE, ADMIN},
@@ -86,6 +87,12 @@ MAY: Final = {
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
     ("GET", "/console/coupons"): EVERYBODY,
+    ("GET", "/console/tax/nexus"): EVERYBODY,
+    ("GET", "/console/tax/nexus.csv"): {SALES, FINANCE, ADMIN},
+    ("POST", "/console/tax/nexus/{alert_id}/seen"): {FINANCE, ADMIN},
+    ("GET", "/console/tax/overrides"): EVERYBODY,
+    ("POST", "/console/tax/overrides"): {FINANCE, ADMIN},
+    ("POST", "/console/tax/overrides/{override_id}/end"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/refund"): {FINANCE, ADMIN},
     ("POST", "/console/invoices/{invoice_id}/refund"): {FINANCE, ADMIN},
     ("GET", "/console/credit_notes"): EVERYBODY,
@@ -125,7 +132,7 @@ _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
-    "change_id": "chg",
+    "change_id": "chg", "override_id": "tov", "alert_id": "tna",
 }  # fmt: skip
 
 

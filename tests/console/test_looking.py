@@ -95,7 +95,10 @@ def stocked(world: World) -> Stocked:
 def test_every_page_with_something_on_it_keeps_the_rules_of_a_page(world: World, stocked: Stocked) -> None:
     browser, _ = staff_browser(world)
     pages = ["/console", "/console/search?q=Beispiel", "/console/procedures", "/console/procedures/daily-review"]
-    pages += [f"/console/{section}" for section in ("jobs", "survey", "exports", "policies", "clock")]
+    pages += [
+        f"/console/{section}"
+        for section in ("jobs", "survey", "exports", "policies", "clock", "tax/overrides", "tax/nexus")
+    ]
     for kind in ("accounts", "orders", "quotes", "subscriptions", "licenses", "workspaces", "invoices"):
         pages += [f"/console/{kind}", f"/console/{kind}/{stocked.paths[f'{kind[:-1]}_id']}"]
     for path in [*pages, f"/console/orders/{stocked.held}", "/console/orders/ord_1"]:

@@ -25,6 +25,7 @@ from app.documents.mail_shapes import (
     MailData,
     MailName,
     MemberAdded,
+    NexusReached,
     Occasion,
     OrderHeld,
     OrderReleased,
@@ -206,6 +207,13 @@ MAILS: dict[MailName, MailData] = {
         title="Master agreement 2026",
         ends_on=date(2026, 12, 31),
         console_url=f"{SITE}/console/accounts/acc_1",
+    ),
+    MailName.NEXUS_REACHED: NexusReached(
+        vendor=VENDOR,
+        place="Kentucky",
+        level=80,
+        percent=83,
+        console_url=f"{SITE}/console/tax/nexus",
     ),
     MailName.ORDER_RELEASED: OrderReleased(
         **SHARED,

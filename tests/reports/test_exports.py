@@ -19,6 +19,7 @@ from tests.books import Sale, Tax
 from tests.world import World
 
 JANUARY = Period(date(2027, 1, 1), date(2027, 1, 31))
+QUARTER = Period(date(2027, 1, 1), date(2027, 3, 31))  # a return is of whole quarters
 # 31 January in California, where the seller keeps its books; 1 February in UTC.
 LATE_JANUARY = datetime(2027, 2, 1, 6, 30, tzinfo=UTC)
 
@@ -137,24 +138,24 @@ def test_the_journal_lists_every_posting_and_balances(small: Books) -> None:
 def test_asking_twice_gives_the_same_bytes(small: Books) -> None:
     for name in registry.names():
         for fmt in Format:
-            assert small.read(name, fmt) == small.read(name, fmt)
-            # Nothing went back in these books, nor did a provider name a fee, and JSON Lines have no head.
-            empty = {("money_returned", Format.JSONL), ("provider_fees", Format.JSONL)}
-            assert small.read(name, fmt) or (name, fmt) in empty
-            manifest = registry.write(small.world.db, name, JANUARY, None, fmt)
-            assert manifest == registry.write(small.world.db, name, JANUARY, None, fmt)
-            assert manifest["sha256"] == sha256(small.read(name, fmt)).hexdigest()
+            assert small.read(name, fmt, period=QUARTER) == small.read(name, fmt, period=QUARTER)
+            # Nothing went back in these books, no provider named a fee, no sale was placed; JSON Lines have no head.
+            empty = {(each, Format.JSONL) for each in ("money_returned", "provider_fees", "us_sales_by_state")}
+            assert small.read(name, fmt, period=QUARTER) or (name, fmt) in empty
+            manifest = registry.write(small.world.db, name, QUARTER, None, fmt)
+            assert manifest == registry.write(small.world.db, name, QUARTER, None, fmt)
+            assert manifest["sha256"] == sha256(small.read(name, fmt, period=QUARTER)).hexdigest()
 
 
 def test_bytes_do_not_depend_on_the_time_zone_or_date_style_of_the_session(small: Books) -> None:
-    before = {name: small.read(name) for name in registry.names()}
+    before = {name: small.read(name, period=QUARTER) for name in registry.names()}
     with small.world.db.engine.connect() as connection:
         database = connection.engine.url.database
         connection.exec_driver_sql(f"ALTER DATABASE {database} SET DateStyle = 'German'")
         connection.exec_driver_sql(f"ALTER DATABASE {database} SET TimeZone = 'Pacific/Kiritimati'")
         connection.commit()
     small.world.db.engine.dispose()
-    assert {name: small.read(name) for name in registry.names()} == before
+    assert {name: small.read(name, period=QUARTER) for name in registry.names()} == before
 
 
 def test_a_register_as_of_a_date_knows_nothing_later(small: Books) -> None:

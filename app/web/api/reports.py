@@ -6,13 +6,16 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from app.accounts.models import ApiKey
+from app.core import ids
 from app.core.errors import Invalid, NotAllowed, NotFound
-from app.reports import formats, registry
+from app.invoices import service as invoices
+from app.reports import formats, registry, tax_evidence
+from app.reports.oss_return import RatesMissing
 from app.reports.shape import AsOf, Format, Kind, Period, Report, read_as_of, read_day
-from app.web.deps import NotSignedIn, ScopeMissing, Wired, requires
+from app.web.deps import NotSignedIn, ScopeMissing, Tx, Wired, requires
 from app.web.idempotent import IdempotentRoute
 from app.web.problems import problems
 
@@ -100,6 +103,18 @@ def _format(ending: str) -> Format:
     return Format(ending)
 
 
+@router.get(
+    "/tax_evidence/{invoice_id}", response_class=Response,
+    responses=problems(NotSignedIn, ScopeMissing, NotAllowed, NotFound)
+    | {200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+)  # fmt: skip
+def tax_evidence_of_invoice(invoice_id: Annotated[str, Path(description="An invoice's id")], tx: Tx) -> Response:
+    """Why an invoice bears the tax it bears: the determination with its inputs, checks, sources and entries."""
+    found = invoices.get(tx, ids.require_form("inv", invoice_id))
+    headers = {"Content-Disposition": f'attachment; filename="{tax_evidence.file_name(found)}"'}
+    return Response(tax_evidence.write(tx, found), media_type="application/json", headers=headers)
+
+
 _FILE: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file, streamed",
@@ -111,7 +126,7 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
 @router.get(
     "/{name}.{ending}",
     response_class=StreamingResponse,
-    responses=_FILE | problems(NotSignedIn, NotAllowed, NotFound, Invalid),
+    responses=_FILE | problems(NotSignedIn, NotAllowed, NotFound, Invalid, RatesMissing),
 )
 def download(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wired) -> StreamingResponse:
     """One report for a period. The same question over the same knowledge gives the same bytes."""
@@ -131,7 +146,7 @@ async def closing(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
         await run_in_threadpool(pieces.close)
 
 
-@router.get("/{name}.{ending}/manifest", responses=problems(NotSignedIn, NotAllowed, NotFound, Invalid))
+@router.get("/{name}.{ending}/manifest", responses=problems(NotSignedIn, NotAllowed, NotFound, Invalid, RatesMissing))
 def manifest(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wired) -> dict[str, Any]:
     """What proves that file: rows, SHA-256, control totals, and how far the ledger had got."""
     return registry.write(ports.db, name, period, as_of, _format(ending))

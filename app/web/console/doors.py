@@ -30,6 +30,8 @@ from app.web.console import (
     subscriptions,
     survey,
     tax_ids,
+    tax_nexus,
+    tax_overrides,
     workspaces,
 )
 from app.web.console.render import GUARDED
@@ -37,7 +39,7 @@ from app.web.console.render import GUARDED
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, agreements, credit, tax_ids, statement, orders, quote_builder, quotes, subscriptions,
-    renewals, licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, exports, survey, jobs,
-    policies, clock, procedures, staff, api_keys,
+    renewals, licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, tax_nexus,
+    tax_overrides, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
 ):  # fmt: skip
     router.include_router(_page.router)

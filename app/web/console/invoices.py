@@ -24,6 +24,7 @@ from app.invoices import credit_notes, reminders, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
 from app.payments import refunds
 from app.payments.models import DisputeState, Method, Payment
+from app.reports import tax_evidence
 from app.subscriptions.proration import Share
 from app.subscriptions.replay import Replayed
 from app.tax import service as tax
@@ -43,6 +44,7 @@ from app.web.explained import told_view
 from app.web.views import Fact, Form, Link, Option
 
 router = APIRouter()
+Bookkeeper = Annotated[SignedInStaff, Depends(auth.staff(May.REPORTS_READ))]
 Cashier = Annotated[SignedInStaff, Depends(auth.staff(May.PAYMENTS_WRITE))]
 Text = Annotated[str, FormField()]
 
@@ -231,6 +233,14 @@ def explained(request: Request, tx: Tx, who: Reader, invoice_id: str) -> Respons
     return page(request, tx, view, who)
 
 
+@router.get("/console/invoices/{invoice_id}/evidence")
+def evidence(tx: Tx, _who: Bookkeeper, invoice_id: str) -> Response:
+    """Why it bears this tax, in one file for an auditor."""
+    found = service.get(tx, ids.require_form("inv", invoice_id))
+    headers = {"Content-Disposition": f'attachment; filename="{tax_evidence.file_name(found)}"'}
+    return Response(tax_evidence.write(tx, found), media_type="application/json", headers=headers)
+
+
 @router.get("/console/invoices/{invoice_id}/pdf")
 def pdf(
     request: Request, ports: Wired, tx: Tx, _who: Reader, invoice_id: str, language: str = ""
@@ -288,6 +298,8 @@ def _documents(tx: Session, found: Invoice, who: SignedInStaff) -> tuple[Link, .
             Link(label="XML (CII)", href=f"{path}/xml"), Link(label="XML (UBL)", href=f"{path}/xml?syntax=ubl")
         ]  # fmt: skip
     links.append(Link(label="Explain these amounts", href=f"{path}/explain"))
+    if can(who, May.REPORTS_READ):
+        links.append(Link(label="Tax evidence", href=f"{path}/evidence"))
     if found.state is InvoiceState.PAID and can(who, May.REFUNDS_WRITE):
         links.append(Link(label="Give money back", href=f"{path}/refund"))
     return tuple(links)

@@ -18,7 +18,7 @@ from app.core import job_watch
 from app.core.db import Tx
 from app.core.errors import DomainError, Invalid, NotFound
 from app.core.money import Money
-from app.flows import unmatched
+from app.flows import nexus_alerts, unmatched
 from app.flows.ports import Ports
 from app.orders.models import Order, OrderState
 from app.payments.models import Dispute, DisputeState, Refund, RefundState
@@ -70,6 +70,9 @@ _DONE: Final = {
     "second-factor-reset": "Their sessions are ended; the next sign-in sets up a new authenticator.",
     "key-revoked": "The key is revoked; nothing signed with it is answered any more.",
     "policy-changed": "The new value is recorded.",
+    "nexus-seen": "It is noted, and no longer waits.",
+    "override-recorded": "The override is recorded.",
+    "override-ended": "The override has its last day.",
     "clock-advanced": "Business time has moved.",
 }
 
@@ -105,6 +108,7 @@ def _todo(tx: Tx) -> dict[str, int]:
         "quotes": tx.execute(asked).scalar_one(),
         "refunds": tx.execute(refunds).scalar_one(),
         "disputes": tx.execute(disputes).scalar_one(),
+        "tax": len(nexus_alerts.waiting(tx)),
         "jobs": job_watch.failed_count(tx),
     }
 

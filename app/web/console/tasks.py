@@ -12,17 +12,18 @@ from app.core import job_watch, policy
 from app.core.clock import transport_now
 from app.core.db import Tx as Session
 from app.core.money import Money
-from app.flows import quote_discounts, unmatched
+from app.flows import nexus_alerts, quote_discounts, unmatched
 from app.flows.notify import ANSWER_DAYS
 from app.orders.models import Order, OrderState, Preview
 from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
 from app.subscriptions.models import Subscription
+from app.web.console import tax_nexus
 from app.web.console.views import Task
 
 T = TypeVar("T", Order, Refund, Dispute, Subscription)
 # Since when, what kind, title, detail, and where it is dealt with.
-Waiting = tuple[datetime, Literal["quote", "held", "payment", "refund", "dispute", "parked"], str, str, str]
+Waiting = tuple[datetime, Literal["quote", "held", "payment", "refund", "dispute", "parked", "tax"], str, str, str]
 _MOST: Final = 50
 
 
@@ -31,6 +32,7 @@ def tasks(tx: Session, now: datetime) -> tuple[Task, ...]:
     late_after = timedelta(days=policy.get(tx, ANSWER_DAYS, now))
     found = [
         *_quotes(tx), *_steep(tx, now), *_held(tx), *_payments(tx), *_refunds(tx), *_disputes(tx), *_parked(tx),
+        *_thresholds(tx),
     ]  # fmt: skip
     shown = [
         (since, Task(kind=kind, title=title, detail=detail, waiting=waited(now - since), href=href,
@@ -52,6 +54,13 @@ def _oldest(tx: Session, kind: type[T], waits: ColumnElement[bool], since: Mappe
     """The longest waiting rows of a kind, each with the name of its account."""
     query = select(kind, col(Account.name)).join(Account, col(Account.id) == col(kind.account_id))
     return [(row, name) for row, name in tx.execute(query.where(waits).order_by(since).limit(_MOST))]
+
+
+def _thresholds(tx: Session) -> list[Waiting]:
+    return [
+        (each.raised_at, "tax", tax_nexus.told(each), f"{each.figures['percent']} % of its threshold.", tax_nexus.AT)
+        for each in nexus_alerts.waiting(tx)
+    ]
 
 
 def _quotes(tx: Session) -> list[Waiting]:

@@ -90,7 +90,7 @@ class Figure:
 class Task:
     """Something that waits for a person: oldest first. `waiting` is how long, in words."""
 
-    kind: Literal["quote", "held", "payment", "refund", "dispute", "job", "parked"]
+    kind: Literal["quote", "held", "payment", "refund", "dispute", "job", "parked", "tax"]
     title: str
     detail: str
     waiting: str
