@@ -5,6 +5,7 @@ within the hour by a worker, some 15 ms of CPU and 40 kB for each.
 """
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from alembic import op
 
@@ -55,6 +56,7 @@ def upgrade() -> None:
         sa.Column("xml", sa.LargeBinary(), nullable=True),
         _text("sha256"),
         _text("xml_sha256", nullable=True),
+        sa.Column("tax_there", postgresql.JSONB(none_as_null=True), nullable=True),
         _text("source_sha256"),
         _text("template_version"),
         sa.Column("produced_at", sa.DateTime(timezone=True), nullable=False),

@@ -6,6 +6,7 @@ from typing import Any
 from app.core.i18n import Translator, format_amount, format_date, format_money, format_number, format_percent, translate
 from app.core.money import Money, total
 from app.documents.shapes import (
+    OPERATOR,
     BankAccount,
     DocumentKind,
     InconsistentDocument,
@@ -208,12 +209,10 @@ def _tax(document: InvoiceDocument, _: Translator, locale: str) -> dict[str, Any
 def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[str, str]]:
     notes = []
     if shifted := document.reverse_charge:
-        text = _(
-            "The recipient of the supply owes the tax (%(basis)s). Supplier: %(seller)s. Recipient: %(buyer)s.",
-            basis=shifted.legal_basis,
-            seller=shifted.seller_tax_id,
-            buyer=shifted.buyer_tax_id,
-        )
+        text = _("The recipient of the supply owes the tax (%(basis)s).", basis=shifted.legal_basis)
+        if shifted.seller_tax_id:
+            text += " " + _("Supplier: %(seller)s.", seller=shifted.seller_tax_id)
+        text += " " + _("Recipient: %(buyer)s.", buyer=shifted.buyer_tax_id)
         notes.append({"title": _("Reverse charge"), "text": text})
     notes += [{"title": "", "text": _(note)} for note in document.tax_notes]
     if there := document.tax_in_state_currency:
@@ -222,7 +221,7 @@ def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[s
             amount=format_money(there.amount, locale),
             rate=format_number(there.rate, locale),
             to=there.amount.currency,
-            source=there.source,
+            source=_("set by the seller") if there.source == OPERATOR else there.source,
             date=format_date(there.rate_date, locale),
             **{"from": document.total.currency},
         )

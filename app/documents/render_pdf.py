@@ -15,15 +15,19 @@ from app.documents.en16931 import electronic_xml
 from app.documents.invoice_sheet import invoice_sheet
 from app.documents.press import TEMPLATES, press
 from app.documents.quote_sheet import quote_sheet
+from app.documents.receipt_shapes import ReceiptDocument
+from app.documents.receipt_sheet import receipt_sheet
 from app.documents.shapes import Attachment, CertificateDocument, DocumentKind, InvoiceDocument, QuoteDocument
 from app.documents.statement_shapes import StatementDocument
 from app.documents.statement_sheet import statement_sheet
 from app.documents.wording import missing_sentence
 
 
+Document = InvoiceDocument | CertificateDocument | QuoteDocument | StatementDocument | ReceiptDocument
+
+
 def render_pdf(
-    kind: DocumentKind, data: InvoiceDocument | CertificateDocument | QuoteDocument | StatementDocument, locale: str, *,
-    font_dir: Path | None = None,
+    kind: DocumentKind, data: Document, locale: str, *, font_dir: Path | None = None
 ) -> bytes:  # fmt: skip
     """A PDF/A-3b and PDF/UA-1 in the language of `locale`, English where there is no translation (ADR 0010).
 
@@ -44,6 +48,9 @@ def render_pdf(
     if kind is DocumentKind.STATEMENT and isinstance(data, StatementDocument):
         at = datetime.combine(data.last, time(12), UTC)
         return press("statement", font_dir).print(statement_sheet(data, tag), (), at, missing_sentence(tag))
+    if kind is DocumentKind.RECEIPT and isinstance(data, ReceiptDocument):
+        at = datetime.combine(data.payment.paid_on, time(12), UTC)
+        return press("receipt", font_dir).print(receipt_sheet(data, tag), (), at, missing_sentence(tag))
     if kind in {DocumentKind.INVOICE, DocumentKind.CREDIT_NOTE} and isinstance(data, InvoiceDocument):
         return draw_invoice(kind, data, locale, font_dir=font_dir).pdf
     raise TypeError(f"{kind} cannot be drawn from {type(data).__name__}")

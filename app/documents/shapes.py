@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from app.core.money import Money, total
 from app.documents.electronic_shapes import Electronic
@@ -21,6 +21,7 @@ class DocumentKind(StrEnum):
     CERTIFICATE = "certificate"
     QUOTE = "quote"
     STATEMENT = "statement"
+    RECEIPT = "receipt"
 
 
 class PaymentMethod(StrEnum):
@@ -111,9 +112,12 @@ class TaxGroupView:
 class ReverseCharge:
     """Who owes the tax instead of the seller, and by what rule (Directive 2006/112/EC Art. 226(11a))."""
 
-    seller_tax_id: str
+    seller_tax_id: str | None  # None: one from outside of the Union without a number there
     buyer_tax_id: str
     legal_basis: str = "Art. 44, 196 Directive 2006/112/EC"
+
+
+OPERATOR: Final = "operator"  # the source of a rate that the seller set itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class TaxInStateCurrency:
     amount: Money
     rate: Decimal  # units of that currency for one unit of the document's
     rate_date: date
-    source: str  # "ECB"
+    source: str  # "ECB", or OPERATOR
 
 
 @dataclass(frozen=True, slots=True)

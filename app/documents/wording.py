@@ -47,6 +47,10 @@ def tax_id_line(tax_id: TaxId, _: Translator) -> str:
         "sg_gst": "GST",
         "in_gst": "GSTIN",
         "kr_brn": "BRN",
+        "is_vat": _("VAT no."),
+        "jp_trn": _("Registration no."),
+        "ca_pst": "PST",
+        "us_permit": _("Sales tax permit"),
         "de_stn": _("Tax number"),
     }
     return f"{names.get(tax_id.type, any_other)} {tax_id.value}"

@@ -10,12 +10,15 @@ from app.core import jobs
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.i18n import languages, locale_of, written_in
+from app.core.money import Money
 from app.documents.electronic_shapes import Syntax
 from app.documents.render_pdf import draw_invoice, template_version
-from app.documents.shapes import CopyOf, DocumentKind, InvoiceDocument
-from app.flows import drawing, electronic, papers
+from app.documents.shapes import CopyOf, DocumentKind, InvoiceDocument, TaxInStateCurrency
+from app.flows import drawing, electronic, papers, state_currency
 from app.flows.ports import Ports
+from app.flows.state_currency import NoExchangeRate
 from app.invoices import issued
+from app.invoices import service as invoices
 from app.invoices.issued import Drawing, Drift
 from app.invoices.models import CreditNote, Invoice, InvoiceState, IssuedDocument
 
@@ -31,7 +34,8 @@ class NotDrawn(RuntimeError):
 def paper(tx: Tx, ports: Ports, document: Invoice | CreditNote) -> IssuedDocument:
     """The paper of a document as it is kept; drawn and kept now where the job was not there yet.
 
-    Raises NotFound for a draft and for a void invoice: neither was ever made available (R-INV-1).
+    Raises NotFound for a draft and for a void invoice: neither was ever made available (R-INV-1). Raises NoExchangeRate
+    where the law wants its tax in a currency of which no rate is known.
     """
     return issued.of(tx, document) or _draw(tx, ports, document)
 
@@ -39,16 +43,48 @@ def paper(tx: Tx, ports: Ports, document: Invoice | CreditNote) -> IssuedDocumen
 def _draw(tx: Tx, ports: Ports, document: Invoice | CreditNote) -> IssuedDocument:
     if isinstance(document, Invoice) and (document.number is None or document.state is InvoiceState.VOID):
         raise NotFound("A draft has no document yet, and a void invoice never had one.")
-    kind, said, locale = _said(tx, ports, document)
+    now, there = ports.clock.now(), _stated(tx, ports, document)
+    kind, said, locale = _said(tx, ports, document, there)
     drawn = draw_invoice(kind, said, locale)
-    made = Drawing(drawn.pdf, drawn.xml, str(written_in(locale)).replace("_", "-"), template_version())
-    return issued.keep(tx, issued.frozen_rows(tx, [document])[0], made, ports.clock.now())
+    language = str(written_in(locale)).replace("_", "-")
+    kept = state_currency.to_json(there) if there is not None else None
+    made = Drawing(drawn.pdf, drawn.xml, language, template_version(), kept)
+    return issued.keep(tx, issued.frozen_rows(tx, [document])[0], made, now)
 
 
-def _said(tx: Tx, ports: Ports, document: Invoice | CreditNote) -> tuple[DocumentKind, InvoiceDocument, str]:
+def _said(
+    tx: Tx, ports: Ports, document: Invoice | CreditNote, there: TaxInStateCurrency | None
+) -> tuple[DocumentKind, InvoiceDocument, str]:  # fmt: skip
+    locale = papers.locale_of(document)
     if isinstance(document, Invoice):
-        return DocumentKind.INVOICE, papers.invoice_document(tx, ports, document), papers.locale_of(document)
-    return DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, document), papers.locale_of(document)
+        return DocumentKind.INVOICE, papers.invoice_document(tx, ports, document, there), locale
+    return DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, document, there), locale
+
+
+def _stated(tx: Tx, ports: Ports, document: Invoice | CreditNote) -> TaxInStateCurrency | None:
+    """The tax in the currency of the state that gets it; of a credit note at the rate of its invoice.
+
+    Without a rate a test document is drawn without that amount, since it is owed to no state. Raises NoExchangeRate.
+    """
+    tax = Money(document.tax_minor, document.currency)
+    if isinstance(document, CreditNote):
+        before = _kept(paper(tx, ports, tx.get_one(Invoice, document.invoice_id)))
+        return state_currency.again(tax, before) if before is not None and tax else None
+    now, on = ports.clock.now(), document.issued_on
+    taxes = [(each.jurisdiction, each.tax_minor) for each in invoices.taxes(tx, document.id)]
+    there = state_currency.wanted(taxes, document.currency, on) if on is not None else None
+    if there is None or on is None:
+        return None
+    try:
+        return state_currency.stated(tx, tax, there, on, now)
+    except NoExchangeRate:
+        if document.test:
+            return None
+        raise
+
+
+def _kept(original: IssuedDocument) -> TaxInStateCurrency | None:
+    return state_currency.from_json(original.tax_there) if original.tax_there is not None else None
 
 
 def in_language(tx: Tx, ports: Ports, document: Invoice | CreditNote, language: str) -> bytes | None:
@@ -62,7 +98,7 @@ def in_language(tx: Tx, ports: Ports, document: Invoice | CreditNote, language: 
     original = paper(tx, ports, document)
     if locale_of(original.language).language == language:
         return None
-    kind, said, _ = _said(tx, ports, document)
+    kind, said, _ = _said(tx, ports, document, _kept(original))
     # The electronic form stays with the original, so that a program books it once.
     copy = replace(said, electronic=None, copy_of=CopyOf(original.language, original.sha256))
     return draw_invoice(kind, copy, language).pdf
@@ -73,7 +109,7 @@ def xml(tx: Tx, ports: Ports, document: Invoice | CreditNote, syntax: Syntax) ->
     original = paper(tx, ports, document)
     if original.xml is not None and syntax is Syntax.CII:
         return original.xml
-    kind, said, _ = _said(tx, ports, document)
+    kind, said, _ = _said(tx, ports, document, _kept(original))
     return electronic.file_of(kind, said, syntax)
 
 

@@ -81,6 +81,7 @@ class Drawing:
     xml: bytes | None
     language: str
     template_version: str
+    tax_there: dict[str, Any] | None = None
 
 
 def of(tx: Tx, document: Invoice | CreditNote) -> IssuedDocument | None:
@@ -98,7 +99,8 @@ def keep(tx: Tx, frozen: Frozen, drawing: Drawing, now: datetime) -> IssuedDocum
         "kind": IssuedKind.INVOICE if isinstance(document, Invoice) else IssuedKind.CREDIT_NOTE,
         "language": drawing.language, "pdf": drawing.pdf, "xml": drawing.xml, "sha256": sha256_hex(drawing.pdf),
         "xml_sha256": sha256_hex(drawing.xml) if drawing.xml is not None else None,
-        "source_sha256": frozen.sha256(), "template_version": drawing.template_version, "produced_at": now,
+        "source_sha256": frozen.sha256(), "template_version": drawing.template_version,
+        "tax_there": drawing.tax_there, "produced_at": now,
     }  # fmt: skip
     tx.execute(insert(IssuedDocument).values(row).on_conflict_do_nothing(index_elements=[subject]))
     kept = of(tx, document)

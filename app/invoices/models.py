@@ -345,6 +345,8 @@ class IssuedDocument(Table, table=True):
     xml: bytes | None = Field(default=None, sa_type=LargeBinary, sa_column_kwargs=personal("contact"))
     sha256: str
     xml_sha256: str | None = None
+    # The tax in the currency of the state that gets it, and its rate (R-TAX-6): stated once, the same in every copy.
+    tax_there: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     source_sha256: str  # of the frozen rows that were drawn, as `issued.source_sha256`
     template_version: str  # of what drew it
     produced_at: datetime = Field(sa_type=INSTANT)

@@ -151,6 +151,7 @@ NOT_PERSONAL = {
 # JSON can hold anything, so each column of it is tagged or has its content named here.
 HARMLESS_JSON = {
     "credit_terms.limits": "amounts by currency",
+    "issued_document.tax_there": "an amount with its exchange rate",
     "api_key.scopes": "scopes",
     "catalog_version.changes": "what changed in the catalog",
     "coupon.amounts": CATALOG,

@@ -28,7 +28,7 @@ from app.reports import tax_evidence
 from app.subscriptions.proration import Share
 from app.subscriptions.replay import Replayed
 from app.tax import service as tax
-from app.web import auth, issued
+from app.web import auth, issued, receipts
 from app.web.console import cells, documents, lists, orders
 from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason
 from app.web.console.views import (
@@ -258,6 +258,15 @@ def xml(
     return issued.xml(request, tx, ports, service.get(tx, ids.require_form("inv", invoice_id)), syntax)
 
 
+@router.get("/console/payments/{payment_id}/pdf")
+def receipt(tx: Tx, ports: Wired, _who: Reader, payment_id: str) -> Response:
+    """The receipt that the buyer can have of a payment."""
+    found = tx.get(Payment, ids.require_form("pay", payment_id))
+    if found is None:
+        raise NotFound("There is no such payment.")
+    return receipts.pdf(tx, ports, found, inline=True)
+
+
 def _facts(found: Invoice) -> tuple[Fact, ...]:
     buyer = found.buyer
     facts = [
@@ -340,7 +349,8 @@ def _paid(tx: Session, found: Invoice) -> list[tuple[InvoicePayment, Payment]]:
 def _payments(paid: Sequence[tuple[InvoicePayment, Payment]], currency: str) -> Related:
     rows = tuple(
         (
-            Cell(text=each.id, mono=True), Cell(text=each.method_label or str(each.method)),
+            Cell(text=each.id, mono=True, href=f"/console/payments/{each.id}/pdf"),
+            Cell(text=each.method_label or str(each.method)),
             Cell(text=each.provider, note=each.provider_ref), lists.day(each.received_at),
             cells.amount(part.amount_minor, currency),
         )

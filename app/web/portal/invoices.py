@@ -23,7 +23,8 @@ from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.models import CreditNote, Invoice, InvoiceState
 from app.payments import credit
-from app.web import csrf, issued
+from app.payments.models import Payment
+from app.web import csrf, issued, receipts
 from app.web.auth import customer
 from app.web.deps import Tx, Wired
 from app.web.explained import told_view
@@ -98,6 +99,12 @@ def xml(
 ) -> Response:  # fmt: skip
     """The invoice for the buyer's software (EN 16931)."""
     return issued.xml(request, tx, ports, owned.one(tx, who, Invoice, "inv", invoice_id), syntax)
+
+
+@router.get("/payments/{payment_id}/pdf")
+def receipt(tx: Tx, ports: Wired, who: Reader, payment_id: str) -> Response:
+    """The receipt of a payment."""
+    return receipts.pdf(tx, ports, owned.one(tx, who, Payment, "pay", payment_id))
 
 
 @router.get("/{invoice_id}/explain")

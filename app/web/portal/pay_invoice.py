@@ -26,7 +26,7 @@ from app.payments import credit
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.payments.models import AttemptState, Payment
-from app.web import csrf, issued, show
+from app.web import csrf, issued, receipts, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
 from app.web.portal import asking
@@ -99,6 +99,16 @@ def credit_note_pdf(request: Request, ports: Wired, token: str, credit_note_id: 
         return issued.pdf(request, tx, ports, note)
 
 
+@router.get("/payments/{payment_id}/pdf")
+def receipt(ports: Wired, token: str, payment_id: str) -> Response:
+    """The receipt of a payment that went into this invoice. Raises NotFound for any other."""
+    with ports.db.transaction() as tx:
+        invoice = paying_invoices.behind(tx, ports, token)
+        if payment_id not in {part.payment_id for part in invoices.payments(tx, invoice.id)}:
+            raise NotFound("There is no such payment of this invoice.")
+        return receipts.pdf(tx, ports, tx.get_one(Payment, payment_id))
+
+
 def _note(tx: Unit, invoice: Invoice, credit_note_id: str) -> CreditNote:
     found = next((note for note in credit_notes.of_invoice(tx, invoice.id) if note.id == credit_note_id), None)
     if found is None:
@@ -129,6 +139,9 @@ def _view(
         Link(label=f"Invoice {invoice.number} (PDF)", href=f"{path}/pdf"),
         *(Link(label=f"Credit note {note.number} (PDF)", href=f"{path}/credit_notes/{note.id}/pdf")
           for note in credit_notes.of_invoice(tx, invoice.id)),
+        *(Link(label=f"Receipt of {Money(part.amount_minor, invoice.currency)} (PDF)",
+               href=f"{path}/payments/{part.payment_id}/pdf")
+          for part in invoices.payments(tx, invoice.id)),
     )  # fmt: skip
     rows, facts = _rows(tx, invoice), _facts(invoice)
     if invoice.state is not InvoiceState.OPEN:
