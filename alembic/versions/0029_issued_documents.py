@@ -1,7 +1,7 @@
 """The papers of invoices and credit notes, kept byte for byte with their hashes.
 
-What an operator must know: quick; a new table, nothing else changes. The papers of documents from before are drawn and kept
-within the hour by a worker, some 15 ms of CPU and 40 kB for each.
+What an operator must know: quick; a new table, nothing else changes. The papers of documents from before are drawn and
+kept within the hour by a worker, some 15 ms of CPU and 40 kB for each.
 """
 
 import sqlalchemy as sa

@@ -124,7 +124,13 @@ def defer(
     tx.flush()
     connection = driver_connection(tx)
     deferrer = _deferrer.configure_task(
-        name, allow_unknown=True, lock=lock, queueing_lock=once, schedule_at=at, priority=priority, connection=connection
+        name,
+        allow_unknown=True,
+        lock=lock,
+        queueing_lock=once,
+        schedule_at=at,
+        priority=priority,
+        connection=connection,
     )
     if once is None:
         deferrer.defer(**arguments)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-_FILE: Final = files("app") / "data" / "documents" / "countries.yaml"
+FILE: Final = files("app") / "data" / "documents" / "countries.yaml"
 UNION: Final = "EU"
 _KEYS: Final = frozenset({"place", "title", "seller", "oss", "currency", "until", "grade", "source"})
 
@@ -30,7 +30,7 @@ class PlaceRule:
 
 @dataclass(frozen=True, slots=True)
 class Countries:
-    """`places` by jurisdiction; `currencies` of the member states, each with its last day, the lasting one at the end."""
+    """`places` by jurisdiction; `currencies` of the member states, each with its last day, in order."""
 
     places: Mapping[str, PlaceRule]
     currencies: Mapping[str, tuple[tuple[date, str], ...]]
@@ -61,7 +61,7 @@ class Countries:
 @cache
 def load() -> Countries:
     """The rows that ship. Raises BadCountryData."""
-    return read(yaml.safe_load(_FILE.read_bytes()))
+    return read(yaml.safe_load(FILE.read_bytes()))
 
 
 def read(document: Mapping[str, Any]) -> Countries:
@@ -73,7 +73,11 @@ def read(document: Mapping[str, Any]) -> Countries:
         place = _checked(row, sources)
         if place in places:
             raise BadCountryData(f"{place} is listed twice: join the two rows")
-        if row.get("title", "tax_invoice") != "tax_invoice" or not row.get("seller") or row.get("grade") not in {"A", "B"}:
+        if (
+            row.get("title", "tax_invoice") != "tax_invoice"
+            or not row.get("seller")
+            or row.get("grade") not in {"A", "B"}
+        ):
             raise BadCountryData(f"{place}: a row has a `seller`, a `grade` of A or B, and no `title` but tax_invoice")
         places[place] = PlaceRule(place, row["seller"], "title" in row, row.get("currency", ""))
         oss = row.get("oss", oss)

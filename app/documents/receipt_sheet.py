@@ -20,7 +20,9 @@ def receipt_sheet(document: ReceiptDocument, locale: str) -> dict[str, Any]:
         country=document.buyer.country,
         test_mode=document.test_mode,
     )
-    notes = [{"title": "", "text": _("This receipt confirms a payment. It is no invoice and gives no right to deduct tax.")}]
+    notes = [
+        {"title": "", "text": _("This receipt confirms a payment. It is no invoice and gives no right to deduct tax.")}
+    ]
     if document.test_mode:
         notes.append({"title": _("Test"), "text": _("This document was made in test mode. No money was received.")})
     return outer | {

@@ -22,7 +22,6 @@ from app.documents.statement_shapes import StatementDocument
 from app.documents.statement_sheet import statement_sheet
 from app.documents.wording import missing_sentence
 
-
 Document = InvoiceDocument | CertificateDocument | QuoteDocument | StatementDocument | ReceiptDocument
 
 

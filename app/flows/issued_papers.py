@@ -152,7 +152,10 @@ def _draw_each(ports: Ports, kind: type[Invoice] | type[CreditNote], ids: list[s
     for each in ids:
         try:
             with ports.db.transaction() as tx:
-                paper(tx, ports, tx.get_one(kind, each))
+                document: Invoice | CreditNote = (
+                    tx.get_one(Invoice, each) if kind is Invoice else tx.get_one(CreditNote, each)
+                )
+                paper(tx, ports, document)
         except Exception:
             log.exception("documents.not_drawn", document=each)
             failed += 1

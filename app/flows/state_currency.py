@@ -50,7 +50,7 @@ def wanted(taxes: Iterable[tuple[str, int]], currency: str, on: date) -> str | N
 
 
 def stated(tx: Tx, tax: Money, there: str, on: date, now: datetime) -> TaxInStateCurrency:
-    """The tax in the currency `there`, at the rate of the day of issue or the last one before. Raises NoExchangeRate."""
+    """The tax in the currency `there`, at the last rate known of the day of issue. Raises NoExchangeRate."""
     oldest = on - timedelta(days=policy.get(tx, OLDEST_RATE_DAYS, now))
     mine, theirs = (_of_euro(tx, each, oldest, on) for each in (tax.currency, there))
     rate = _DIGITS.divide(theirs[0], mine[0])

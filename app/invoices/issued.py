@@ -146,7 +146,7 @@ def undrawn(
     return list(tx.execute(query.order_by(col(kind.id)).limit(limit)).scalars())
 
 
-def _undrawn(kind: type[Invoice] | type[CreditNote]) -> Select[tuple[str]]:
+def _undrawn(kind: type[Invoice] | type[CreditNote]) -> Select[Any]:
     subject = IssuedDocument.invoice_id if kind is Invoice else IssuedDocument.credit_note_id
     drawn = select(col(IssuedDocument.id)).where(col(subject) == col(kind.id)).exists()
     query = select(col(kind.id)).where(~drawn, col(kind.number).is_not(None))
@@ -164,11 +164,12 @@ class Drift:
 def drifted(tx: Tx, papers: Sequence[IssuedDocument]) -> list[Drift]:
     """Every hash of these papers computed again: over the bytes, and over the rows they were drawn from."""
     documents: dict[str, Invoice | CreditNote] = {}
-    for kind, ids in (
-        (Invoice, [each.invoice_id for each in papers if each.invoice_id]),
-        (CreditNote, [each.credit_note_id for each in papers if each.credit_note_id]),
-    ):
-        documents |= {row.id: row for row in tx.execute(select(kind).where(col(kind.id).in_(ids))).scalars()}
+    invoice_ids = [each.invoice_id for each in papers if each.invoice_id]
+    for invoice in tx.execute(select(Invoice).where(col(Invoice.id).in_(invoice_ids))).scalars():
+        documents[invoice.id] = invoice
+    note_ids = [each.credit_note_id for each in papers if each.credit_note_id]
+    for note in tx.execute(select(CreditNote).where(col(CreditNote.id).in_(note_ids))).scalars():
+        documents[note.id] = note
     sources = {frozen.document.id: frozen.sha256() for frozen in frozen_rows(tx, list(documents.values()))}
     found = []
     for each in papers:

@@ -65,7 +65,7 @@ def main(folder: Path, language: str) -> None:
         inputs = {"data": json.dumps(Substitution(()).apply(sheet)), "attachments": "[]"}
         pages = press(template, None).compiler.compile(format="png", ppi=80.0, sys_inputs=inputs)
         for at, page in enumerate(pages if isinstance(pages, list) else [pages], 1):
-            (folder / f"{name}-{at}.png").write_bytes(page)
+            (folder / f"{name}-{at}.png").write_bytes(page or b"")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from app.documents import countries
 from app.documents.countries import BadCountryData
 from app.tax.dataset import load
 
-ROWS: dict[str, Any] = yaml.safe_load(countries._FILE.read_bytes())
+ROWS: dict[str, Any] = yaml.safe_load(countries.FILE.read_bytes())
 TODAY = date(2026, 11, 22)
 
 

@@ -33,7 +33,8 @@ _MASKED = {
     "license": {"file_id", "file_text", "file_sha256"}, "ledger_entry": {"sealed_in"},
     "license_issuance": {"hash", "previous_hash", "file_sha256"}, "acceptance": {"snapshot_sha256", "signature"},
     "payment": {"provider_ref"}, "provider_fee": {"provider_ref"}, "payment_attempt": {"provider_ref"},
-    "event_position": {"position"}, "issued_document": {"pdf", "xml", "sha256", "xml_sha256", "source_sha256"}, "preview": {"inputs_hash"}, "tax_id_check": {"reply_sealed"},
+    "event_position": {"position"}, "preview": {"inputs_hash"}, "tax_id_check": {"reply_sealed"},
+    "issued_document": {"pdf", "xml", "sha256", "xml_sha256", "source_sha256"},
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from app.flows import crediting, refund
 from app.flows.crediting import SettlementDoesNotFit
 from app.flows.electronic import NoElectronicForm
 from app.flows.refund import Asked, SecondPersonNeeded
+from app.flows.state_currency import NoExchangeRate
 from app.flows.ways_back import NotRefundable
 from app.invoices import credit_notes as service
 from app.invoices import service as invoices
@@ -39,10 +40,10 @@ Reader = Annotated[ApiKey, key_with("invoices:read")]
 Writer = Annotated[ApiKey, vendor_with("invoices:write")]
 OfInvoice = Annotated[str | None, Query(pattern=f"^inv_{ID}$", description="Only what corrects this invoice.")]
 Language = Annotated[str, Query(max_length=35, description="Of a copy, such as `de`; the buyer's own otherwise.")]
-_PDF: dict[int | str, dict[str, Any]] = {
+_PDF: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, Invalid, NoExchangeRate) | {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
 }
-_XML: dict[int | str, dict[str, Any]] = {
+_XML: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, NoElectronicForm, NoExchangeRate) | {
     200: {"description": "The document under EN 16931", "content": {"application/xml": {}}}
 }
 
@@ -222,7 +223,11 @@ def get_credit_note(credit_note_id: str, tx: Tx, key: Reader) -> CreditNoteOut:
     return CreditNoteOut.of(tx, find(tx, CreditNote, "cn", credit_note_id, key))
 
 
-@router.get("/{credit_note_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound, Invalid) | _PDF)
+@router.get(
+    "/{credit_note_id}/pdf",
+    response_class=Response,
+    responses=_PDF,
+)
 def get_credit_note_pdf(
     request: Request, credit_note_id: str, tx: Tx, ports: Wired, key: Reader, language: Language = ""
 ) -> Response:  # fmt: skip
@@ -233,7 +238,9 @@ def get_credit_note_pdf(
 
 
 @router.get(
-    "/{credit_note_id}/xml", response_class=Response, responses=problems(*KEYED, NotFound, NoElectronicForm) | _XML
+    "/{credit_note_id}/xml",
+    response_class=Response,
+    responses=_XML,
 )
 def get_credit_note_xml(
     request: Request, credit_note_id: str, tx: Tx, ports: Wired, key: Reader, syntax: Syntax = Syntax.CII

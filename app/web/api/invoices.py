@@ -18,6 +18,7 @@ from app.flows import explain_invoice, paying_invoices
 from app.flows.electronic import NoElectronicForm
 from app.flows.explain_invoice import LineTold
 from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
+from app.flows.state_currency import NoExchangeRate
 from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoiceState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
@@ -34,10 +35,10 @@ router = APIRouter(
 Reader = Annotated[ApiKey, key_with("invoices:read")]
 Payer = Annotated[ApiKey, key_with("orders:write")]
 Language = Annotated[str, Query(max_length=35, description="Of a copy, such as `de`; the buyer's own otherwise.")]
-_PDF: dict[int | str, dict[str, Any]] = {
+_PDF: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, Invalid, NoExchangeRate) | {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
 }
-_XML: dict[int | str, dict[str, Any]] = {
+_XML: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, NoElectronicForm, NoExchangeRate) | {
     200: {"description": "The document under EN 16931", "content": {"application/xml": {}}}
 }
 
@@ -308,7 +309,7 @@ def pay_invoice(invoice_id: str, ports: Wired, key: Payer, body: PayIn | None = 
     )  # fmt: skip
 
 
-@router.get("/{invoice_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound, Invalid) | _PDF)
+@router.get("/{invoice_id}/pdf", response_class=Response, responses=_PDF)
 def get_invoice_pdf(
     request: Request, invoice_id: str, tx: Tx, ports: Wired, key: Reader, language: Language = ""
 ) -> Response:  # fmt: skip
@@ -318,7 +319,11 @@ def get_invoice_pdf(
     return issued.pdf(request, tx, ports, _final(tx, invoice_id, key), language)
 
 
-@router.get("/{invoice_id}/xml", response_class=Response, responses=problems(*KEYED, NotFound, NoElectronicForm) | _XML)
+@router.get(
+    "/{invoice_id}/xml",
+    response_class=Response,
+    responses=_XML,
+)
 def get_invoice_xml(
     request: Request, invoice_id: str, tx: Tx, ports: Wired, key: Reader, syntax: Syntax = Syntax.CII
 ) -> Response:  # fmt: skip
