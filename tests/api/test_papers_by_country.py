@@ -53,7 +53,8 @@ WANTED: Final[tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...]] = (
     ("Japan", TOKYO, ("Registration no. T1234567890123", "Reverse charge")),
     ("India", MUMBAI, ("Tax invoice", "GSTIN 9917USA29001OSB", "18%", "Tax in INR")),
     ("Singapore", SINGAPORE, ("Tax invoice", "GST M90312345A", "9%", "Tax in SGD")),
-    ("New York", NEW_YORK, ("4% 3,000.00 120.00", "New York City sales tax 4.5% 3,000.00 135.00", "0.375% 3,000.00 11.25")),
+    ("New York", NEW_YORK,
+     ("4% 3,000.00 120.00", "New York City sales tax 4.5% 3,000.00 135.00", "0.375% 3,000.00 11.25")),
 )  # fmt: skip
 
 
