@@ -30,7 +30,7 @@ def receipt_sheet(document: ReceiptDocument, locale: str) -> dict[str, Any]:
         "seller": party_block(_("Received by"), document.seller, _),
         "buyer": party_block(_("Received from"), document.buyer, _),
         "headline": format_money(payment.amount, locale),
-        "state": _("received on %(date)s", date=format_date(payment.paid_on, locale)),
+        "state": _("Received on %(date)s", date=format_date(payment.paid_on, locale)),
         "facts": [
             (name, value)
             for name, value in (

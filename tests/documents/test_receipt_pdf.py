@@ -20,10 +20,10 @@ def text_of(document: ReceiptDocument, locale: str) -> str:
 @pytest.mark.parametrize(
     ("locale", "wanted"),
     [
-        ("en-GB", ("Receipt", "€1,830.00", "received on 22 Nov 2026", "Bank transfer", "SEPA-77",
+        ("en-GB", ("Receipt", "€1,830.00", "Received on 22 Nov 2026", "Bank transfer", "SEPA-77",
                    "LH-000041 1 Nov 2026 1,320.00 1,320.00", "LH-000042 8 Nov 2026 999.00 500.00",
                    "Kept as your credit 10.00", "It is no invoice")),
-        ("de", ("Zahlungsbeleg", "1.830,00", "eingegangen am 22.11.2026", "Überweisung",
+        ("de", ("Zahlungsbeleg", "1.830,00", "Eingegangen am 22.11.2026", "Überweisung",
                 "LH-000042 08.11.2026 999,00 500,00", "Als Ihr Guthaben geführt 10,00", "keine Rechnung")),
     ],
 )  # fmt: skip
