@@ -60,6 +60,7 @@ NOT_PERSONAL = {
     "credit_note_tax.name": "the name of a tax",
     "dispute.reason": "the provider's code",
     "entitlement.value": CATALOG,
+    "issued_document.credit_note_id": "the id of a row",
     "invoice.notes": "sentences the law asks for",
     "invoice.supply_to": "a date",
     "invoice_line.description": CATALOG,
