@@ -20,8 +20,30 @@ _MOSTLY_EMPTY = (
     ("survey_invitation", "answered_at"),
 )  # fmt: skip
 
+# As before, in one question for each entry.
+_SEAL = """
+CREATE OR REPLACE FUNCTION seal_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  postings bigint;
+  balanced boolean;
+BEGIN
+  SELECT sum(part.postings), bool_and(part.total = 0) INTO postings, balanced FROM (
+    SELECT count(*) AS postings, sum(amount_minor) AS total FROM posting WHERE entry_id = NEW.id GROUP BY currency
+  ) AS part;
+  IF coalesce(postings, 0) < 2 THEN
+    RAISE EXCEPTION 'ledger entry % has fewer than two postings', NEW.id USING ERRCODE = 'check_violation';
+  END IF;
+  IF NOT balanced THEN
+    RAISE EXCEPTION 'ledger entry % does not balance', NEW.id USING ERRCODE = 'check_violation';
+  END IF;
+  NEW.sealed_in := pg_current_xact_id()::text::bigint;
+  RETURN NEW;
+END $$;
+"""
+
 
 def upgrade() -> None:
+    op.execute(_SEAL)
     op.drop_constraint(op.f("pk_entitlement"), "entitlement", type_="primary")
     op.drop_constraint(op.f("uq_entitlement_order_id_key_starts_at"), "entitlement", type_="unique")
     op.drop_column("entitlement", "id")

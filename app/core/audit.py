@@ -131,7 +131,9 @@ def record_many(tx: Tx, deeds: Sequence[Deed], now: datetime) -> None:
     if not deeds:
         return
     tx.flush()
-    found = tx.execute(_TAKE_HEADS, {"chains": sorted({deed.chain for deed in deeds}), "genesis": _GENESIS})
+    found = tx.execute(
+        _TAKE_HEADS, {"chains": bulk.array_text(sorted({deed.chain for deed in deeds})), "genesis": _GENESIS}
+    )
     heads: dict[str, tuple[int, str]] = {row.chain: (row.sequence, row.hash) for row in found}
     at, rows = now.astimezone(UTC), []
     for deed in deeds:

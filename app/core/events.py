@@ -105,13 +105,14 @@ _TAKE_TURNS: Final = text(
     " FROM unnest(CAST(:objects AS text[])) AS object ORDER BY 1) AS turns"
 )
 _LAST_OF: Final = text(
-    "SELECT object_id, max(object_sequence) FROM event WHERE object_id = ANY(:objects) GROUP BY object_id"
+    "SELECT object_id, max(object_sequence) FROM event"
+    " WHERE object_id IN (SELECT unnest(CAST(:objects AS text[]))) GROUP BY object_id"
 )
 
 
 def take_turns(tx: Tx, object_ids: Collection[str]) -> dict[str, int]:
     """Wait for one's turn at objects that others may know, and say how many events each has."""
-    objects = list(object_ids)
+    objects = bulk.array_text(list(object_ids))
     tx.execute(_TAKE_TURNS, {"objects": objects})
     return {object_id: int(last) for object_id, last in tx.execute(_LAST_OF, {"objects": objects})}
 

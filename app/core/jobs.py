@@ -21,6 +21,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import text
 
 from app.core import job_watch
+from app.core.bulk import array_text
 from app.core.db import Database, Tx, driver_connection, json_text
 from app.core.errors import DomainError
 
@@ -167,19 +168,21 @@ def defer_many(tx: Tx, what: Job | str, orders: Sequence[Order]) -> None:
         return
     tx.flush()
     tx.execute(_DEFER_MANY, {
-        "name": what.name if isinstance(what, Job) else what, "locks": [each.lock for each in orders],
-        "onces": [each.once for each in orders], "args": [json_text(dict(each.arguments)) for each in orders],
+        "name": what.name if isinstance(what, Job) else what, "locks": array_text([each.lock for each in orders]),
+        "onces": array_text([each.once for each in orders]),
+        "args": array_text([json_text(dict(each.arguments)) for each in orders]),
     })  # fmt: skip
 
 
 _WAITING_KEYS = text(
-    "SELECT queueing_lock FROM procrastinate_jobs WHERE status = 'todo' AND queueing_lock = ANY(:keys)"
+    "SELECT queueing_lock FROM procrastinate_jobs WHERE status = 'todo' "
+    " AND queueing_lock IN (SELECT unnest(CAST(:keys AS text[])))"
 )
 
 
 def waiting_keys(tx: Tx, keys: Sequence[str]) -> set[str]:
     """Those of the `once` keys under which an unstarted job waits."""
-    return set(tx.execute(_WAITING_KEYS, {"keys": list(keys)}).scalars())
+    return set(tx.execute(_WAITING_KEYS, {"keys": array_text(keys)}).scalars())
 
 
 def build_app(database: Database, ports: object, *, repeating: bool = True) -> App:

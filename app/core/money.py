@@ -4,14 +4,14 @@ Rules R-MON-1 to R-MON-4: whole minor units of one ISO 4217 currency, one roundi
 zero), shares by largest remainder, and no sum across currencies.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Self
+from typing import Final, Self
 
 # ISO 4217 minor unit exponents that are not 2.
-_EXPONENTS = {
+EXPONENTS: Final[Mapping[str, int]] = {
     **dict.fromkeys(
         ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
          "XOF", "XPF"), 0),
@@ -25,7 +25,7 @@ class CurrencyMismatch(TypeError):
 
 def exponent(currency: str) -> int:
     """How many decimal places a currency has: 2 for USD, 0 for JPY, 3 for KWD."""
-    return _EXPONENTS.get(currency, 2)
+    return EXPONENTS.get(currency, 2)
 
 
 def round_half_away(value: Fraction | Decimal) -> int:

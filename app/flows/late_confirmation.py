@@ -31,6 +31,7 @@ from app.invoices.credit_notes import Settlement
 from app.invoices.models import CreditReason, Invoice, InvoiceLine, InvoiceState
 from app.orders.models import Order, OrderState, Preview
 from app.payments import refunds
+from app.tax import overruling
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
@@ -142,7 +143,7 @@ def outlook(tx: Tx, invoice: Invoice) -> Correction:
         for each in numbers
     )
     question = replace(before, buyer=replace(before.buyer, tax_ids=known))
-    answer, lines = determine(question), tuple(invoices.lines(tx, invoice.id))
+    answer, lines = determine(question, overrides=overruling.in_force(tx)), tuple(invoices.lines(tx, invoice.id))
     back = Money(invoice.tax_minor, invoice.currency) - answer.tax
     if answer.treatment is Treatment.NEEDS_REVIEW or back.minor <= 0:
         raise NotCorrectable(f"The number changes nothing about its tax: {answer.reason}")

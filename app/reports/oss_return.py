@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from app.core.errors import DomainError, Invalid
+from app.core.money import EXPONENTS
 from app.reports.shape import ENTITY, Column, Kind, Report, Scope
 
 # Where a document's tax is of a member state in which the seller is neither established nor registered, it is declared
@@ -21,10 +22,7 @@ _LINES: Final = """
   SELECT entity.code AS entity, line.kind, line.quarter, line.corrects, left(line.jurisdiction, 2) AS state, line.rate,
     line.currency, line.document, line.taxable_minor, line.tax_minor, used.rate AS euro, entity.cut,
     (coalesce(line.corrects, line.quarter) + interval '3 months' - interval '1 day')::date AS rate_on,
-    CASE WHEN line.currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI',
-      'VND', 'VUV', 'XAF', 'XOF', 'XPF') THEN 0
-      WHEN line.currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 3
-      ELSE 2 END AS exponent
+    coalesce(odd.places, 2) AS exponent
   FROM (
     SELECT invoice.legal_entity_id, 'sale' AS kind, date_trunc('quarter', invoice.issued_on)::date AS quarter,
       NULL::date AS corrects, invoice.issued_on, invoice.finalized_at AS recorded_at, invoice.id AS document,
@@ -42,6 +40,7 @@ _LINES: Final = """
     FROM credit_note note JOIN credit_note_tax tax ON tax.credit_note_id = note.id
     JOIN invoice credited ON credited.id = note.invoice_id
   ) line
+  LEFT JOIN (VALUES ODD_PLACES) odd (currency, places) ON odd.currency = line.currency
   JOIN entity ON entity.id = line.legal_entity_id
   JOIN legal_entity seller ON seller.id = line.legal_entity_id
   LEFT JOIN LATERAL (
@@ -64,7 +63,7 @@ _LINES: Final = """
         AND (own.valid_from IS NULL OR own.valid_from <= line.issued_on)
         AND (own.valid_to IS NULL OR own.valid_to >= line.issued_on)
     )
-"""
+""".replace("ODD_PLACES", ", ".join(f"('{currency}', {places})" for currency, places in EXPONENTS.items()))
 _SQL: Final = (
     """
 SELECT each.entity, to_char(each.quarter, 'YYYY-"Q"Q') AS quarter, each.kind,
