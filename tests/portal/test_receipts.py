@@ -11,6 +11,7 @@ from app.invoices.models import Invoice
 from app.payments.models import Payment
 from tests import shop
 from tests.callers import vendor
+from tests.portal.buyers import signed_in
 from tests.world import World
 
 
@@ -30,5 +31,7 @@ def test_a_receipt_names_what_was_paid_and_belongs_to_its_account(world: World) 
     page = world.browser().get(link).text
     assert f"{link}/payments/{payment.id}/pdf" in page
     assert world.browser().get(f"{link}/payments/{payment.id}/pdf").content == api.content
+    listed = signed_in(world, order).open("/account/invoices")
+    assert f"/account/invoices/payments/{payment.id}/pdf" in listed.links
     wrong = paying_invoices.link(world.ports, foreign.id)
     assert world.browser().get(f"{wrong}/payments/{payment.id}/pdf").status_code == 404

@@ -172,4 +172,7 @@ def _row(tx: Unit, ports: Ports, each: Invoice, electronically: bool) -> Invoice
         xml_href=f"/account/invoices/{each.id}/xml" if electronically else "",
         pay_href=paying_invoices.link(ports, each.id) if owed else "",
         explain_href=f"/account/invoices/{each.id}/explain",
+        receipt_hrefs=tuple(
+            f"/account/invoices/payments/{part.payment_id}/pdf" for part in invoices.payments(tx, each.id)
+        ),
     )  # fmt: skip
