@@ -116,7 +116,10 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
         order_id=order_row.id, state=state, plan=told.plan.name, email=order_row.buyer_email,
         rows=(
             *figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
-            *figures.settled_rows(order_row.change, Money(order_row.total_minor, order_row.currency)),
+            *figures.settled_rows(
+                order_row.change, Money(order_row.total_minor, order_row.currency),
+                orders.end_of_carried(tx, order_row.id),
+            ),
             *figures.own_credit_rows(order_row),
         ),
         total=str(order_row.due), progress=progress_view(tx, told),
