@@ -18,3 +18,14 @@ def test_papers_are_verified_with_progress_and_a_changed_row_is_a_finding(world:
     ill = blp("documents", "verify")
     assert ill.returncode == 1
     assert ill.stdout == "ACME-000001: the rows are not those that were drawn\n1 papers, 1 findings.\n"
+
+
+def test_the_doctor_tells_of_documents_that_wait_for_their_papers(world: World, blp: Blp) -> None:
+    shop.buy(world)
+    assert "no paper yet" not in blp("doctor").stdout
+    with world.db.transaction() as tx:
+        tx.execute(text("SET LOCAL session_replication_role = replica"))
+        tx.execute(text("DELETE FROM issued_document"))
+    told = blp("doctor").stdout
+    assert "? 1 final documents have no paper yet." in told
+    assert "blp tax import-rates" in told
