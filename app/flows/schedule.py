@@ -9,6 +9,7 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     deliver,
     dunning_mails,
     inviting,
+    issued_papers,
     money_mails,
     notify,
     provider_events,

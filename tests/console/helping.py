@@ -72,6 +72,7 @@ class Stocked:
     subscription: str
     license: str
     invoice: str
+    payment: str
     workspace: str
     run: str
     staff: str
@@ -90,6 +91,7 @@ class Stocked:
         return {
             "account_id": self.order.account_id, "order_id": self.order.id, "quote_id": self.quote,
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
+            "payment_id": self.payment,
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
             "agreement_id": self.agreement, "change_id": self.change, "override_id": self.override,
@@ -128,7 +130,7 @@ def stock(world: World) -> Stocked:
             by="test", now=now,
         )  # fmt: skip
     return Stocked(
-        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace,
+        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, payment.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
         overridden(world), alerted(world), questioned(world, order),
     )  # fmt: skip

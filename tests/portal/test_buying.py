@@ -354,3 +354,11 @@ def test_an_order_cannot_be_opened_with_another_orders_signature(world: World) -
     one.open(forged)
     other.open(there)
     assert (one.status, other.status) == (404, 200)
+
+
+def test_a_name_that_is_too_long_to_be_printed_is_refused_and_never_cut(world: World) -> None:
+    buyer = priced(world, CHECKOUT, None, company="W" * 20_000)
+    assert buyer.status == 422
+    assert "At most 300 characters fit into" in buyer.page.text
+    assert "company" in buyer.page.text
+    assert count(world, Preview) == 0

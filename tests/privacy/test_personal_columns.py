@@ -65,6 +65,7 @@ NOT_PERSONAL = {
     "credit_note_tax.name": "the name of a tax",
     "dispute.reason": "the provider's code",
     "entitlement.value": CATALOG,
+    "issued_document.credit_note_id": "the id of a row",
     "invoice.notes": "sentences the law asks for",
     "invoice.supply_to": "a date",
     "invoice_line.description": CATALOG,
@@ -156,6 +157,7 @@ NOT_PERSONAL = {
 # JSON can hold anything, so each column of it is tagged or has its content named here.
 HARMLESS_JSON = {
     "credit_terms.limits": "amounts by currency",
+    "issued_document.tax_there": "an amount with its exchange rate",
     "api_key.scopes": "scopes",
     "catalog_version.changes": "what changed in the catalog",
     "coupon.amounts": CATALOG,
