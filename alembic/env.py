@@ -20,6 +20,7 @@ import app.licenses.models
 import app.orders.models
 import app.payments.models
 import app.quotes.models
+import app.screening.models
 import app.subscriptions.models
 import app.surveys.models
 import app.tax.models

@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from app.core.clock import transport_now
 from app.core.db import Database
 from app.core.embedded_postgres import Cluster
 from app.core.security import Secrets
+from app.flows import issued_papers
 from app.reports import verify_books
 from tests import shop
 from tests.world import World
@@ -46,6 +48,8 @@ def test_a_restored_backup_has_whole_books_and_keys_that_sign(world: World, rest
     assert migrate.is_current(restored)
     assert migrate.upgrade(restored) == []
     assert verify_books.verify(restored) == []
+    papers = issued_papers.verify(replace(world.ports, db=restored), lambda _done, _of: None)
+    assert (papers.checked, papers.drifts, papers.missing) == (1, (), 0)
     with restored.transaction() as tx, world.db.transaction() as live:
         assert list(audit.verify(tx)) == []
         assert {key.kid for key in keys.published(tx)} == {key.kid for key in keys.published(live)}

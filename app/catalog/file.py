@@ -21,6 +21,10 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 
 
+# What is printed in one line: it has an end, and no line breaks or control characters.
+Printed = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -152,21 +156,21 @@ class PlanRow(_Strict):
 class RegistrationRow(_Strict):
     jurisdiction: str
     scheme: str
-    number: str | None = None
+    number: Printed | None = None
     valid_from: date | None = Field(default=None, alias="from")
     valid_to: date | None = Field(default=None, alias="to")
 
 
 class LegalEntityRow(_Strict):
     code: Sku
-    name: str
-    line1: str
-    line2: str = ""
-    city: str
-    region: str = ""
-    postcode: str
+    name: Printed
+    line1: Printed
+    line2: Printed = ""
+    city: Printed
+    region: Printed = ""
+    postcode: Printed
     country: Country
-    email: str
+    email: Printed
     invoice_series: str = Field(pattern=r"^[A-Z0-9]{2,12}$")
     time_zone: str
     established: list[Country]
@@ -174,14 +178,14 @@ class LegalEntityRow(_Strict):
     below_eu_threshold: bool = False
     elections: dict[str, str] = {}
     sells_to_consumers: bool = False
-    payment_details: str = ""
+    payment_details: str = Field(default="", max_length=2000)
     registrations: list[RegistrationRow] = []
 
 
 class TermsRow(_Strict):
     key: Sku
     version: str
-    title: str
+    title: Printed
     file: str
     effective_from: date
 

@@ -8,9 +8,11 @@ from app.cli.access import api_key, staff
 from app.cli.books import books
 from app.cli.catalog import catalog
 from app.cli.clock import clock
+from app.cli.documents import documents
 from app.cli.explain import explain
 from app.cli.licenses import licenses
 from app.cli.processes import processes
+from app.cli.screening import screening
 from app.cli.signing_keys import signing_keys
 from app.cli.tax import tax
 from app.config import Misconfigured
@@ -24,7 +26,8 @@ for room in (processes, books):
     cli.add_typer(room)
 for name, group in (
     ("catalog", catalog), ("keys", signing_keys), ("license", licenses), ("explain", explain),
-    ("clock", clock), ("tax", tax), ("staff", staff), ("api-key", api_key),
+    ("clock", clock), ("tax", tax), ("screening", screening), ("documents", documents),
+    ("staff", staff), ("api-key", api_key),
 ):  # fmt: skip
     cli.add_typer(group, name=name)
 

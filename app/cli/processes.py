@@ -112,6 +112,7 @@ def doctor() -> None:
         typer.echo(f"EU tax rates as of {EU_RATES_AS_OF}")
         if (warning := _look_at_the_tax_rates(wired)) is not None:
             typer.echo(f"? {warning}")
+        _look_at_the_papers(wired)
         faults += _ask_stripe(wired)
         _look_at_the_front_door(wired.ports.base_url)
         raise typer.Exit(1 if faults else 0)
@@ -125,6 +126,19 @@ def _look_at_the_tax_rates(wired: Wired) -> str | None:
         return None
     with wired.ports.db.transaction() as tx:
         return freshness.warn(tx, wired.ports.clock.now())
+
+
+def _look_at_the_papers(wired: Wired) -> None:
+    """Whether final documents wait for their papers. Not a fault: a worker may be at them."""
+    from app.invoices import issued
+
+    with wired.ports.db.transaction() as tx:
+        waiting = issued.count_undrawn(tx)
+    if waiting:
+        typer.echo(
+            f"? {waiting} final documents have no paper yet. If a worker runs, the log of `documents.draw` says why;"
+            " where an exchange rate is missing, run `blp tax import-rates`."
+        )
 
 
 def _ask_stripe(wired: Wired) -> int:

@@ -12,8 +12,8 @@ from app.core.errors import NotFound
 # What each prefix stands for (INTERFACES). The random part is a ULID: sortable by creation, 80 random bits.
 PREFIXES: Final = frozenset(
     "acc mem stf pln prc prv quo ord sub sln inv ili cn pay pat ref dis lic act wsp tsk srv evt whe whd key rep "
-    "acn trm tid dun dst pmt led txd ent ses sil leg rem exp img cer cpn cpr crd agr pap cst chg fee tov tna "
-    "exc".split()
+    "acn trm tid dun dst pmt led txd ent ses sil leg rem exp img cer cpn cpr crd agr pap cst chg fee tov tna scr "
+    "chk doc exc".split()
 )
 _LOWER_ALPHANUMERIC: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _FILE_ID_LENGTH: Final = 26

@@ -112,18 +112,26 @@ def defer(
     lock: str | None = None,
     once: str | None = None,
     at: datetime | None = None,
+    priority: int = 0,
     **arguments: Argument,
 ) -> None:
     """Put a job on the queue as part of `tx`.
 
     `lock` runs jobs with the same lock one after the other; `once` drops this one if an unstarted job with
-    the same key waits already; `at` is real time, for retries of deliveries, never business time.
+    the same key waits already; `at` is real time, for retries of deliveries, never business time;
+    of jobs that are due, those of a higher `priority` go first.
     """
     name = what.name if isinstance(what, Job) else what
     tx.flush()
     connection = driver_connection(tx)
     deferrer = _deferrer.configure_task(
-        name, allow_unknown=True, lock=lock, queueing_lock=once, schedule_at=at, connection=connection
+        name,
+        allow_unknown=True,
+        lock=lock,
+        queueing_lock=once,
+        schedule_at=at,
+        priority=priority,
+        connection=connection,
     )
     if once is None:
         deferrer.defer(**arguments)

@@ -6,6 +6,7 @@ from typing import Any
 from app.core.i18n import Translator, format_amount, format_date, format_money, format_number, format_percent, translate
 from app.core.money import Money, total
 from app.documents.shapes import (
+    OPERATOR,
     BankAccount,
     DocumentKind,
     InconsistentDocument,
@@ -15,7 +16,7 @@ from app.documents.shapes import (
     PaymentView,
     Span,
 )
-from app.documents.wording import frame, party_block, place_name, tax_name
+from app.documents.wording import frame, language_name, party_block, place_name, tax_name
 
 _DASH = "\N{EN DASH}"
 
@@ -35,8 +36,8 @@ def invoice_sheet(kind: DocumentKind, document: InvoiceDocument, locale: str) ->
         country=buyer.country,
         test_mode=document.test_mode,
     )
-    if document.voided_on is not None:
-        outer |= {"mark": _("VOID"), "badge": _("VOID")}
+    if document.copy_of is not None:
+        outer |= {"mark": outer["mark"] or _("COPY"), "badge": " · ".join(filter(None, (outer["badge"], _("COPY"))))}
     return outer | {
         "footer": list(document.legal_footer),
         "seller": party_block(_("From"), document.seller, _),
@@ -74,8 +75,6 @@ def _headline(document: InvoiceDocument) -> Money:
 
 
 def _state(document: InvoiceDocument, _: Translator, locale: str) -> str:
-    if document.voided_on:
-        return _("Void since %(date)s", date=format_date(document.voided_on, locale))
     if document.credits:
         return _("Credited to invoice %(number)s", number=document.credits.number)
     if not document.amount_due:
@@ -104,7 +103,7 @@ def _facts(document: InvoiceDocument, _: Translator, locale: str) -> list[tuple[
     credited = document.credits
     rows = [
         (_("Issued"), format_date(document.issued_on, locale)),
-        (_("Due"), format_date(document.due_on, locale) if document.due_on and not document.voided_on else None),
+        (_("Due"), format_date(document.due_on, locale) if document.due_on else None),
         (_("Supply"), _span(document.supply, locale) if document.supply else None),
         (_("PO number"), document.po_number),
         (_("Order"), document.order_number),
@@ -148,7 +147,7 @@ def _totals(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[
     ]
     if paid:
         rows.append((_("Paid"), -paid, False))
-    if paid or document.voided_on:
+    if paid:
         rows.append((_("Amount due"), document.amount_due, True))
     return [{"label": label, "value": _signed(value, locale), "strong": strong} for label, value, strong in rows]
 
@@ -210,12 +209,10 @@ def _tax(document: InvoiceDocument, _: Translator, locale: str) -> dict[str, Any
 def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[str, str]]:
     notes = []
     if shifted := document.reverse_charge:
-        text = _(
-            "The recipient of the supply owes the tax (%(basis)s). Supplier: %(seller)s. Recipient: %(buyer)s.",
-            basis=shifted.legal_basis,
-            seller=shifted.seller_tax_id,
-            buyer=shifted.buyer_tax_id,
-        )
+        text = _("The recipient of the supply owes the tax (%(basis)s).", basis=shifted.legal_basis)
+        if shifted.seller_tax_id:
+            text += " " + _("Supplier: %(seller)s.", seller=shifted.seller_tax_id)
+        text += " " + _("Recipient: %(buyer)s.", buyer=shifted.buyer_tax_id)
         notes.append({"title": _("Reverse charge"), "text": text})
     notes += [{"title": "", "text": _(note)} for note in document.tax_notes]
     if there := document.tax_in_state_currency:
@@ -224,7 +221,7 @@ def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[s
             amount=format_money(there.amount, locale),
             rate=format_number(there.rate, locale),
             to=there.amount.currency,
-            source=there.source,
+            source=_("set by the seller") if there.source == OPERATOR else there.source,
             date=format_date(there.rate_date, locale),
             **{"from": document.total.currency},
         )
@@ -233,6 +230,13 @@ def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[s
         block = party_block("", represented, _)
         text = ", ".join([block["name"], *block["lines"], *block["ids"]])
         notes.append({"title": _("Tax representative"), "text": text})
+    if original := document.copy_of:
+        text = _(
+            "This is a copy. The document that counts is written in %(language)s; its file has the SHA-256 %(hash)s.",
+            language=language_name(original.language, locale),
+            hash=original.sha256,
+        )
+        notes.append({"title": _("Copy"), "text": text})
     if document.test_mode:
         notes.append(
             {"title": _("Test"), "text": _("This document was made in test mode. It is no demand for payment.")}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from app.core.money import Money, total
 from app.documents.electronic_shapes import Electronic
@@ -21,6 +21,7 @@ class DocumentKind(StrEnum):
     CERTIFICATE = "certificate"
     QUOTE = "quote"
     STATEMENT = "statement"
+    RECEIPT = "receipt"
 
 
 class PaymentMethod(StrEnum):
@@ -111,9 +112,12 @@ class TaxGroupView:
 class ReverseCharge:
     """Who owes the tax instead of the seller, and by what rule (Directive 2006/112/EC Art. 226(11a))."""
 
-    seller_tax_id: str
+    seller_tax_id: str | None  # None: one from outside of the Union without a number there
     buyer_tax_id: str
     legal_basis: str = "Art. 44, 196 Directive 2006/112/EC"
+
+
+OPERATOR: Final = "operator"  # the source of a rate that the seller set itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class TaxInStateCurrency:
     amount: Money
     rate: Decimal  # units of that currency for one unit of the document's
     rate_date: date
-    source: str  # "ECB"
+    source: str  # "ECB", or OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,14 @@ class CreditedInvoice:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyOf:
+    """The kept original that a copy in another language repeats."""
+
+    language: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceDocument:
     """An invoice or a credit note as R-INV-5 wants it; a credit note's amounts are positive.
 
@@ -201,7 +213,7 @@ class InvoiceDocument:
     message: str | None = None
     credits: CreditedInvoice | None = None
     is_tax_invoice: bool = False  # the heading AU, NZ, SG and IN ask for
-    voided_on: date | None = None
+    copy_of: CopyOf | None = None
     test_mode: bool = False
     attachments: tuple[Attachment, ...] = field(default=(), repr=False)
     electronic: Electronic | None = None  # set where EN 16931 can say what this document says
@@ -218,13 +230,10 @@ class InvoiceDocument:
             ("subtotal", self.subtotal, nets),
             ("tax_total", self.tax_total, taxes),
             ("total", self.total, self.subtotal + self.tax_total),
-            ("amount_due", self.amount_due, Money.zero(currency) if self._owes_nothing() else self.total - paid),
+            ("amount_due", self.amount_due, Money.zero(currency) if self.credits is not None else self.total - paid),
         ):
             if given != found:
                 raise InconsistentDocument(f"{self.number}: {name} is {given}, but its parts make {found}")
-
-    def _owes_nothing(self) -> bool:
-        return self.credits is not None or self.voided_on is not None
 
 
 @dataclass(frozen=True, slots=True)

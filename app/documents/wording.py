@@ -47,6 +47,10 @@ def tax_id_line(tax_id: TaxId, _: Translator) -> str:
         "sg_gst": "GST",
         "in_gst": "GSTIN",
         "kr_brn": "BRN",
+        "is_vat": _("VAT no."),
+        "jp_trn": _("Registration no."),
+        "ca_pst": "PST",
+        "us_permit": _("Sales tax permit"),
         "de_stn": _("Tax number"),
     }
     return f"{names.get(tax_id.type, any_other)} {tax_id.value}"
@@ -71,6 +75,12 @@ def place_name(jurisdiction: str, locale: str) -> str:
     if region is None:
         return jurisdiction
     return region.name if len(inside) == 1 else f"{inside[1].replace('_', ' ').title()}, {region.name}"
+
+
+def language_name(tag: str, locale: str) -> str:
+    """`de` is German, in the reader's language."""
+    language = locale_of(tag).language
+    return str(locale_of(locale).languages.get(language, language))
 
 
 def party_block(title: str, party: Party, _: Translator) -> dict[str, Any]:

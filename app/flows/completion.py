@@ -21,7 +21,17 @@ from app.core.db import Tx
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.entitlements import service as entitlements
-from app.flows import changing, consequences, crediting, invoicing, own_credit, provider_fees, provisioning, reminders
+from app.flows import (
+    changing,
+    consequences,
+    crediting,
+    export_gate,
+    invoicing,
+    own_credit,
+    provider_fees,
+    provisioning,
+    reminders,
+)
 from app.flows.completed import (
     RENEWED,
     TELL,
@@ -138,8 +148,12 @@ def without(tx: Tx, ports: Ports, order: Order, *, by: str, now: datetime) -> Li
 def replace_bridge(tx: Tx, ports: Ports, order: Order, now: datetime) -> License | None:
     """The full license in place of the bridge, now that the order's invoice is paid; for the term that it bought.
 
-    None where the bridge does not stand any more: revoked, or overtaken by the license of a later order.
+    None where the bridge does not stand any more: revoked, or overtaken by the license of a later order. The bridge is
+    the last that a customer gets to whom nothing may be delivered by now.
     """
+    if export_gate.barred(tx, order.account_id, now) is not None:
+        events.append(tx, "license.withheld", order.id, now=now, account_id=order.account_id)
+        return None
     bridge = licenses.of_order(tx, order.id)
     bought = _term_bought(tx, order)
     if bought is None or bridge is None or not bridge.bridge or bridge.state is not LicenseState.ACTIVE:

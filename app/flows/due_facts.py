@@ -27,6 +27,7 @@ from app.flows.preview_request import UNCHECKED, PreviewRequest, TaxIdGiven
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import credit
 from app.payments.models import PaymentMethod
+from app.screening import service as screening
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import ScheduledChange, ScheduledState, Subscription, SubscriptionLine
 from app.tax import certificates
@@ -41,7 +42,7 @@ T = TypeVar("T")
 class Due:
     """A subscription whose next term is to be ordered. `plain` is False for what the single path has to decide: no
     card, too many charges, a term that is billed yearly, anything that was ever changed or is to change, an account
-    that has credit to pay with.
+    that has credit to pay with, or a name like a listed one.
 
     `confirmations` are what registries said lately of its numbers, as those are written there.
     """
@@ -132,6 +133,7 @@ def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
     charges = _charges(tx, subscription_ids, now - _DAY)
     bound = policy.get(tx, CHARGES_A_DAY, now)
     changed, credited = _changed(tx, subscription_ids), credit.having(tx, account_ids)
+    questioned = screening.in_question(tx, account_ids)
     confirmations = confirming.recent(tx, [each.value for given in tax_ids.values() for each in given], now)
     return [
         Due(
@@ -139,7 +141,7 @@ def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
             card=cards.get(each.account_id), confirmations=confirmations,
             plain=each.account_id in cards and each.id in buyers and charges.get(each.id, 0) < bound
             and each.billed_until is None and each.revision == 0 and each.id not in changed
-            and (each.account_id, each.currency) not in credited,
+            and (each.account_id, each.currency) not in credited and each.account_id not in questioned,
         )
         for each in held
     ]  # fmt: skip

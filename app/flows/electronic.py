@@ -89,8 +89,6 @@ def electronic_facts(
     currency = document.total.currency
     if exponent(currency) > MOST_DECIMALS:
         raise NoElectronicForm(f"Amounts in {currency} have more decimals than the standard takes.")
-    if document.voided_on is not None:
-        raise NoElectronicForm("It was made void before anybody had it.")
     if any(line.net.minor < 0 for line in document.lines):
         raise NoElectronicForm("A line is below zero.")
     for group in document.tax_groups:

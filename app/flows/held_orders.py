@@ -15,7 +15,7 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.money import Money
-from app.flows import completion, ordering, trade_credit
+from app.flows import completion, ordering, party_screening, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
@@ -54,11 +54,12 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
     """Compute a held order again and let it go on: to payment, which the buyer is asked for by mail, or to its invoice.
 
     `by` is the staff member who takes the decision, `note` their reason. Raises NotFound, NotHeld, TaxStillUnclear,
-    FiguresChanged, GoesToSales, InvoiceNotOffered, and what `preview.price` refuses, such as a destination that is
-    forbidden by now.
+    FiguresChanged, GoesToSales, InvoiceNotOffered, StillInReview, and what `preview.price` refuses, such as a
+    destination that is forbidden by now.
     """
     with ports.db.transaction() as tx:
         accepted = tx.get_one(Preview, _held(orders.get(tx, order_id)).preview_id)
+    party_screening.require_clear(ports, order_id)
     # The price of a quote is honoured, so nothing is computed again; what the person decides is the destination. A
     # further year of it is taxed at the tax of its day, at the agreed price.
     instalment = accepted.kind is OrderKind.INSTALMENT

@@ -8,13 +8,23 @@ paid; a year that cannot be collected ends the term (ADR 0039).
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
+from app.accounts import service as accounts
 from app.catalog.pricing import PriceModel
 from app.core import audit, events, jobs
 from app.core.clock import start_of
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import billing_run, charging, completion, confirming, ordering, own_credit, renewal
+from app.flows import (
+    billing_run,
+    charging,
+    completion,
+    confirming,
+    ordering,
+    own_credit,
+    party_screening,
+    renewal,
+)
 from app.flows import preview as previews
 from app.flows.charging import Became
 from app.flows.ports import Ports
@@ -23,6 +33,7 @@ from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.orders.service import PricedLine
 from app.quotes import service as quotes
+from app.screening.models import CheckOutcome
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import YEAR_MONTHS, Billing, Subscription, SubscriptionLine, SubscriptionState
 
@@ -107,7 +118,9 @@ def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: d
         credit_of = subscription.account_id if began.pay_by is PayBy.CARD else None
         offer = previews.compute(tx, asked, tax_ids, now, agreed=agreed, credit_of=credit_of)
         preview = previews.keep(tx, offer, now)
-        held_back = preview.route is Route.REVIEW
+        # The term was agreed, so a year of it is never refused outright: a person looks first.
+        screened = party_screening.of_order(tx, accounts.get(tx, subscription.account_id), preview, now)
+        held_back = preview.route is Route.REVIEW or screened.outcome is not CheckOutcome.CLEAR
         order = orders.place(
             tx, preview, account_id=subscription.account_id,
             state=OrderState.HELD if held_back else OrderState.AWAITING_PAYMENT, expires_at=None,

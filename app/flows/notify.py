@@ -35,6 +35,7 @@ from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import service as payments
 from app.quotes import service as quotes
+from app.screening import service as screening
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 
@@ -159,7 +160,7 @@ def order_held(ports: Ports, *, order_id: str) -> None:
         locale = str(tx.get_one(Preview, order.preview_id).inputs["buyer"]["locale"])
         data = OrderHeld(
             vendor=vendor(ports, tx.get_one(LegalEntity, order.legal_entity_id)), person_name=order.buyer_name,
-            order_number=order.id, answer_by=_answer_by(tx, order.created_at).date(),
+            order_number=order.id, answer_by=review_by(tx, order).date(),
             order_url=order_page(ports, order),
         )  # fmt: skip
     send(ports, MailName.ORDER_HELD, data, to=order.buyer_email, locale=locale, message_id=f"held-{order.id}")
@@ -211,6 +212,15 @@ def quote_requested(ports: Ports, *, quote_id: str) -> None:
         console_url=ports.link(f"/console/quotes/{quote.id}"), message=quote.note or None,
     )  # fmt: skip
     send(ports, MailName.QUOTE_REQUEST_STAFF, staff, to=entity.email, locale="en", message_id=f"quote-staff-{quote.id}")
+
+
+def review_by(tx: Tx, order: Order) -> datetime:
+    """When the buyer of a held order is answered at the latest: in business days where a name is looked at."""
+    by = _answer_by(tx, order.created_at)
+    if not screening.in_question(tx, [order.account_id]):
+        return by
+    days = policy.get(tx, screening.REVIEW_DAYS, order.created_at)
+    return max(by, screening.after_business_days(order.created_at, days))
 
 
 def _answer_by(tx: Tx, since: datetime) -> datetime:

@@ -26,6 +26,7 @@ from app.orders import service as orders
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview
 from app.payments import service as payments
 from app.payments.models import PaymentAttempt
+from app.payments.provider import PaymentReport
 from app.tax import locating
 
 _REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
@@ -104,14 +105,22 @@ def fulfil_on_invoice(tx: Tx, ports: Ports, order: Order, now: datetime, *, net_
 
 
 def require_complete(preview: Preview) -> None:
-    """An estimate may be incomplete, an order may not."""
+    """An estimate may be incomplete, an order may not. Raises Invalid, ResidenceNeeded."""
     buyer = preview.inputs["buyer"]
     for name, words in _REQUIRED:
         needless = name == "company" and buyer["type"] == BuyerType.CONSUMER
         if not needless and not buyer[name].strip():
             raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
+    if buyer["type"] == BuyerType.CONSUMER:
+        locating.require_no_contradiction(buyer["country"], previews.request_of(preview).seen)
     if not buyer["postcode"].strip() and has_postcodes(buyer["country"]):
         raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
+
+
+def keep_card_country(tx: Tx, order: Order, report: PaymentReport, now: datetime) -> None:
+    """Beside what was known of a consumer when they ordered; it is told where it speaks against that (R-TAX-5)."""
+    if locating.keep_card(tx, order.id, report.card_country, now):
+        events.append(tx, "order.location_contradicted", order.id, now=now, account_id=order.account_id)
 
 
 def snapshot_of(order: Order, preview: Preview) -> dict[str, Any]:

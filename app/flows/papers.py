@@ -15,6 +15,7 @@ from app.core.db import Tx
 from app.core.i18n import format_amount, format_money, translate
 from app.core.i18n import locale_of as known_locale
 from app.core.money import Money, total
+from app.documents import countries
 from app.documents.shapes import (
     CertificateDocument,
     CreditedInvoice,
@@ -27,6 +28,7 @@ from app.documents.shapes import (
     Span,
     TaxGroupView,
     TaxId,
+    TaxInStateCurrency,
 )
 from app.flows import electronic, paying_invoices
 from app.flows.ports import Ports
@@ -53,12 +55,6 @@ from app.tax.determination import Determination, Treatment
 # Where the city stands before the region and the postcode on one line (Universal Postal Union, S42).
 _CITY_FIRST: Final = frozenset("AU CA NZ US PR SG IN TW TH ID KR HK PH".split())
 _POSTCODE_LAST: Final = frozenset("GB IE MT JP".split())
-# Countries whose law wants the words "Tax invoice" at the head.
-_TAX_INVOICE: Final = frozenset({"AU", "NZ", "SG", "IN"})
-_KINDS: Final = {
-    "EU": "eu_oss_vat", "GB": "gb_vat", "CH": "ch_vat", "NO": "no_vat", "AU": "au_abn", "NZ": "nz_gst",
-    "SG": "sg_gst", "IN": "in_gst", "KR": "kr_brn", "CA": "ca_gst_hst", "CA-QC": "ca_qst",
-}  # fmt: skip
 
 
 Paper = Invoice | CreditNote
@@ -69,8 +65,13 @@ def locale_of(invoice: Paper) -> str:
     return str(invoice.buyer.get("locale") or "en")
 
 
-def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
-    """What the finalized invoice says, ready for `render_pdf`. Raises ValueError for a draft."""
+def invoice_document(
+    tx: Tx, ports: Ports, invoice: Invoice, there: TaxInStateCurrency | None = None
+) -> InvoiceDocument:  # fmt: skip
+    """What the invoice said when it was issued, ready for `render_pdf` (ADR 0049). Raises ValueError for a draft.
+
+    `there` is its tax in the currency of the state that gets it.
+    """
     if invoice.number is None or invoice.issued_on is None:
         raise ValueError(f"{invoice.id} is a draft")
     currency, found = invoice.currency, tax.stored(tx, invoice.tax_determination_id)
@@ -79,11 +80,11 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
     owed = _owed(invoice, paid)
     shifted = _reverse_charge(invoice, found)
     order = tx.get_one(Order, invoice.order_id)
-    lines = invoices.lines(tx, invoice.id)
+    lines, numbers = invoices.lines(tx, invoice.id), seller_tax_ids(invoice.seller, found)
     document = InvoiceDocument(
         number=invoice.number, issued_on=invoice.issued_on, due_on=invoice.due_on,
-        seller=party(invoice.seller, seller_tax_ids(invoice.seller, found), locale_of(invoice)),
-        buyer=_buyer(invoice),
+        seller=party(invoice.seller, numbers, locale_of(invoice)),
+        buyer=buyer_party(invoice),
         lines=_lines(lines, found, currency, locale_of(invoice)),
         tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
         tax_total=Money(invoice.tax_minor, currency), total=Money(invoice.total_minor, currency), amount_due=owed,
@@ -93,13 +94,16 @@ def invoice_document(tx: Tx, ports: Ports, invoice: Invoice) -> InvoiceDocument:
         tax_notes=tuple(note for note in invoice.notes if shifted is None or note != found.note),
         message=str(invoice.seller.get("payment_details") or "") or None if owed else None,
         pay_url=ports.link(paying_invoices.link(ports, invoice.id)) if owed else None,
-        is_tax_invoice=any(group.jurisdiction[:2] in _TAX_INVOICE for group in groups), test_mode=invoice.test,
+        is_tax_invoice=_is_tax_invoice([group.jurisdiction for group in groups], numbers),
+        tax_in_state_currency=there, test_mode=invoice.test,
     )  # fmt: skip
     return electronic.with_facts(document, _parties(invoice), found, treatments(lines, found))
 
 
-def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
-    """What the credit note says, ready for `render_pdf`."""
+def credit_note_document(
+    tx: Tx, note: CreditNote, there: TaxInStateCurrency | None = None
+) -> InvoiceDocument:  # fmt: skip
+    """What the credit note says, ready for `render_pdf`; `there` as of an invoice."""
     currency, found = note.currency, tax.stored(tx, note.tax_determination_id)
     invoice = tx.get_one(Invoice, note.invoice_id)
     if invoice.number is None or invoice.issued_on is None:
@@ -111,7 +115,7 @@ def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
     credited = credit_notes.lines(tx, note.id)
     document = InvoiceDocument(
         number=note.number, issued_on=note.issued_on,
-        seller=party(note.seller, seller_tax_ids(note.seller, found), locale_of(note)), buyer=_buyer(note),
+        seller=party(note.seller, seller_tax_ids(note.seller, found), locale_of(note)), buyer=buyer_party(note),
         lines=tuple(
             _credited_line(line, charged[line.invoice_line_id], found, currency)
             for line in credited
@@ -122,7 +126,7 @@ def credit_note_document(tx: Tx, note: CreditNote) -> InvoiceDocument:
         supply=Span(note.supply_from, note.supply_to), po_number=note.po_number or None, reverse_charge=shifted,
         credits=CreditedInvoice(invoice.number, invoice.issued_on, _why(note)),
         tax_notes=tuple(each for each in note.notes if shifted is None or each != found.note),
-        message=_whereto(note), test_mode=note.test,
+        message=_whereto(note), tax_in_state_currency=there, test_mode=note.test,
     )  # fmt: skip
     kinds_of = [kinds[line.invoice_line_id] for line in credited]
     return electronic.with_facts(document, _parties(note), found, kinds_of)
@@ -182,22 +186,18 @@ def _owed(invoice: Invoice, paid: Sequence[PaymentView]) -> Money:
 
 
 def _payments(tx: Tx, invoice: Invoice) -> tuple[PaymentView, ...]:
-    """What was paid on this invoice or taken off it, in the seller's days."""
+    """What had paid this invoice when it was issued, in the seller's days: what comes later has papers of its own."""
     zone = tx.get_one(LegalEntity, invoice.legal_entity_id).time_zone
+    issued_at = invoice.finalized_at or invoice.created_at
     views = [
         _payment(tx.get_one(Payment, part.payment_id), Money(part.amount_minor, invoice.currency), zone)
         for part in invoices.payments(tx, invoice.id)
+        if part.allocated_at <= issued_at
     ]
     spent = credit.entry_of(tx, f"invoice:{invoice.id}")
-    if spent is not None:
+    if spent is not None and spent.recorded_at <= issued_at:
         day = local_date(spent.recorded_at, zone)
         views.append(PaymentView(day, Money(-spent.amount_minor, spent.currency), PaymentMethod.CREDIT))
-    views += [
-        PaymentView(note.issued_on, Money(note.to_invoice_minor, note.currency), PaymentMethod.CREDIT_NOTE,
-                    reference=note.number)
-        for note in credit_notes.of_invoice(tx, invoice.id)
-        if note.to_invoice_minor
-    ]  # fmt: skip
     return tuple(views)
 
 
@@ -238,12 +238,19 @@ def group_view(group: InvoiceTax | CreditNoteTax, currency: str) -> TaxGroupView
 
 
 def _reverse_charge(invoice: Paper, found: Determination) -> ReverseCharge | None:
-    """The block of Art. 226(11a), inside the Union and with both numbers known; elsewhere the note says it."""
+    """The block of Art. 226(11a), inside the Union and with the buyer's number known; elsewhere the note says it."""
     if found.treatment is not Treatment.REVERSE_CHARGE or found.jurisdiction not in load().places.members:
         return None
     buyer = next((each["value"] for each in invoice.buyer["tax_ids"] if each["status"] == "valid"), None)
     seller = next((each.value for each in seller_tax_ids(invoice.seller, found)), None)
-    return ReverseCharge(seller_tax_id=seller, buyer_tax_id=buyer) if seller and buyer else None
+    return ReverseCharge(seller_tax_id=seller, buyer_tax_id=buyer) if buyer else None
+
+
+def _is_tax_invoice(places: Sequence[str], numbers: Sequence[TaxId]) -> bool:
+    """Whether the law of a place that taxes it wants those words, and the seller's number is there to bear them out."""
+    known = {each.type for each in numbers}
+    rules = (countries.load().rule(place) for place in places)
+    return any(rule is not None and rule.is_tax_invoice and rule.seller in known for rule in rules)
 
 
 def seller_tax_ids(seller: Mapping[str, Any], found: Determination) -> tuple[TaxId, ...]:
@@ -255,20 +262,17 @@ def seller_tax_ids(seller: Mapping[str, Any], found: Determination) -> tuple[Tax
     members = load().places.members.keys()
     places = {found.jurisdiction, *(part.jurisdiction for part in found.components)}
     where = places | {place.partition("-")[0] for place in places}
+    where |= {each for place in where if place in load().world for each in load().world[place].registered_in}
     if where & members:
         where |= members if found.treatment is Treatment.REVERSE_CHARGE else {"EU"}
     registered: Sequence[Mapping[str, str]] = seller.get("registrations", ())
     mine = [each for each in registered if each["jurisdiction"] in where and each.get("number")]
     mine.sort(key=lambda each: each["jurisdiction"] == "EU")
-    return tuple(TaxId(_kind(each["jurisdiction"]), each["number"]) for each in mine)
+    return tuple(TaxId(countries.load().seller_id(each["jurisdiction"]), each["number"]) for each in mine)
 
 
-def _kind(jurisdiction: str) -> str:
-    known = _KINDS.get(jurisdiction) or _KINDS.get(jurisdiction.partition("-")[0])
-    return known or ("eu_vat" if jurisdiction in load().places.members else f"{jurisdiction[:2].lower()}_tin")
-
-
-def _buyer(invoice: Paper) -> Party:
+def buyer_party(invoice: Paper) -> Party:
+    """Who is billed, from the frozen copy: the company, for the attention of the person."""
     buyer = invoice.buyer
     ids = tuple(TaxId(each["type"], each["value"]) for each in buyer["tax_ids"] if each["status"] != "invalid")
     company = str(buyer.get("company") or "")

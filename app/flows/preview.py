@@ -163,11 +163,7 @@ def offer_of(
     today = local_date(now, entity.time_zone)
     if wanted.buyer.type is BuyerType.CONSUMER and not entity.sells_to_consumers:
         raise ConsumersNotServed("We sell to businesses; give the company you buy for.", param="company")
-    rule = destinations.rule_for(wanted.buyer.country, wanted.buyer.postcode, today)
-    if rule is not None and rule.action == "block":
-        raise destinations.DestinationRefused(
-            f"Export rules forbid us to deliver to this address ({rule.source}).", param="country"
-        )
+    rule = destinations.require_allowed(place_of(wanted.buyer), today)
     plans = [market.plan(line.sku) for line in wanted.lines]
     priced = pricing(plans, today) if pricing is not None else whole_term(market, wanted, plans, today, agreed)
     question = _tax_question(market, wanted, tax_ids, priced.plans, priced.lines, now)
@@ -176,6 +172,10 @@ def offer_of(
     route = _route(market, wanted, account_id, plans, priced, answer, rule)
     kept = coupons.terms(priced.coupon, wanted.currency) if priced.coupon is not None else None
     return Offer(wanted, account_id, entity.id, tuple(tax_ids), lines, kept, question, answer, route, priced)
+
+
+def place_of(buyer: BuyerDetails) -> destinations.Place:
+    return destinations.Place(buyer.country, buyer.postcode, buyer.region, buyer.city)
 
 
 def whole_term(
@@ -365,6 +365,14 @@ def agreed_lines(preview: Preview) -> list[PricedLine]:
 def _line_input(line: LineRequest) -> dict[str, Any]:
     plain: dict[str, Any] = {"sku": line.sku, "quantity": line.quantity}
     return plain | {"discount": line.discount.to_json()} if line.discount else plain
+
+
+def asked_again(preview: Preview, *, by: str | None) -> PreviewRequest:
+    """The request a stored preview answered, as if the account `by` asked it: who orders decides what counts, not who
+    looked at the price.
+    """
+    request = request_of(preview)
+    return replace(request, stranger=by is None or by != request.account_id)
 
 
 def request_of(preview: Preview) -> PreviewRequest:

@@ -16,7 +16,7 @@ from app.core import jobs, policy
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.documents.mail_shapes import MailName, WorkspaceReady
-from app.flows import notify
+from app.flows import export_gate, notify
 from app.flows.ports import Ports
 from app.licenses.models import License, LicenseState
 from app.subscriptions import service as subscriptions
@@ -57,7 +57,8 @@ def open_for_subscription(
 
     `account_id` is whose key asks: an account gets the workspace its cloud plan includes; the vendor (None) may give
     one to any living subscription. Plan, seats and license are the subscription's own, never the caller's word.
-    Raises NotFound, NoWorkspaceIncluded, WorkspaceExists, HostnameTaken, and Invalid for a hostname or region.
+    Raises NotFound, NoWorkspaceIncluded, WorkspaceExists, HostnameTaken, DestinationRefused, PartyRefused, and Invalid
+    for a hostname or region.
     """
     subscription = subscriptions.lock(tx, subscription_id)
     if account_id not in {None, subscription.account_id}:
@@ -67,6 +68,7 @@ def open_for_subscription(
         raise NoWorkspaceIncluded(f"{plan.name} is installed by yourselves; choose a cloud plan.")
     if subscription.state not in _ALIVE:
         raise NoWorkspaceIncluded(f"The subscription is {subscription.state}; renew it first.")
+    export_gate.require_deliverable(tx, subscription.account_id, now)
     regions = policy.get(tx, workspaces.REGIONS, now)
     if region is not None and region not in regions:
         raise Invalid(f"Choose one of {', '.join(regions)}.", param="region")

@@ -4,12 +4,12 @@
 payment again, whatever an event claimed, and completes the order once, however often it is told.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from app.accounts import service as accounts
-from app.accounts.models import Account, BuyerType
+from app.accounts.models import Account
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
 from app.catalog import coupons
@@ -21,6 +21,7 @@ from app.core.money import Money
 from app.dunning import service as dunning
 from app.flows import cards, changing, completion, fitting, invoice_payment, ordering, trade_credit, unmatched
 from app.flows import preview as previews
+from app.flows.party_screening import of_order as screen_buyer
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import InvoiceState
@@ -32,8 +33,9 @@ from app.payments import service as payments
 from app.payments.errors import CreditOverdrawn, PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
+from app.screening.models import CheckOutcome
+from app.screening.service import PartyRefused
 from app.subscriptions import service as subscriptions
-from app.tax import locating
 
 PAYMENT_HOURS: Final = policy.declare(
     policy.Policy(
@@ -76,8 +78,8 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     `open_page=False` leaves the provider's page closed, for a saved card that is charged instead. An order on
     invoice is completed at once.
 
-    Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, ResidenceNeeded,
-    Invalid (a missing detail), InvoiceNotOffered, PaymentUnavailable (the order stands and can be paid later).
+    Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, ResidenceNeeded, Invalid
+    (a missing detail), InvoiceNotOffered, PartyRefused, PaymentUnavailable (the order stands and can be paid later).
     """
     try:
         order = _placed(ports, placing)
@@ -91,9 +93,11 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
 def _placed(ports: Ports, placing: Placing) -> Order:
     with ports.db.transaction() as tx:
         found = _place(tx, ports, placing)
-        fresh = None if isinstance(found, Order) else previews.keep(tx, found, ports.clock.now())
+        fresh = previews.keep(tx, found, ports.clock.now()) if isinstance(found, previews.Offer) else None
     if isinstance(found, Order):
         return found
+    if isinstance(found, PartyRefused):  # raised here, so that the case and its record are kept
+        raise found
     raise PreviewChanged("The price, the tax, your credit or the route is different now; look at the new figures.",
                          preview=fresh.id if fresh else None)  # fmt: skip
 
@@ -116,8 +120,8 @@ def resume(ports: Ports, order_id: str) -> Started:
     return Started(order_id, token, order.state, url)
 
 
-def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
-    """The order, old or new; or the changed offer that has to be shown first."""
+def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer | PartyRefused:
+    """The order, old or new; or the changed offer that has to be shown first; or that nothing is sold to this buyer."""
     now = ports.clock.now()
     preview = orders.lock_preview(tx, placing.preview_id)
     known = orders.order_of_preview(tx, preview.id)
@@ -126,9 +130,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     if preview.source is OfferSource.QUOTE:
         raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
     _require_open(tx, placing, preview, now)
-    request = previews.request_of(preview)
-    # Who orders decides what counts, not who looked at the price.
-    request = replace(request, stranger=placing.account_id is None or placing.account_id != request.account_id)
+    request = previews.asked_again(preview, by=placing.account_id)
     later = placing.pay_by is PayBy.INVOICE
     offer = previews.compute(tx, request, request.tax_ids, now, credit_of=placing.account_id)
     same_credit = later or (offer.credit or Money.zero(preview.currency)).minor == preview.credit_minor
@@ -137,13 +139,14 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer:
     if preview.route is Route.SALES:
         raise NeedsQuote(" ".join(each["sentence"] for each in preview.reasons), param="preview")
     buyer = request.buyer
-    if buyer.type is BuyerType.CONSUMER:
-        locating.require_no_contradiction(buyer.country, request.seen)
     terms = agreements.terms_in_force(tx, now.date())
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
-    held = preview.route is Route.REVIEW
+    screened = screen_buyer(tx, account, preview, now)
+    if screened.outcome is CheckOutcome.BLOCKED:
+        return PartyRefused()
+    held = preview.route is Route.REVIEW or screened.outcome is CheckOutcome.REVIEW
     hours = policy.get(tx, PAYMENT_HOURS, now)
     if later:
         _require_credit(tx, placing, account, preview, now)
@@ -312,12 +315,11 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
     if report.outcome is not Outcome.SUCCEEDED:
         return "pending"
     attempt.state, attempt.provider_ref = AttemptState.SUCCEEDED, attempt.provider_ref or report.ref
-    if (why := fitting.unfit(tx, order, report)) is not None:
+    if (why := fitting.unfit(tx, order, report, now)) is not None:
         if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
             expire(tx, order, now)  # what it was about is not there any more
         return unmatched.set_aside(tx, order, report, why, now)
-    if locating.keep_card(tx, order.id, report.card_country, now):
-        events.append(tx, "order.location_contradicted", order.id, now=now, account_id=order.account_id)
+    ordering.keep_card_country(tx, order, report, now)
     completion.complete(tx, ports, order, attempt, report, now)
     return "completed"
 

@@ -20,7 +20,7 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import changing, ordering, purchase, renewal
+from app.flows import changing, ordering, party_screening, purchase, renewal
 from app.flows import preview as previews
 from app.flows.ordering import Agreed
 from app.flows.ports import Ports
@@ -32,6 +32,8 @@ from app.quotes import service as quotes
 from app.quotes.errors import QuoteClosed, SignatureNeeded
 from app.quotes.models import OPEN, Quote, QuoteState
 from app.screening import destinations
+from app.screening.models import CheckOutcome
+from app.screening.service import PartyRefused
 from app.subscriptions import service as subscriptions
 
 ESIGNATURE: Final = policy.declare(
@@ -75,14 +77,16 @@ def accept(ports: Ports, quote_id: str, signing: Signing) -> Started:
     """Order what the quote offers, at its price, and lead to payment.
 
     Raises NotFound, QuoteClosed (with its state), TermsNotAccepted, SignatureNeeded, PaperRefused, Invalid,
-    DestinationRefused, AlreadyRenewed; PaymentUnavailable where the order stands and can be paid later.
+    DestinationRefused, PartyRefused, AlreadyRenewed; PaymentUnavailable where the order stands and can be paid later.
     """
     with ports.db.transaction() as tx:
         order = _accept(tx, ports, quotes.lock(tx, quote_id), signing)
+    if isinstance(order, PartyRefused):  # raised here, so that the case and its record are kept
+        raise order
     return purchase.resume(ports, order.id)
 
 
-def _accept(tx: Tx, ports: Ports, quote: Quote, signing: Signing) -> Order:
+def _accept(tx: Tx, ports: Ports, quote: Quote, signing: Signing) -> Order | PartyRefused:
     now = ports.clock.now()
     require_open(quote, now)
     _require_person(signing)
@@ -92,10 +96,15 @@ def _accept(tx: Tx, ports: Ports, quote: Quote, signing: Signing) -> Order:
     in_force = terms(tx, now)
     if in_force.id != signing.terms_id:
         raise TermsNotAccepted(f"Version {in_force.version} of the terms is in force; accept it.", param="terms")
+    destination_held = _held(tx, offer, now)
+    screened = party_screening.of_order(tx, accounts.get(tx, quote.account_id), offer, now)
+    if screened.outcome is CheckOutcome.BLOCKED:
+        return PartyRefused()
     paper = _paper(tx, quote, offer, signing, now)
     order = ordering.enter(
         tx, ports, offer, _agreed(offer, quote, in_force, signing, paper), account_id=quote.account_id,
-        po_number=signing.po_number.strip(), term_starts_on=_term(tx, offer, now), held=_held(tx, offer, now),
+        po_number=signing.po_number.strip(), term_starts_on=_term(tx, offer, now),
+        held=destination_held or screened.outcome is CheckOutcome.REVIEW,
         # A signed offer does not lapse because nobody paid within a day (ADR 0028).
         expires_at=None, pay_by=PayBy(str(quote.payment)), net_days=quote.net_days, now=now,
     )  # fmt: skip
@@ -177,13 +186,8 @@ def _held(tx: Tx, offer: Preview, now: datetime) -> bool:
 
     Raises DestinationRefused where they forbid it.
     """
-    buyer = previews.request_of(offer).buyer
-    rule = destinations.rule_for(buyer.country, buyer.postcode, local_date(now, accounts.seller(tx).time_zone))
-    if rule is not None and rule.action == "block":
-        raise destinations.DestinationRefused(
-            f"Export rules forbid us to deliver to this address ({rule.source}).", param="country"
-        )
-    return rule is not None
+    place = previews.place_of(previews.request_of(offer).buyer)
+    return destinations.require_allowed(place, local_date(now, accounts.seller(tx).time_zone)) is not None
 
 
 def decline(ports: Ports, quote_id: str, *, reason: str, by: str = "customer") -> Quote:

@@ -19,7 +19,7 @@ from app.core.money import Money
 from app.core.states import require_move
 from app.entitlements import service as entitlements
 from app.entitlements.models import Entitlement
-from app.flows import billing_run, completed, crediting, invoicing, paid_facts, provider_fees, reminders
+from app.flows import billing_run, completed, crediting, drawing, invoicing, paid_facts, provider_fees, reminders
 from app.flows.invoicing import Booking, Supply
 from app.flows.paid_facts import Facts, Paid
 from app.flows.ports import Ports
@@ -216,6 +216,7 @@ def _number(tx: Tx, facts: Facts, batch: Batch, renewals: Sequence[_Renewal], no
             row = each.draft.invoice | values | {"state": InvoiceState.PAID, "paid_at": now}
             batch.add(Invoice, row)
             each.invoice = plain(Invoice, row)
+        drawing.block_later(tx, entity_id, name, first, first + len(group) - 1)
     batch.copy(tx, InvoiceLine, InvoiceTax, Invoice)
 
 

@@ -34,8 +34,8 @@ class NothingUnmatched(DomainError):
 @dataclass(frozen=True, slots=True)
 class Unmatched:
     """`why` is `paid_twice`, `wrong_amount`, `changed_meanwhile` for a change of what is not there any more,
-    `credit_gone` where the credit that pays the rest was spent otherwise, or `too_late` for a year of a term that
-    ended without it.
+    `credit_gone` where the credit that pays the rest was spent otherwise, `too_late` for a year of a term that ended
+    without it, or `not_deliverable` where export rules forbid by now what it was for.
     """
 
     order_id: str

@@ -2,7 +2,16 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Numeric,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -295,3 +304,49 @@ class CreditNoteTax(Table, table=True):
     rate: Any = Field(sa_type=Numeric(9, 5))
     taxable_minor: int = minor_field()
     tax_minor: int = minor_field()
+
+
+class IssuedKind(StrEnum):
+    INVOICE = "invoice"
+    CREDIT_NOTE = "credit_note"
+
+
+class IssuedDocument(Table, table=True):
+    """The paper of an invoice or a credit note, byte for byte as the buyer gets it (ADR 0049).
+
+    Written once, soon after the document is final; triggers refuse any change, and that a document with a paper becomes
+    void (R-INV-1).
+    """
+
+    __tablename__ = "issued_document"
+    __table_args__ = (
+        UniqueConstraint("invoice_id"),
+        UniqueConstraint("credit_note_id"),
+        CheckConstraint(
+            "(kind = 'invoice') = (invoice_id IS NOT NULL) AND (kind = 'credit_note') = (credit_note_id IS NOT NULL)",
+            name="of_one_document",
+        ),
+        CheckConstraint("sha256 = encode(sha256(pdf), 'hex')", name="hash_is_true"),
+        CheckConstraint(
+            "(xml IS NULL) = (xml_sha256 IS NULL) AND (xml IS NULL OR xml_sha256 = encode(sha256(xml), 'hex'))",
+            name="xml_hash_is_true",
+        ),
+        CheckConstraint("source_sha256 ~ '^[0-9a-f]{64}$'", name="source_hash_form"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    kind: IssuedKind = Field(sa_type=text_enum(IssuedKind, name="issued_kind"))
+    invoice_id: str | None = Field(default=None, foreign_key="invoice.id")
+    credit_note_id: str | None = Field(default=None, foreign_key="credit_note.id")
+    language: str  # as the document was written, `de` or `en-GB`
+    # The PDF with its XML inside, and that XML again as it is handed out by itself (None: it has no electronic form).
+    pdf: bytes = Field(sa_type=LargeBinary, sa_column_kwargs=personal("contact"))
+    xml: bytes | None = Field(default=None, sa_type=LargeBinary, sa_column_kwargs=personal("contact"))
+    sha256: str
+    xml_sha256: str | None = None
+    # The tax in the currency of the state that gets it, and its rate (R-TAX-6): stated once, the same in every copy.
+    tax_there: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
+    source_sha256: str  # of the frozen rows that were drawn, as `issued.source_sha256`
+    template_version: str  # of what drew it
+    produced_at: datetime = Field(sa_type=INSTANT)

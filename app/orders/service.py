@@ -18,7 +18,17 @@ from app.core.states import require_move
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
 from app.orders.changes import Change, LineChange
-from app.orders.models import CarriedEnd, OfferSource, Order, OrderKind, OrderLine, OrderState, PayBy, Preview
+from app.orders.models import (
+    CarriedEnd,
+    EndOfCarried,
+    OfferSource,
+    Order,
+    OrderKind,
+    OrderLine,
+    OrderState,
+    PayBy,
+    Preview,
+)
 from app.orders.routing import Routing
 from app.subscriptions.models import Subscription, SubscriptionState
 
@@ -229,6 +239,12 @@ def carried(tx: Tx, subscription_id: str) -> list[Order]:
         col(Order.change)["invoiced"].as_boolean().is_(False), ~_ended(),
     )  # fmt: skip
     return list(tx.execute(query.order_by(col(Order.id))).scalars())
+
+
+def end_of_carried(tx: Tx, order_id: str) -> EndOfCarried | None:
+    """What became of a charge too small to be made; None while it waits, or where there is none."""
+    found = tx.get(CarriedEnd, order_id)
+    return found.became if found is not None else None
 
 
 def _ended() -> ColumnElement[bool]:

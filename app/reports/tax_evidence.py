@@ -20,6 +20,7 @@ from app.core.errors import NotFound
 from app.invoices.models import CreditNote, Invoice, InvoiceLine, InvoiceTax
 from app.ledger.models import LedgerEntry, Posting
 from app.tax import locating
+from app.tax import request as taxing
 from app.tax.citations import cite
 from app.tax.dataset import load
 from app.tax.models import ExemptionCertificate, TaxDetermination, TaxIdCheck, TaxOverride
@@ -89,7 +90,7 @@ def _determination(given: TaxDetermination) -> dict[str, Any]:
         "id": given.id, "determined_at": given.determined_at.isoformat(), "request": given.request,
         "result": given.result, "inputs_hash": given.inputs_hash, "data_version": given.data_version,
         # The hash that was recorded then, held against the inputs as they are kept now.
-        "inputs_are_those_of_then": sha256_hex(canonical_json(given.request)) == given.inputs_hash,
+        "inputs_are_those_of_then": taxing.hash_of(given.request) == given.inputs_hash,
     }  # fmt: skip
 
 

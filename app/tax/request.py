@@ -141,13 +141,8 @@ class Request:
         return (("billing_address", self.buyer.country), *items)
 
     def inputs_hash(self) -> str:
-        """SHA-256 of the canonical JSON of every input that decides: equal requests have equal hashes.
-
-        The evidence for the status of a tax number is not among them.
-        """
-        plain = to_json(self)
-        deciding = [{name: each[name] for name in _DECIDING} for each in plain["buyer"]["tax_ids"]]
-        return sha256_hex(canonical_json(plain | {"buyer": plain["buyer"] | {"tax_ids": deciding}}))
+        """As `hash_of` has it."""
+        return hash_of(to_json(self))
 
 
 def _plain(value: Any) -> Any:
@@ -171,15 +166,25 @@ _written: list[tuple[Seller, dict[str, Any]]] = []
 
 
 def _seller(seller: Seller) -> dict[str, Any]:
-    if not _written or _written[0][0] is not seller:
-        _written[:] = [(seller, _plain(seller))]
-    return _written[0][1]
+    last = _written[0] if _written else None  # looked at once: another thread may be at it with another seller
+    if last is None or last[0] is not seller:
+        last = (seller, _plain(seller))
+        _written[:] = [last]
+    return last[1]
 
 
 def to_json(request: Request) -> dict[str, Any]:
     """The request as plain JSON values, to be kept beside its answer."""
     parts = {name: getattr(request, name) for name in request.__slots__}
     return {name: _seller(part) if isinstance(part, Seller) else _plain(part) for name, part in parts.items()}
+
+
+def hash_of(plain: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of every input that decides, of what `to_json` wrote: equal requests have equal
+    hashes. The evidence for the status of a tax number is not among them.
+    """
+    deciding = [{name: each[name] for name in _DECIDING} for each in plain["buyer"]["tax_ids"]]
+    return sha256_hex(canonical_json({**plain, "buyer": plain["buyer"] | {"tax_ids": deciding}}))
 
 
 def from_json(stored: Mapping[str, Any]) -> Request:

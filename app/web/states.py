@@ -19,7 +19,7 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
     "good": {
         "active": "Active", "paid": "Paid", "stable": "Running", "fulfilled": "Fulfilled", "accepted": "Accepted",
         "valid": "Valid", "answered": "Answered", "done": "Done", "succeeded": "Succeeded", "completed": "Completed",
-        "automatic": "Automatic", "healthy": "Healthy", "trusted": "Trusted", "won": "Won",
+        "automatic": "Automatic", "cleared": "Cleared", "healthy": "Healthy", "trusted": "Trusted", "won": "Won",
     },
     "info": {
         "trialing": "Trial", "open": "Open", "draft": "Draft", "sent": "Sent", "viewed": "Viewed", "quote": "Quote",
@@ -38,7 +38,7 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
         "expired": "Expired", "revoked": "Revoked", "failed": "Failed", "declined": "Declined", "uncollectible":
         "Uncollectible", "invalid": "Not valid", "creation_failed": "Creation failed", "update_failed": "Update failed",
         "deletion_failed": "Deletion failed",
-        "disputed": "Disputed", "rejected": "Rejected", "lost": "Lost",
+        "disputed": "Disputed", "rejected": "Rejected", "lost": "Lost", "confirmed": "Confirmed",
     },
     "quiet": {
         "canceled": "Canceled", "void": "Void", "superseded": "Superseded", "withdrawn": "Withdrawn",

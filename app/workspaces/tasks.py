@@ -16,6 +16,7 @@ from app.core import jobs, policy
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.paging import Page, page
+from app.screening.models import CaseState, ScreeningCase
 from app.workspaces.errors import LeaseLost, TaskFinished
 from app.workspaces.models import Desired, ProvisioningTask, TaskKind, TaskState, Workspace
 from app.workspaces.reconciling import RING, forget, lock, move, payload_of, reconcile
@@ -39,6 +40,7 @@ ATTEMPTS: Final = policy.declare(
         "How often a task is claimed before it has failed for good.",
     )
 )  # fmt: skip
+_PUTS_AWAY: Final = (TaskKind.HIBERNATE, TaskKind.DELETE)
 RETRY_SECONDS: Final = policy.declare(
     policy.Policy(
         "provisioning.retry_seconds", 15, policy.whole_number(),
@@ -94,6 +96,11 @@ def _claimable(
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     )
+    # Nothing more is opened or changed for a party that nothing may be delivered to; putting away goes on.
+    refused = select(col(ScreeningCase.id)).where(
+        col(ScreeningCase.account_id) == col(Workspace.account_id), col(ScreeningCase.state) == CaseState.CONFIRMED
+    )
+    query = query.where(or_(col(task.kind).in_(_PUTS_AWAY), ~refused.exists()))
     if kinds:
         query = query.where(col(task.kind).in_(kinds))
     if regions:

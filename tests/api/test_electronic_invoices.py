@@ -91,6 +91,12 @@ def test_a_name_of_a_megabyte_or_with_control_characters_never_gets_onto_an_invo
         assert buyer.client.post("/v1/previews", json=body).status_code in {413, 422}
 
 
+def test_a_text_that_is_too_long_is_refused_by_the_name_of_its_field(buyer: Buyer) -> None:
+    for field in ("name", "company", "line1", "line2", "city", "region", "postcode"):
+        answer = buyer.client.post("/v1/previews", json=buyer.wanted(buyer=BERLIN | {field: "x" * 20_000}))
+        assert (answer.status_code, answer.json()["param"]) == (422, f"buyer.{field}")
+
+
 def test_no_order_of_a_state_without_vat_is_put_under_vat(buyer: Buyer, vendor: httpx.Client) -> None:
     """Where no tax is collected the document is outside of VAT; it says so and names nobody by a VAT number."""
     oregon = NEW_YORK | {"region": "OR", "postcode": "97201", "city": "Portland", "email": "or@example.com"}

@@ -56,7 +56,8 @@ def test_the_pages_of_the_billing_life_are_pictured_and_readable(world: World, t
         (f"/disputes/{there.dispute}", "dispute"), ("/coupons", "coupons"), ("/staff", "staff"),
         ("/api-keys", "api-keys"), (f"/invoices/{there.invoice}", "invoice"), ("/invoices", "invoices"),
         (f"/accounts/{there.order.account_id}", "account"),
-        (f"/subscriptions/{there.subscription}", "subscription"),
+        (f"/subscriptions/{there.subscription}", "subscription"), ("/tax/nexus", "tax-nexus"),
+        ("/tax/overrides", "tax-overrides"),
     ):  # fmt: skip
         answer = tab.goto(f"{world.url}/console{path}")
         assert answer is not None

@@ -23,7 +23,7 @@ from app.core.db import metadata
 from app.core.events import Event
 from app.core.ids import new_id
 from app.dunning.models import DunningRun, RunState
-from app.flows import exemptions, quoting, refund, unmatched
+from app.flows import exemptions, quoting, refund, rescreening, unmatched
 from app.flows.refund import Asked
 from app.invoices import service as invoices
 from app.licenses import service as licenses
@@ -32,6 +32,9 @@ from app.orders.models import Order
 from app.payments import refunds
 from app.payments import service as payments
 from app.quotes.models import Quote
+from app.screening import service as screening
+from app.screening.matching import Hit, Party
+from app.screening.models import Role, ScreeningEntry
 from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
 from app.subscriptions.scheduled import Wish
@@ -40,11 +43,12 @@ from app.tax.certificates import Stated
 from app.tax.models import NexusAlert
 from app.tax.overruling import Wanted
 from tests import shop
+from tests.screening.lines import plain
 from tests.signing_in import form_token, make_staff, send_form
 from tests.world import World
 
 BUFFALO = {"country": "US", "region": "NY", "postcode": "14201", "city": "Buffalo", "email": "ny@example.com"}
-DONETSK = {"country": "UA", "postcode": "83001", "city": "Donetsk", "email": "ua@example.com"}
+DONETSK = {"country": "UA", "postcode": "84301", "city": "Kramatorsk", "email": "ua@example.com"}
 
 
 def held(world: World, **where: Any) -> str:
@@ -69,6 +73,7 @@ class Stocked:
     subscription: str
     license: str
     invoice: str
+    payment: str
     workspace: str
     run: str
     staff: str
@@ -81,16 +86,18 @@ class Stocked:
     override: str
     alert: str
     certificate: str
+    case: str
 
     @property
     def paths(self) -> dict[str, str]:
         return {
             "account_id": self.order.account_id, "order_id": self.order.id, "quote_id": self.quote,
             "subscription_id": self.subscription, "license_id": self.license, "invoice_id": self.invoice,
+            "payment_id": self.payment,
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
             "agreement_id": self.agreement, "change_id": self.change, "override_id": self.override,
-            "alert_id": self.alert, "certificate_id": self.certificate,
+            "alert_id": self.alert, "certificate_id": self.certificate, "case_id": self.case,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
@@ -125,9 +132,9 @@ def stock(world: World) -> Stocked:
             by="test", now=now,
         )  # fmt: skip
     return Stocked(
-        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, workspace,
+        order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, payment.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
-        overridden(world), alerted(world), certified(world, order.account_id),
+        overridden(world), alerted(world), certified(world, order.account_id), questioned(world, order),
     )  # fmt: skip
 
 
@@ -172,6 +179,18 @@ def scheduled_for(world: World, order: Order, seats: int = 3) -> str:
     with world.db.transaction() as tx:
         held = subscriptions.lock(tx, order.subscription_id or "")
         return scheduled.schedule(tx, held, Wish(seats=seats), by="mem_1", now=world.ports.clock.now()).id
+
+
+def questioned(world: World, order: Order) -> str:
+    """An open case of screening, as a row to look at."""
+    now = world.ports.clock.now()
+    rescreening.import_list(world.ports, plain("1,person,Nobody Alike,,,,,,"), code="eu", kind="csv", version="",
+                            by="test")  # fmt: skip
+    with world.db.transaction() as tx:
+        entry = tx.execute(select(ScreeningEntry)).scalar_one()
+        party = Party(Role.PERSON, "Nobody Alyke", "DE")
+        return screening.screen(tx, order.account_id, [party], [Hit(party, entry, 91, exact=False)], by="rescreen",
+                                now=now).cases[0].id  # fmt: skip
 
 
 def collected(world: World, order: Order) -> str:

@@ -75,6 +75,7 @@ MAY: Final = {
     ("GET", "/console/invoices"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/pdf"): EVERYBODY,
+    ("GET", "/console/payments/{payment_id}/pdf"): EVERYBODY,
     ("GET", "/console/invoices/{invoice_id}/evidence"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/xml"): EVERYBODY,
     ("POST", "/console/invoices/{invoice_id}/payment"): {FINANCE, ADMIN},
@@ -86,6 +87,10 @@ MAY: Final = {
     ("POST", "/console/accounts/{account_id}/credit/unfreeze"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
+    ("GET", "/console/screening"): EVERYBODY,
+    ("GET", "/console/screening/{case_id}"): EVERYBODY,
+    ("POST", "/console/screening/{case_id}/clear"): {SALES, FINANCE, ADMIN},
+    ("POST", "/console/screening/{case_id}/confirm"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/coupons"): EVERYBODY,
     ("GET", "/console/tax/nexus"): EVERYBODY,
     ("GET", "/console/tax/nexus.csv"): {SALES, FINANCE, ADMIN},
@@ -137,8 +142,8 @@ _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
-    "change_id": "chg", "override_id": "tov", "alert_id": "tna",
-    "certificate_id": "exc",
+    "change_id": "chg", "payment_id": "pay", "override_id": "tov", "alert_id": "tna", "certificate_id": "exc",
+    "case_id": "scr",
 }  # fmt: skip
 
 

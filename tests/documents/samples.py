@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.core.money import Money, total
+from app.documents.receipt_shapes import PaidInvoice, ReceiptDocument
 from app.documents.shapes import (
     CertificateDocument,
     InvoiceDocument,
@@ -69,7 +70,7 @@ def invoice(**changes: Any) -> InvoiceDocument:
     due = subtotal + tax
     payments = changes.setdefault("payments", (PaymentView(date(2026, 11, 22), due, PaymentMethod.CARD, "4242"),))
     paid = total([payment.amount for payment in payments], currency)
-    settled = changes.get("credits") is not None or changes.get("voided_on") is not None
+    settled = changes.get("credits") is not None
     defaults: dict[str, Any] = {
         "number": "INV-2026-00042",
         "issued_on": date(2026, 11, 22),
@@ -167,3 +168,17 @@ def statement(**changes: Any) -> StatementDocument:
         "message": "IBAN DE02 1203 0000 0000 2020 51",
     }  # fmt: skip
     return StatementDocument(**(defaults | changes))
+
+
+def receipt(**changes: Any) -> ReceiptDocument:
+    """A transfer that paid an invoice in full, another in part, and left some credit."""
+    paid = (
+        PaidInvoice("LH-000041", date(2026, 11, 1), Money(132_000, "EUR"), Money(132_000, "EUR")),
+        PaidInvoice("LH-000042", date(2026, 11, 8), Money(99_900, "EUR"), Money(50_000, "EUR")),
+    )
+    defaults: dict[str, Any] = {
+        "number": "pay_01ka8qj6x0c5q4m3t2r1p0n9mk", "seller": SELLER, "buyer": BUYER, "invoices": paid,
+        "payment": PaymentView(date(2026, 11, 22), Money(183_000, "EUR"), PaymentMethod.WIRE, reference="SEPA-77"),
+        "credited": Money(1_000, "EUR"), "legal_footer": FOOTER,
+    }  # fmt: skip
+    return ReceiptDocument(**(defaults | changes))

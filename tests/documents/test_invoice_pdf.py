@@ -20,6 +20,7 @@ from app.documents.render_pdf import render_pdf
 from app.documents.shapes import (
     Attachment,
     BankAccount,
+    CopyOf,
     CreditedInvoice,
     DocumentKind,
     InconsistentDocument,
@@ -188,10 +189,12 @@ def test_a_test_document_shows_it_on_every_page() -> None:
     assert "TEST" not in text_of(invoice())
 
 
-def test_a_void_invoice_says_since_when() -> None:
-    shown = text_of(invoice(payments=(), voided_on=date(2026, 11, 25)))
-    assert "VOID" in shown
-    assert "Void since Nov 25, 2026" in shown
+def test_a_copy_in_another_language_says_so_and_names_the_original() -> None:
+    shown = text_of(invoice(copy_of=CopyOf("en", "ab" * 32)), "de")
+    assert "KOPIE" in shown
+    assert "Englisch" in shown
+    assert "ab" * 32 in shown.replace(" ", "")
+    assert "COPY" not in text_of(invoice())
 
 
 def test_figures_that_do_not_add_up_are_never_printed() -> None:

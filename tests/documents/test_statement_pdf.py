@@ -25,7 +25,7 @@ def text_of(document: StatementDocument, locale: str) -> str:
                    "PO number PO-4711", "Credit note LH-CN-000002 to invoice LH-000041", "€50.00 of credit, LH-000041",
                    "Refund of LH-000030", "303 days overdue", "IBAN DE02")),
         ("de", ("Kontoauszug", "710,00", "am 31.12.2026 zu zahlen", "Rechnung LH-000041", "Bestellnummer PO-4711",
-                "Gutschrift LH-CN-000002", "50,00 € Guthaben, LH-000041", "303 Tage überfällig")),
+                "Rechnungskorrektur LH-CN-000002", "50,00 € Guthaben, LH-000041", "303 Tage überfällig")),
     ],
 )  # fmt: skip
 def test_a_statement_says_what_is_owed_and_how_it_came_about(locale: str, wanted: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from app.catalog.models import Interval
 from app.core.clock import local_date
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import held_orders, instalments, purchase, seat_change
+from app.flows import held_orders, instalments, purchase, screening_decisions, seat_change
 from app.flows import preview as previews
 from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.seat_change import Wanted
@@ -31,6 +31,8 @@ from app.subscriptions.periods import Period, term
 from tests import changing, shop
 from tests.flows.on_invoice import open_account, placing, wire
 from tests.paying import DECLINES_LATER, PAYS
+from tests.screening.helping import bring, cases
+from tests.screening.lines import plain
 from tests.world import World
 
 
@@ -253,7 +255,7 @@ def test_a_year_that_a_person_has_to_look_at_parks_the_subscription_and_goes_on_
     world: World,
 ) -> None:
     held = buy(world)
-    moved = {"country": "UA", "postcode": "83001", "city": "Donetsk"}
+    moved = {"country": "UA", "postcode": "84301", "city": "Kramatorsk"}
     with world.db.transaction() as tx:
         tx.execute(
             text(
@@ -277,6 +279,23 @@ def test_a_year_that_a_person_has_to_look_at_parks_the_subscription_and_goes_on_
     shop.pay(world, url)
     world.work()
     assert again(world, held).billed_to > held.billed_to
+
+
+def test_a_year_of_a_buyer_in_question_is_held_and_never_refused_outright(world: World) -> None:
+    held = buy(world)
+    bring(world, plain("1,entity,Beispiel GmbH,,,DE,,,"), code="eu")
+    walk(world, held.billed_to)
+    with world.db.transaction() as tx:
+        order = orders.instalment_of(tx, held.id, held.billed_to)
+    assert order
+    assert order.state is OrderState.HELD
+    assert "held for a person" in (again(world, held).parked_reason or "")
+    (case,) = cases(world)
+    assert case.exact
+    screening_decisions.decide(world.ports, case.id, "clear", by="stf_1", reason="Another company of this name.")
+    world.work()
+    with world.db.transaction() as tx:
+        assert orders.get(tx, order.id).state is OrderState.AWAITING_PAYMENT
 
 
 def test_the_whole_term_is_measured_and_a_year_is_not_billed_yearly(world: World) -> None:

@@ -121,8 +121,6 @@ def test_what_the_standard_cannot_say_is_refused_with_its_reason_and_never_bent(
         (document("10.00", "20.00", numbers=IRISH), [T.CUSTOMER_EXEMPT, T.REVERSE_CHARGE], "different reasons"),
         (document("10.00", "20.00", rate="19", numbers=IRISH), [T.STANDARD, T.OUTSIDE_SCOPE], "different reasons"),
         (part, [T.STANDARD], "BR-S-08"), (wrong, [T.STANDARD], "BR-S-09"), (two_taxes, [T.STANDARD], "several taxes"),
-        (document(rate="19", numbers=IRISH, voided_on=invoice().issued_on, amount_due=Money.zero("EUR")),
-         [T.STANDARD], "void"),
         (document("-5.00", rate="19", numbers=IRISH), [T.STANDARD], "below zero"),
         (invoice(lines=(line("1.000", "KWD"),), reverse_charge=None), [T.OUTSIDE_SCOPE], "decimals"),
     )  # fmt: skip

@@ -79,7 +79,7 @@ def test_a_number_confirmed_late_gives_the_tax_back_as_credit_on_a_new_invoice(w
     (mail,) = mails(world, "ersetzt")
     assert str(new.number) in mail["subject"]
     assert money_in(mail["text"], old.tax_minor)
-    assert mails(world, "Gutschrift") == [], "one mail says it all"
+    assert mails(world, "Rechnungskorrektur") == [], "one mail says it all"
     assert told(world, "invoice.replaced") == 1
     paper = world.browser().get(mail["text"].split("PDF: ")[1].split()[0].removeprefix(world.url))
     assert paper.content.startswith(b"%PDF")

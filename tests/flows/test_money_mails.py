@@ -88,7 +88,7 @@ def test_a_credit_note_says_what_is_kept_or_comes_off_in_the_readers_language(wo
     assert "€20.00 come off the invoice; €1,300.00 of it are still owed." in mail["text"]
     german = shop.buy(world, seats=11, locale="de", email="gustav@example.de", company="Gustav GmbH")
     keep(world, invoice_of(world, german).id, 2_000, off=False)
-    (mail,) = mails(world, "Gutschrift", "gustav@example.de")
+    (mail,) = mails(world, "Rechnungskorrektur", "gustav@example.de")
     assert "bleiben als Ihr Guthaben" in mail["text"]
     assert paper_of(world, mail).startswith(b"%PDF")
     with world.db.transaction() as tx:

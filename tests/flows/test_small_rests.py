@@ -16,6 +16,7 @@ from tests import changing, shop
 from tests.console.helping import audited, told
 from tests.flows.ending import catch_up, count, walk
 from tests.flows.on_invoice import balance
+from tests.portal.buyers import page_of, visitor
 from tests.world import World
 
 
@@ -39,6 +40,10 @@ def limit(world: World, **minor: int) -> None:
         policy.change(tx, "smallest_last_invoice", minor, valid_from=now, by="test", why="test", now=now)
 
 
+def shown(world: World, order: Order) -> str:
+    return visitor(world).browser.get(page_of(world, order)).text
+
+
 def became(world: World, order: Order) -> EndOfCarried | None:
     with world.db.transaction() as tx:
         found = tx.get(CarriedEnd, order.id)
@@ -49,8 +54,10 @@ def test_what_is_not_worth_an_invoice_is_written_off_once_in_the_books_and_the_l
     held, order = small_change(world)
     catch_up(world)
     assert became(world, order) is None, "the subscription may still be renewed"
+    assert "Goes on the next invoice" in shown(world, order)
     to_the_end(world, held)
     assert became(world, order) is EndOfCarried.WRITTEN_OFF
+    assert "Not asked for" in shown(world, order)
     assert (balance(world, "4000"), balance(world, "4900"), balance(world, "1100")) == (-30, 30, 0)
     (entry,) = audited(world, "order.written_off")
     assert (entry.subject, entry.details) == (order.id, {"net": 30, "currency": "EUR"})

@@ -34,6 +34,7 @@ _MASKED = {
     "license_issuance": {"hash", "previous_hash", "file_sha256"}, "acceptance": {"snapshot_sha256", "signature"},
     "payment": {"provider_ref"}, "provider_fee": {"provider_ref"}, "payment_attempt": {"provider_ref"},
     "event_position": {"position"}, "preview": {"inputs_hash"}, "tax_id_check": {"reply_sealed"},
+    "issued_document": {"pdf", "xml", "sha256", "xml_sha256", "source_sha256"},
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from app.invoices.models import CreditNote, CreditReason, Invoice
 from app.licenses.models import License
 from app.orders.models import Order
 from app.payments import service as payments
+from app.payments.models import Payment
 from app.privacy import export
 from app.subscriptions.models import ScheduledChange
 from app.surveys.models import SurveyOptOut
@@ -351,6 +352,7 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
                 select(col(ExemptionCertificate.id)).where(col(ExemptionCertificate.account_id) == order.account_id)
             ).scalar_one(),
             "subscription_id": order.subscription_id or "",
+            "payment_id": tx.execute(select(col(Payment.id)).where(col(Payment.order_id) == order.id)).scalar_one(),
             "change_id": tx.execute(
                 select(col(ScheduledChange.id)).where(col(ScheduledChange.subscription_id) == order.subscription_id)
             ).scalar_one(),

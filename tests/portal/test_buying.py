@@ -276,7 +276,7 @@ def test_a_destination_under_embargo_is_told_as_such(world: World) -> None:
 
 
 def test_an_order_that_has_to_be_looked_at_is_held_and_says_by_when(world: World) -> None:
-    where = {"country": "UA", "tax_id": "", "postcode": "83000", "city": "Donetsk"}
+    where = {"country": "UA", "tax_id": "", "postcode": "84301", "city": "Kramatorsk"}
     ada = priced(world, **where)
     assert "A person looks at this order" in ada.page.text
     assert "Executive Order" not in ada.page.text, "what a check found is not the buyer's to know"
@@ -354,3 +354,11 @@ def test_an_order_cannot_be_opened_with_another_orders_signature(world: World) -
     one.open(forged)
     other.open(there)
     assert (one.status, other.status) == (404, 200)
+
+
+def test_a_name_that_is_too_long_to_be_printed_is_refused_and_never_cut(world: World) -> None:
+    buyer = priced(world, CHECKOUT, None, company="W" * 20_000)
+    assert buyer.status == 422
+    assert "At most 300 characters fit into" in buyer.page.text
+    assert "company" in buyer.page.text
+    assert count(world, Preview) == 0

@@ -21,6 +21,8 @@ from app.orders.errors import ChangeRefused, NeedsQuote, PreviewChanged, Preview
 from app.orders.models import OrderKind, Preview
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
+from app.screening.destinations import DestinationRefused
+from app.screening.service import PartyRefused
 from app.subscriptions import scheduled, service
 from app.subscriptions.models import Subscription
 from app.tax import service as tax
@@ -85,6 +87,7 @@ def _shown(ports: Ports, offer: Preview) -> ChangePreviewOut:
 @router.post("", status_code=201, responses=problems(
     *KEYED, NotFound, ChangeRefused, PreviewExpired, PreviewChanged, NeedsQuote, TermsNotAccepted, Invalid,
     InvoiceNotOffered, SeatsOutOfRange, PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable,
+    DestinationRefused, PartyRefused,
 ))  # fmt: skip
 def create_change(
     subscription_id: str, body: ChangeOrderIn, request: Request, ports: Wired, key: Writer

@@ -5,7 +5,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import select
 from sqlmodel import col
@@ -16,22 +16,21 @@ from app.core import paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotAllowed, NotFound
 from app.documents.electronic_shapes import Syntax
-from app.documents.render_pdf import render_pdf
-from app.documents.shapes import DocumentKind
-from app.flows import crediting, papers, refund
+from app.flows import crediting, refund
 from app.flows.crediting import SettlementDoesNotFit
 from app.flows.electronic import NoElectronicForm
 from app.flows.refund import Asked, SecondPersonNeeded
+from app.flows.state_currency import NoExchangeRate
 from app.flows.ways_back import NotRefundable
 from app.invoices import credit_notes as service
 from app.invoices import service as invoices
 from app.invoices.errors import CreditTooLarge, NotCreditable, NothingToCredit
 from app.invoices.models import CreditNote, CreditReason, Invoice
+from app.web import issued
 from app.web.api.access import KEYED, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.shapes import ID, In, JsonRoute, Limit, MoneyOut, Note, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
-from app.web.xml_file import xml_file
 
 router = APIRouter(
     prefix="/v1/credit_notes", tags=["credit_notes"], route_class=JsonRoute
@@ -40,10 +39,11 @@ router = APIRouter(
 Reader = Annotated[ApiKey, key_with("invoices:read")]
 Writer = Annotated[ApiKey, vendor_with("invoices:write")]
 OfInvoice = Annotated[str | None, Query(pattern=f"^inv_{ID}$", description="Only what corrects this invoice.")]
-_PDF: dict[int | str, dict[str, Any]] = {
+Language = Annotated[str, Query(max_length=35, description="Of a copy, such as `de`; the buyer's own otherwise.")]
+_PDF: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, Invalid, NoExchangeRate) | {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
 }
-_XML: dict[int | str, dict[str, Any]] = {
+_XML: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, NoElectronicForm, NoExchangeRate) | {
     200: {"description": "The document under EN 16931", "content": {"application/xml": {}}}
 }
 
@@ -223,19 +223,27 @@ def get_credit_note(credit_note_id: str, tx: Tx, key: Reader) -> CreditNoteOut:
     return CreditNoteOut.of(tx, find(tx, CreditNote, "cn", credit_note_id, key))
 
 
-@router.get("/{credit_note_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound) | _PDF)
-def get_credit_note_pdf(credit_note_id: str, tx: Tx, key: Reader) -> Response:
-    """The credit note on paper, in the buyer's language; the same bytes whenever it is asked for."""
-    note = find(tx, CreditNote, "cn", credit_note_id, key)
-    pdf = render_pdf(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), papers.locale_of(note))
-    headers = {"Content-Disposition": f'attachment; filename="{note.number}.pdf"'}
-    return Response(pdf, media_type="application/pdf", headers=headers)
+@router.get(
+    "/{credit_note_id}/pdf",
+    response_class=Response,
+    responses=_PDF,
+)
+def get_credit_note_pdf(
+    request: Request, credit_note_id: str, tx: Tx, ports: Wired, key: Reader, language: Language = ""
+) -> Response:  # fmt: skip
+    """The credit note on paper as it was issued, in the buyer's language: always the same bytes, of which `ETag` is the
+    SHA-256. In another language a copy, marked as one.
+    """
+    return issued.pdf(request, tx, ports, find(tx, CreditNote, "cn", credit_note_id, key), language)
 
 
 @router.get(
-    "/{credit_note_id}/xml", response_class=Response, responses=problems(*KEYED, NotFound, NoElectronicForm) | _XML
+    "/{credit_note_id}/xml",
+    response_class=Response,
+    responses=_XML,
 )
-def get_credit_note_xml(credit_note_id: str, tx: Tx, key: Reader, syntax: Syntax = Syntax.CII) -> Response:
+def get_credit_note_xml(
+    request: Request, credit_note_id: str, tx: Tx, ports: Wired, key: Reader, syntax: Syntax = Syntax.CII
+) -> Response:  # fmt: skip
     """The credit note under EN 16931, as CII (what is inside the PDF) or UBL; refused where that cannot say it."""
-    note = find(tx, CreditNote, "cn", credit_note_id, key)
-    return xml_file(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), syntax)
+    return issued.xml(request, tx, ports, find(tx, CreditNote, "cn", credit_note_id, key), syntax)

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlmodel import col
@@ -12,22 +12,21 @@ from starlette.responses import Response
 from app.accounts.models import ApiKey
 from app.core import paging
 from app.core.db import Tx as Unit
-from app.core.errors import NotFound
+from app.core.errors import Invalid, NotFound
 from app.documents.electronic_shapes import Syntax
-from app.documents.render_pdf import render_pdf
-from app.documents.shapes import DocumentKind
-from app.flows import explain_invoice, papers, paying_invoices
+from app.flows import explain_invoice, paying_invoices
 from app.flows.electronic import NoElectronicForm
 from app.flows.explain_invoice import LineTold
 from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
+from app.flows.state_currency import NoExchangeRate
 from app.invoices import credit_notes, service
 from app.invoices.models import Invoice, InvoiceState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
+from app.web import issued
 from app.web.api.access import KEYED, OfAccount, find, key_with, visible
 from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, TaxPartOut, cursor, percent
 from app.web.deps import Tx, Wired
 from app.web.problems import problems
-from app.web.xml_file import xml_file
 
 router = APIRouter(
     prefix="/v1/invoices", tags=["invoices"], route_class=JsonRoute
@@ -35,10 +34,11 @@ router = APIRouter(
 
 Reader = Annotated[ApiKey, key_with("invoices:read")]
 Payer = Annotated[ApiKey, key_with("orders:write")]
-_PDF: dict[int | str, dict[str, Any]] = {
+Language = Annotated[str, Query(max_length=35, description="Of a copy, such as `de`; the buyer's own otherwise.")]
+_PDF: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, Invalid, NoExchangeRate) | {
     200: {"description": "The document as PDF/A-3", "content": {"application/pdf": {}}}
 }
-_XML: dict[int | str, dict[str, Any]] = {
+_XML: dict[int | str, dict[str, Any]] = problems(*KEYED, NotFound, NoElectronicForm, NoExchangeRate) | {
     200: {"description": "The document under EN 16931", "content": {"application/xml": {}}}
 }
 
@@ -309,20 +309,23 @@ def pay_invoice(invoice_id: str, ports: Wired, key: Payer, body: PayIn | None = 
     )  # fmt: skip
 
 
-@router.get("/{invoice_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound) | _PDF)
-def get_invoice_pdf(invoice_id: str, tx: Tx, ports: Wired, key: Reader) -> Response:
-    """The invoice on paper, in the buyer's language; the same bytes whenever it is asked for."""
-    invoice = _final(tx, invoice_id, key)
-    document = papers.invoice_document(tx, ports, invoice)
-    pdf = render_pdf(DocumentKind.INVOICE, document, papers.locale_of(invoice))
-    headers = {"Content-Disposition": f'attachment; filename="{invoice.number}.pdf"'}
-    return Response(pdf, media_type="application/pdf", headers=headers)
+@router.get("/{invoice_id}/pdf", response_class=Response, responses=_PDF)
+def get_invoice_pdf(
+    request: Request, invoice_id: str, tx: Tx, ports: Wired, key: Reader, language: Language = ""
+) -> Response:  # fmt: skip
+    """The invoice on paper as it was issued, in the buyer's language: always the same bytes, of which `ETag` is the
+    SHA-256. In another language a copy, marked as one.
+    """
+    return issued.pdf(request, tx, ports, _final(tx, invoice_id, key), language)
 
 
-@router.get("/{invoice_id}/xml", response_class=Response, responses=problems(*KEYED, NotFound, NoElectronicForm) | _XML)
+@router.get(
+    "/{invoice_id}/xml",
+    response_class=Response,
+    responses=_XML,
+)
 def get_invoice_xml(
-    invoice_id: str, tx: Tx, ports: Wired, key: Reader, syntax: Syntax = Syntax.CII
+    request: Request, invoice_id: str, tx: Tx, ports: Wired, key: Reader, syntax: Syntax = Syntax.CII
 ) -> Response:  # fmt: skip
     """The invoice under EN 16931, as CII (what is inside the PDF) or UBL; refused where the standard cannot say it."""
-    document = papers.invoice_document(tx, ports, _final(tx, invoice_id, key))
-    return xml_file(DocumentKind.INVOICE, document, syntax)
+    return issued.xml(request, tx, ports, _final(tx, invoice_id, key), syntax)

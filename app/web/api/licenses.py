@@ -14,11 +14,14 @@ from app.core import keys, paging, signing
 from app.core.errors import Invalid, NotFound
 from app.core.keys import NoSigningKey, SigningKey
 from app.core.signing import UnusableKey
+from app.flows import export_gate
 from app.licenses import service, verify
 from app.licenses.errors import AlreadyRevoked, NotReleased
 from app.licenses.findings import Finding
 from app.licenses.linter import lint
 from app.licenses.models import License, LicenseState
+from app.screening.destinations import DestinationRefused
+from app.screening.service import PartyRefused
 from app.web.api import validation
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, visible
 from app.web.api.shapes import In, JsonRoute, Limit, Note, PageOut, StrictRoute, cursor
@@ -206,7 +209,7 @@ def get_license(license_id: str, tx: Tx, key: Reader) -> LicenseOut:
 
 
 @router.get("/{license_id}/file", response_class=Response, responses=problems(
-    *KEYED, NotFound, FormatUnknown, NotReleased
+    *KEYED, NotFound, FormatUnknown, NotReleased, DestinationRefused, PartyRefused
 ) | _FILE)  # fmt: skip
 def get_license_file(
     license_id: str, tx: Tx, now: Now, key: Reader,
@@ -216,6 +219,7 @@ def get_license_file(
     license_ = service.require_released(find(tx, License, "lic", license_id, key), now)
     if written != "mattermost":
         raise FormatUnknown("There is one rendering so far: mattermost.", param="format")
+    export_gate.require_deliverable(tx, license_.account_id, now)
     headers = {"Content-Disposition": f'attachment; filename="{license_.file_id}.mattermost-license"'}
     return Response(license_.file_text, media_type="text/plain", headers=headers)
 

@@ -1,12 +1,13 @@
 """Payments: money that arrived, by itself or told by the vendor."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 from sqlmodel import col
+from starlette.responses import Response
 
 from app.accounts.models import ApiKey
 from app.core import paging
@@ -17,6 +18,7 @@ from app.flows.receivables import Transfer
 from app.invoices import service as invoices
 from app.payments.errors import AlreadyRecorded
 from app.payments.models import Method, Payment
+from app.web import receipts
 from app.web.api.access import KEYED, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.shapes import ID, In, JsonRoute, Limit, Line, MoneyIn, MoneyOut, PageOut, cursor
 from app.web.deps import Tx, Wired
@@ -27,6 +29,9 @@ router = APIRouter(
 )  # fmt: skip
 
 Reader = Annotated[ApiKey, key_with("invoices:read")]
+_PDF: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The receipt as PDF/A-3", "content": {"application/pdf": {}}}
+}
 Cashier = Annotated[ApiKey, vendor_with("payments:write")]
 
 
@@ -115,6 +120,12 @@ def list_payments(
 def get_payment(payment_id: str, tx: Tx, key: Reader) -> PaymentOut:
     """One payment."""
     return PaymentOut.of(tx, find(tx, Payment, "pay", payment_id, key))
+
+
+@router.get("/{payment_id}/pdf", response_class=Response, responses=problems(*KEYED, NotFound) | _PDF)
+def get_payment_pdf(payment_id: str, tx: Tx, ports: Wired, key: Reader) -> Response:
+    """The receipt of a payment, in the buyer's language. It is no invoice."""
+    return receipts.pdf(tx, ports, find(tx, Payment, "pay", payment_id, key))
 
 
 @router.post("", status_code=201, responses=problems(*KEYED, NotAllowed, NotFound, Invalid, AlreadyRecorded))

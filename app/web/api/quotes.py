@@ -30,6 +30,7 @@ from app.quotes import service
 from app.quotes.errors import DiscountNeedsApproval, QuoteClosed, QuoteNotReady, SignatureNeeded
 from app.quotes.models import PaymentTerms, Quote, QuoteState
 from app.screening.destinations import DestinationRefused
+from app.screening.service import PartyRefused
 from app.subscriptions.models import Billing
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.orders import OrderOut, evidence, of_started
@@ -198,7 +199,7 @@ def decline_quote(quote_id: str, body: ClosingIn, ports: Wired, key: Writer) -> 
 
 @router.post("/{quote_id}/accept", status_code=201, responses=problems(
     *KEYED, NotFound, QuoteClosed, SignatureNeeded, PaperRefused, TermsNotAccepted, Invalid, DestinationRefused,
-    AlreadyRenewed, PaymentUnavailable, PaymentRefused, NoSigningKey,
+    PartyRefused, AlreadyRenewed, PaymentUnavailable, PaymentRefused, NoSigningKey,
 ))  # fmt: skip
 def accept_quote(quote_id: str, body: QuoteAcceptanceIn, request: Request, ports: Wired, key: Writer) -> OrderOut:
     """Order what the quote offers, at its price; lead the buyer to `payment_url`.

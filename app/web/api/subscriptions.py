@@ -22,6 +22,8 @@ from app.flows.renewal import RenewalNotOpen
 from app.orders.errors import AlreadyRenewed, NeedsQuote, PreviewChanged, PreviewExpired, SeatsOutOfRange
 from app.orders.models import Order, OrderKind, OrderState
 from app.payments.errors import PaymentRefused, PaymentUnavailable
+from app.screening.destinations import DestinationRefused
+from app.screening.service import PartyRefused
 from app.subscriptions import service
 from app.subscriptions.models import Billing, Subscription, SubscriptionLine, SubscriptionState
 from app.web.api.access import KEYED, OfAccount, find, key_with, visible
@@ -255,7 +257,7 @@ def preview_renewal(
 
 @router.post("/{subscription_id}/renewals", status_code=201, responses=problems(
     *KEYED, NotFound, RenewalNotOpen, AlreadyRenewed, PreviewExpired, PreviewChanged, NeedsQuote, TermsNotAccepted,
-    Invalid, PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable,
+    Invalid, PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable, DestinationRefused, PartyRefused,
 ))  # fmt: skip
 def create_renewal(
     subscription_id: str, body: RenewalOrderIn, request: Request, ports: Wired, key: Writer

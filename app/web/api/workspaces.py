@@ -11,6 +11,8 @@ from app.core import ids
 from app.core.errors import NotAllowed, NotFound
 from app.core.states import MoveRefused
 from app.flows import provisioning
+from app.screening.destinations import DestinationRefused
+from app.screening.service import PartyRefused
 from app.web.deps import NotSignedIn, Now, ScopeMissing, Tx, requires
 from app.web.idempotent import IdempotentRoute
 from app.web.problems import problems
@@ -108,7 +110,7 @@ class TransitionList(BaseModel):
 
 
 @router.post("", status_code=201, responses=problems(
-    *_ANYONE, NotFound, NoWorkspaceIncluded, WorkspaceExists, HostnameTaken
+    *_ANYONE, NotFound, NoWorkspaceIncluded, WorkspaceExists, HostnameTaken, DestinationRefused, PartyRefused
 ))  # fmt: skip
 def open_workspace(body: WorkspaceIn, tx: Tx, now: Now, key: Writer) -> WorkspaceOut:
     """Ask for the workspace of a subscription that has none. Purchases of cloud plans ask by themselves.

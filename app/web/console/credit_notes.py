@@ -9,17 +9,15 @@ from app.core import ids
 from app.core.db import Tx as Session
 from app.core.money import Money
 from app.documents.electronic_shapes import Syntax
-from app.documents.render_pdf import render_pdf
-from app.documents.shapes import DocumentKind
-from app.flows import electronic, papers
+from app.flows import electronic
 from app.invoices import credit_notes as service
 from app.invoices.models import CreditNote, CreditReason, Invoice
+from app.web import issued
 from app.web.console import cells, documents, lists
 from app.web.console.render import Reader, page
 from app.web.console.views import Cell, DetailView, Related
-from app.web.deps import Tx
+from app.web.deps import Tx, Wired
 from app.web.views import Fact, Link
-from app.web.xml_file import xml_file
 
 router = APIRouter()
 
@@ -70,19 +68,20 @@ def one(request: Request, tx: Tx, who: Reader, credit_note_id: str) -> Response:
 
 
 @router.get("/console/credit_notes/{credit_note_id}/pdf")
-def pdf(tx: Tx, _who: Reader, credit_note_id: str) -> Response:
-    """The document the buyer has, drawn from its frozen copy."""
+def pdf(
+    request: Request, ports: Wired, tx: Tx, _who: Reader, credit_note_id: str, language: str = ""
+) -> Response:  # fmt: skip
+    """The document the buyer has, or a copy in another language."""
     note = service.get(tx, ids.require_form("cn", credit_note_id))
-    drawn = render_pdf(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), papers.locale_of(note))
-    name = f'inline; filename="{note.number}.pdf"'
-    return Response(drawn, media_type="application/pdf", headers={"Content-Disposition": name})
+    return issued.pdf(request, tx, ports, note, language, inline=True)
 
 
 @router.get("/console/credit_notes/{credit_note_id}/xml")
-def xml(tx: Tx, _who: Reader, credit_note_id: str, syntax: Syntax = Syntax.CII) -> Response:
+def xml(
+    request: Request, ports: Wired, tx: Tx, _who: Reader, credit_note_id: str, syntax: Syntax = Syntax.CII
+) -> Response:  # fmt: skip
     """The same for the buyer's software (EN 16931)."""
-    note = service.get(tx, ids.require_form("cn", credit_note_id))
-    return xml_file(DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, note), syntax)
+    return issued.xml(request, tx, ports, service.get(tx, ids.require_form("cn", credit_note_id)), syntax)
 
 
 def _documents(tx: Session, note: CreditNote) -> list[Fact]:

@@ -18,9 +18,7 @@ from app.core.db import Tx as Session
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.documents.electronic_shapes import Syntax
-from app.documents.render_pdf import render_pdf
-from app.documents.shapes import DocumentKind
-from app.flows import electronic, explain_invoice, invoice_reminders, late_confirmation, papers, receivables
+from app.flows import electronic, explain_invoice, invoice_reminders, late_confirmation, receivables
 from app.flows.receivables import Transfer
 from app.invoices import credit_notes, reminders, service
 from app.invoices.models import Invoice, InvoicePayment, InvoiceState
@@ -30,7 +28,7 @@ from app.reports import tax_evidence
 from app.subscriptions.proration import Share
 from app.subscriptions.replay import Replayed
 from app.tax import service as tax
-from app.web import auth
+from app.web import auth, issued, receipts
 from app.web.console import cells, documents, lists, orders
 from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason
 from app.web.console.views import (
@@ -44,7 +42,6 @@ from app.web.console.views import (
 from app.web.deps import Tx, Wired
 from app.web.explained import told_view
 from app.web.views import Fact, Form, Link, Option
-from app.web.xml_file import xml_file
 
 router = APIRouter()
 Bookkeeper = Annotated[SignedInStaff, Depends(auth.staff(May.REPORTS_READ))]
@@ -245,23 +242,29 @@ def evidence(tx: Tx, _who: Bookkeeper, invoice_id: str) -> Response:
 
 
 @router.get("/console/invoices/{invoice_id}/pdf")
-def pdf(ports: Wired, tx: Tx, _who: Reader, invoice_id: str) -> Response:
-    """The document the buyer has, drawn from its frozen copy."""
+def pdf(
+    request: Request, ports: Wired, tx: Tx, _who: Reader, invoice_id: str, language: str = ""
+) -> Response:  # fmt: skip
+    """The document the buyer has, or a copy in another language."""
     found = service.get(tx, ids.require_form("inv", invoice_id))
-    if found.number is None:
-        raise NotFound("A draft has no document yet.")
-    drawn = render_pdf(DocumentKind.INVOICE, papers.invoice_document(tx, ports, found), papers.locale_of(found))
-    name = f'inline; filename="{found.number}.pdf"'
-    return Response(drawn, media_type="application/pdf", headers={"Content-Disposition": name})
+    return issued.pdf(request, tx, ports, found, language, inline=True)
 
 
 @router.get("/console/invoices/{invoice_id}/xml")
-def xml(ports: Wired, tx: Tx, _who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII) -> Response:
+def xml(
+    request: Request, ports: Wired, tx: Tx, _who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII
+) -> Response:  # fmt: skip
     """The same for the buyer's software (EN 16931)."""
-    found = service.get(tx, ids.require_form("inv", invoice_id))
-    if found.number is None:
-        raise NotFound("A draft has no document yet.")
-    return xml_file(DocumentKind.INVOICE, papers.invoice_document(tx, ports, found), syntax)
+    return issued.xml(request, tx, ports, service.get(tx, ids.require_form("inv", invoice_id)), syntax)
+
+
+@router.get("/console/payments/{payment_id}/pdf")
+def receipt(tx: Tx, ports: Wired, _who: Reader, payment_id: str) -> Response:
+    """The receipt that the buyer can have of a payment."""
+    found = tx.get(Payment, ids.require_form("pay", payment_id))
+    if found is None:
+        raise NotFound("There is no such payment.")
+    return receipts.pdf(tx, ports, found, inline=True)
 
 
 def _facts(found: Invoice) -> tuple[Fact, ...]:
@@ -346,7 +349,8 @@ def _paid(tx: Session, found: Invoice) -> list[tuple[InvoicePayment, Payment]]:
 def _payments(paid: Sequence[tuple[InvoicePayment, Payment]], currency: str) -> Related:
     rows = tuple(
         (
-            Cell(text=each.id, mono=True), Cell(text=each.method_label or str(each.method)),
+            Cell(text=each.id, mono=True, href=f"/console/payments/{each.id}/pdf"),
+            Cell(text=each.method_label or str(each.method)),
             Cell(text=each.provider, note=each.provider_ref), lists.day(each.received_at),
             cells.amount(part.amount_minor, currency),
         )

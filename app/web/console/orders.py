@@ -22,6 +22,7 @@ from app.licenses import service as licenses
 from app.orders import service
 from app.orders.models import Order, OrderState, PayBy, Preview, Route
 from app.payments.models import AttemptState, PaymentAttempt
+from app.screening import service as screening
 from app.subscriptions.replay import Replayed
 from app.tax import service as tax
 from app.tax.determination import Determination
@@ -41,6 +42,8 @@ _WHY_UNMATCHED: Final = {
     "wrong_amount": "A payment for this order had another amount.",
     "credit_gone": "A payment for this order came after the credit that pays the rest of it was spent otherwise.",
     "changed_meanwhile": "A payment for this order came after the subscription had changed otherwise.",
+    "too_late": "A payment for this order came after the term that it is a year of had ended without it.",
+    "not_deliverable": "A payment for this order came after export rules forbade to deliver it: give the money back.",
 }
 
 
@@ -129,13 +132,24 @@ def _show(request: Request, tx: Session, who: SignedInStaff, order_id: str, form
     view = ConsoleOrderView(
         order_id=order.id, state=str(order.state), route=str(order.route),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
-        reasons=(*reasons(order.reasons), *map(_loose, loose)),
+        reasons=(*reasons(order.reasons), *_screened(tx, order), *map(_loose, loose)),
         rows=rows_of(lines, determination, order.currency, order.discount, given),
         total=money(order.total_minor, order.currency), treatment=in_words(determination),
         facts=_facts(tx, order), steps=_steps(order, attempts), evidence=_evidence(tx, order),
         attempts=_attempt_table(attempts), actions=_actions(order, who, form, has_loose=bool(loose)), form=form,
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
+
+
+def _screened(tx: Session, order: Order) -> tuple[Reason, ...]:
+    """Names of the account that are like listed ones, while the order is not over."""
+    if order.state not in {OrderState.HELD, OrderState.AWAITING_PAYMENT}:
+        return ()
+    return tuple(
+        Reason(code="screening", sentence=f"The name {each.party_name} is {each.score} of 100 like {each.entry['name']}"
+               f" ({each.entry['source']}): {each.state}. See Screening, case {each.id}.")
+        for each in screening.standing_of(tx, order.account_id)
+    )  # fmt: skip
 
 
 def _loose(found: unmatched.Unmatched) -> Reason:

@@ -23,6 +23,7 @@ from app.flows.ports import Ports
 from app.orders.models import Order, OrderState
 from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
+from app.screening import service as screening
 from app.subscriptions.models import Subscription
 from app.tax import certificates
 from app.web import auth, csrf, show
@@ -34,6 +35,8 @@ from app.web.views import Form as FormView
 LONGEST_NOTE: Final = 1000
 # What a redirect after an action says; anything else in `done` says nothing.
 _DONE: Final = {
+    "case-cleared": "The case is cleared. Orders that waited for nothing else go on by themselves.",
+    "case-confirmed": "Confirmed. Orders are given up, nothing more is delivered, subscriptions wait for a person.",
     "order-canceled": "The order is canceled.",
     "order-released": "The order is released, and the buyer is asked by mail to pay.",
     "payment-resolved": "Recorded. The payment no longer waits for a person.",
@@ -112,6 +115,7 @@ def _todo(tx: Tx) -> dict[str, int]:
         "quotes": tx.execute(asked).scalar_one(),
         "refunds": tx.execute(refunds).scalar_one(),
         "disputes": tx.execute(disputes).scalar_one(),
+        "screening": screening.open_count(tx),
         "tax": len(nexus_alerts.waiting(tx)) + certificates.count_waiting(tx),
         "jobs": job_watch.failed_count(tx),
     }

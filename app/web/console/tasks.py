@@ -17,6 +17,7 @@ from app.flows.notify import ANSWER_DAYS
 from app.orders.models import Order, OrderState, Preview
 from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
+from app.screening import service as screening
 from app.subscriptions.models import Subscription
 from app.tax import certificates
 from app.web.console import exemptions, tax_nexus
@@ -24,7 +25,9 @@ from app.web.console.views import Task
 
 T = TypeVar("T", Order, Refund, Dispute, Subscription)
 # Since when, what kind, title, detail, and where it is dealt with.
-Waiting = tuple[datetime, Literal["quote", "held", "payment", "refund", "dispute", "parked", "tax"], str, str, str]
+Waiting = tuple[
+    datetime, Literal["quote", "held", "payment", "refund", "dispute", "parked", "tax", "screening"], str, str, str
+]
 _MOST: Final = 50
 
 
@@ -33,7 +36,7 @@ def tasks(tx: Session, now: datetime) -> tuple[Task, ...]:
     late_after = timedelta(days=policy.get(tx, ANSWER_DAYS, now))
     found = [
         *_quotes(tx), *_steep(tx, now), *_held(tx), *_payments(tx), *_refunds(tx), *_disputes(tx), *_parked(tx),
-        *_thresholds(tx), *_certificates(tx),
+        *_thresholds(tx), *_certificates(tx), *_screening(tx),
     ]  # fmt: skip
     shown = [
         (since, Task(kind=kind, title=title, detail=detail, waiting=waited(now - since), href=href,
@@ -136,12 +139,29 @@ def _disputes(tx: Session) -> list[Waiting]:
 
 def _held(tx: Session) -> list[Waiting]:
     rows = _oldest(tx, Order, col(Order.state) == OrderState.HELD, col(Order.created_at))
+    questioned = screening.in_question(tx, {order.account_id for order, _ in rows})
     return [
         (
-            order.created_at, "held", f"An order of {name} is held", _first_reason(order.reasons),
+            order.created_at, "held", f"An order of {name} is held",
+            "Its buyer is being screened." if order.account_id in questioned else _first_reason(order.reasons),
             f"/console/orders/{order.id}",
         )
         for order, name in rows
+    ]  # fmt: skip
+
+
+def _screening(tx: Session) -> list[Waiting]:
+    found = screening.open_cases(tx, _MOST)
+    of_accounts = select(col(Account.id), col(Account.name)).where(
+        col(Account.id).in_([each.account_id for each in found])
+    )
+    names = dict(tx.execute(of_accounts).all())
+    return [
+        (
+            each.opened_at, "screening", f"A name of {names[each.account_id]} is like a listed one",
+            f"{each.entry['name']}, {each.entry['source']}: {each.score} of 100.", f"/console/screening/{each.id}",
+        )
+        for each in found
     ]  # fmt: skip
 
 
@@ -150,6 +170,8 @@ def _payments(tx: Session) -> list[Waiting]:
         "paid_twice": "It was paid a second time.", "wrong_amount": "It had another amount than the order.",
         "credit_gone": "The credit that pays the rest was spent otherwise.",
         "changed_meanwhile": "The subscription was changed before it was paid.",
+        "too_late": "The term that it is a year of had ended without it.",
+        "not_deliverable": "Export rules forbid by now what it was paid for.",
     }  # fmt: skip
     return [
         (each.since, "payment", "A payment fits no open order", words[each.why], f"/console/orders/{each.order_id}")

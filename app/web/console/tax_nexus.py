@@ -117,7 +117,7 @@ def _row(meter: Meter, near: int) -> MeterRow:
     count = ""
     if threshold.transactions is not None:
         joined = "and" if threshold.both else "or"
-        count = f", {meter.transactions:,} {joined} {threshold.transactions:,} documents"
+        count = f" {joined} {meter.transactions:,} of {threshold.transactions:,} documents"
     left = f" Without {', '.join(map(str, meter.unconverted))}: no exchange rate." if meter.unconverted else ""
     months = f"{meter.since:%b %Y} to {meter.until:%b %Y}"
     doubt = "Sources disagree. " if meter.grade == "C" else ""

@@ -152,18 +152,22 @@ def _state(row: TaxOverride, today: date) -> str:
     return "scheduled" if row.valid_from > today else "active"
 
 
+def _shown(day: date | None) -> str:
+    return f"{day:%d %b %Y}" if day is not None else ""
+
+
 def _row(tx: Session, row: TaxOverride, today: date, *, writes: bool, form: Form) -> OverrideRow:
     facts = [
         Fact(name="For", value=f"{_any(row.tax_code, 'any product')}, {_any(row.buyer_type, 'any buyer')}"),
-        Fact(name="Holds", value=f"{row.valid_from} to {row.valid_to or 'further notice'}"),
+        Fact(name="Holds", value=f"{_shown(row.valid_from)} to {_shown(row.valid_to) or 'further notice'}"),
         Fact(name="Source", value=row.source),
-        Fact(name="Recorded", value=f"{row.recorded_at:%Y-%m-%d} by {actor_name(tx, row.recorded_by)}: {row.why}"),
+        Fact(name="Recorded", value=f"{_shown(row.recorded_at)} by {actor_name(tx, row.recorded_by)}: {row.why}"),
     ]
     if row.note:
         facts.append(Fact(name="Printed on documents", value=row.note))
     if row.ended_at is not None:
         who = actor_name(tx, row.ended_by or "")
-        facts.append(Fact(name="Ended", value=f"{row.ended_at:%Y-%m-%d} by {who}: {row.ended_why}"))
+        facts.append(Fact(name="Ended", value=f"{_shown(row.ended_at)} by {who}: {row.ended_why}"))
     open_still = writes and row.ended_at is None and not _ended(row, today)
     return OverrideRow(
         id=row.id, title=f"{row.jurisdiction}: {_says(row)}", state=_state(row, today), facts=tuple(facts),

@@ -83,6 +83,7 @@ _SENTENCES: Final = {
     "exemption_certificate.revoked": "An exemption certificate was revoked",
     "exemption_certificate.expiring": "An exemption certificate ends soon",
     "exemption_certificate.expired": "An exemption certificate expired",
+    "order.location_contradicted": "The card of an order is from another country than its address",
     "agreement.recorded": "An agreement was recorded",
     "agreement.ending": "An agreement ends soon",
     "agreement.ended": "An agreement was ended",

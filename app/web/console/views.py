@@ -90,7 +90,7 @@ class Figure:
 class Task:
     """Something that waits for a person: oldest first. `waiting` is how long, in words."""
 
-    kind: Literal["quote", "held", "payment", "refund", "dispute", "job", "parked", "tax"]
+    kind: Literal["quote", "held", "payment", "refund", "dispute", "job", "parked", "tax", "screening"]
     title: str
     detail: str
     waiting: str
@@ -341,6 +341,7 @@ class DetailView:
     template: ClassVar[str] = "console/detail.html"
     kind: Literal[
         "licenses", "subscriptions", "workspaces", "credit_notes", "refunds", "disputes", "api-keys", "staff",
+        "screening",
     ]  # fmt: skip
     id: str
     title: str

@@ -225,6 +225,7 @@ class InvoiceRow:
     xml_href: str = ""
     pay_href: str = ""  # the page where it is read and paid
     explain_href: str = ""
+    receipt_hrefs: tuple[str, ...] = ()  # of the payments that went into it
 
 
 @dataclass(frozen=True, kw_only=True)

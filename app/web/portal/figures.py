@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from app.catalog import coupons
 from app.catalog.models import Price
@@ -11,7 +11,7 @@ from app.core.i18n import format_percent
 from app.core.money import Money, total
 from app.documents.wording import place_name
 from app.flows.quote_payments import Payment
-from app.orders.models import Order, OrderLine, Preview
+from app.orders.models import EndOfCarried, Order, OrderLine, Preview
 from app.orders.service import PricedLine
 from app.subscriptions.replay import PricedRow, Replayed
 from app.tax.determination import Determination, Treatment
@@ -102,8 +102,19 @@ def own_credit_rows(found: Preview | Order) -> tuple[MoneyRow, ...]:
     return (MoneyRow(label="Paid from your credit", amount=str(-Money(found.credit_minor, found.currency))),)
 
 
-def settled_rows(change: Mapping[str, Any] | None, whole: Money) -> list[MoneyRow]:
-    """From the total of a change to what is asked for: the credit for a lower plan, or that it is carried on."""
+_ENDS: Final = {
+    None: ("Goes on the next invoice", "Too little to be charged by itself"),
+    EndOfCarried.INVOICED: ("On an invoice of its own", "No further invoice came for the subscription"),
+    EndOfCarried.WRITTEN_OFF: ("Not asked for", "Too little for an invoice of its own"),
+}
+
+
+def settled_rows(
+    change: Mapping[str, Any] | None, whole: Money, became: EndOfCarried | None = None
+) -> list[MoneyRow]:  # fmt: skip
+    """From the total of a change to what is asked for: the credit for a lower plan, or that it is carried on, or what
+    became of that.
+    """
     if change is None:
         return []
     rows = []
@@ -114,8 +125,8 @@ def settled_rows(change: Mapping[str, Any] | None, whole: Money) -> list[MoneyRo
                      amount=str(-Money(change["credit"], whole.currency)), kind="discount"),
         ]  # fmt: skip
     if whole and not change["invoiced"]:
-        rows.append(MoneyRow(label="Goes on the next invoice", note="Too little to be charged by itself",
-                             amount=str(-whole), kind="discount"))  # fmt: skip
+        label, note = _ENDS[became]
+        rows.append(MoneyRow(label=label, note=note, amount=str(-whole), kind="discount"))
     return rows
 
 

@@ -17,23 +17,22 @@ from app.core.ids import has_form
 from app.core.money import Money
 from app.core.paging import page
 from app.documents.electronic_shapes import Syntax
-from app.documents.shapes import DocumentKind
-from app.flows import electronic, explain_invoice, papers, paying_invoices
+from app.flows import electronic, explain_invoice, paying_invoices
 from app.flows.ports import Ports
 from app.invoices import credit_notes
 from app.invoices import service as invoices
 from app.invoices.models import CreditNote, Invoice, InvoiceState
 from app.payments import credit
-from app.web import csrf
+from app.payments.models import Payment
+from app.web import csrf, issued, receipts
 from app.web.auth import customer
 from app.web.deps import Tx, Wired
 from app.web.explained import told_view
-from app.web.portal import owned, paper
+from app.web.portal import owned
 from app.web.portal.account_views import ExplainView, InvoiceRow, InvoicesView
 from app.web.portal.render import account_page
 from app.web.views import Form as FormView
 from app.web.views import Option, Pages
-from app.web.xml_file import xml_file
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.INVOICES_READ))]
 router = APIRouter(include_in_schema=False, prefix="/account/invoices", dependencies=[Depends(csrf.protect)])
@@ -73,44 +72,39 @@ def listed(
 
 
 @router.get("/credit_notes/{credit_note_id}/pdf")
-def credit_note_pdf(ports: Wired, who: Reader, credit_note_id: str) -> Response:
-    """The credit note on paper, in the language of its invoice."""
-    with ports.db.transaction() as tx:
-        found = owned.one(tx, who, CreditNote, "cn", credit_note_id)
-        document, locale = papers.credit_note_document(tx, found), papers.locale_of(found)
-    return paper.credit_note_pdf(document, locale)
+def credit_note_pdf(
+    request: Request, tx: Tx, ports: Wired, who: Reader, credit_note_id: str, language: str = ""
+) -> Response:  # fmt: skip
+    """The credit note on paper, in the language of its invoice, or a copy in another."""
+    return issued.pdf(request, tx, ports, owned.one(tx, who, CreditNote, "cn", credit_note_id), language)
 
 
 @router.get("/{invoice_id}/pdf")
-def pdf(ports: Wired, who: Reader, invoice_id: str) -> Response:
-    """The invoice on paper, in the language it was bought in."""
-    with ports.db.transaction() as tx:
-        found = owned.one(tx, who, Invoice, "inv", invoice_id)
-        if found.number is None:
-            raise NotFound("It does not exist, or it belongs to another account.")
-        document, locale = papers.invoice_document(tx, ports, found), papers.locale_of(found)
-    return paper.invoice_pdf(document, locale)
+def pdf(request: Request, tx: Tx, ports: Wired, who: Reader, invoice_id: str, language: str = "") -> Response:
+    """The invoice on paper, in the language it was bought in, or a copy in another."""
+    return issued.pdf(request, tx, ports, owned.one(tx, who, Invoice, "inv", invoice_id), language)
 
 
 @router.get("/credit_notes/{credit_note_id}/xml")
 def credit_note_xml(
-    ports: Wired, who: Reader, credit_note_id: str, syntax: Syntax = Syntax.CII
+    request: Request, tx: Tx, ports: Wired, who: Reader, credit_note_id: str, syntax: Syntax = Syntax.CII
 ) -> Response:  # fmt: skip
     """The credit note for the buyer's software (EN 16931)."""
-    with ports.db.transaction() as tx:
-        document = papers.credit_note_document(tx, owned.one(tx, who, CreditNote, "cn", credit_note_id))
-    return xml_file(DocumentKind.CREDIT_NOTE, document, syntax)
+    return issued.xml(request, tx, ports, owned.one(tx, who, CreditNote, "cn", credit_note_id), syntax)
 
 
 @router.get("/{invoice_id}/xml")
-def xml(ports: Wired, who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII) -> Response:
+def xml(
+    request: Request, tx: Tx, ports: Wired, who: Reader, invoice_id: str, syntax: Syntax = Syntax.CII
+) -> Response:  # fmt: skip
     """The invoice for the buyer's software (EN 16931)."""
-    with ports.db.transaction() as tx:
-        found = owned.one(tx, who, Invoice, "inv", invoice_id)
-        if found.number is None:
-            raise NotFound("It does not exist, or it belongs to another account.")
-        document = papers.invoice_document(tx, ports, found)
-    return xml_file(DocumentKind.INVOICE, document, syntax)
+    return issued.xml(request, tx, ports, owned.one(tx, who, Invoice, "inv", invoice_id), syntax)
+
+
+@router.get("/payments/{payment_id}/pdf")
+def receipt(tx: Tx, ports: Wired, who: Reader, payment_id: str) -> Response:
+    """The receipt of a payment."""
+    return receipts.pdf(tx, ports, owned.one(tx, who, Payment, "pay", payment_id))
 
 
 @router.get("/{invoice_id}/explain")
@@ -178,4 +172,7 @@ def _row(tx: Unit, ports: Ports, each: Invoice, electronically: bool) -> Invoice
         xml_href=f"/account/invoices/{each.id}/xml" if electronically else "",
         pay_href=paying_invoices.link(ports, each.id) if owed else "",
         explain_href=f"/account/invoices/{each.id}/explain",
+        receipt_hrefs=tuple(
+            f"/account/invoices/payments/{part.payment_id}/pdf" for part in invoices.payments(tx, each.id)
+        ),
     )  # fmt: skip

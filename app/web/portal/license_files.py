@@ -8,6 +8,8 @@ from typing import Final
 from starlette.responses import Response
 
 from app.core.clock import local_date
+from app.core.db import Tx
+from app.flows import export_gate
 from app.licenses.errors import NotReleased
 from app.licenses.models import License
 from app.licenses.service import require_released
@@ -30,9 +32,14 @@ def download(content: str | bytes, name: str, media_type: str) -> Response:
     )  # fmt: skip
 
 
-def download_license(license_: License, company: str, now: datetime) -> Response:
-    """The file byte for byte as it was signed. Raises NotReleased for one that is held back (R-LIC-7)."""
+def download_license(tx: Tx, license_: License, company: str, now: datetime) -> Response:
+    """The file byte for byte as it was signed.
+
+    Raises NotReleased for one that is held back (R-LIC-7), DestinationRefused and PartyRefused where nothing may be
+    delivered any more.
+    """
     require_released(license_, now)
+    export_gate.require_deliverable(tx, license_.account_id, now)
     return download(license_.file_text.encode(), file_name(company), "application/octet-stream")
 
 
@@ -68,17 +75,20 @@ def guides(name: str) -> tuple[InstallGuide, ...]:
     )
 
 
-def text_of(license_: License, now: datetime) -> str:
-    """The file as text; a sentence in its place while it is held back."""
+def text_of(tx: Tx, license_: License, now: datetime) -> str:
+    """The file as text; a sentence in its place while it is held back, or where it may not be delivered."""
+    barred = export_gate.barred(tx, license_.account_id, now)
+    if barred is not None:
+        return barred.detail
     try:
         return require_released(license_, now).file_text
     except NotReleased as held_back:
         return held_back.detail
 
 
-def ready(license_: License, company: str, time_zone: str, href: str, now: datetime) -> LicenseReady:
+def ready(tx: Tx, license_: License, company: str, time_zone: str, href: str, now: datetime) -> LicenseReady:
     name = file_name(company)
     return LicenseReady(
-        filename=name, download_href=href, text=text_of(license_, now), seats=license_.seats,
+        filename=name, download_href=href, text=text_of(tx, license_, now), seats=license_.seats,
         until=last_day(license_, time_zone), guides=guides(name),
     )  # fmt: skip

@@ -57,7 +57,7 @@ def one(request: Request, tx: Tx, now: Now, who: Reader, license_id: str, said: 
 def file(tx: Tx, now: Now, who: Reader, license_id: str) -> Response:
     """The file byte for byte as it was signed; past ones are kept."""
     found = owned.one(tx, who, License, "lic", license_id)
-    return license_files.download_license(found, accounts.get(tx, who.account_id).name, now)
+    return license_files.download_license(tx, found, accounts.get(tx, who.account_id).name, now)
 
 
 @router.post("/{license_id}/label")
@@ -88,7 +88,7 @@ def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: 
     account = accounts.get(tx, who.account_id)
     writes = may(who.role, Permission.LICENSES_WRITE)
     return LicenseView(
-        license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(found, now),
+        license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(tx, found, now),
         files=tuple(_file(tx, account, each) for each in licenses.of_subscription(tx, found.subscription_id)),
         activations=(), activation_limit=None, guides=license_files.guides(license_files.file_name(account.name)),
         form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "",

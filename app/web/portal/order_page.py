@@ -9,12 +9,10 @@ from app.accounts import service as accounts
 from app.agreements import service as agreements
 from app.agreements.models import Acceptance
 from app.catalog.models import Family, Interval, Plan
-from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.money import Money
-from app.flows import paying_invoices, purchase
-from app.flows.notify import ANSWER_DAYS
+from app.flows import notify, paying_invoices, purchase
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
@@ -116,11 +114,14 @@ def order_view(tx: Tx, ports: Ports, told: Told) -> v.OrderView:
         order_id=order_row.id, state=state, plan=told.plan.name, email=order_row.buyer_email,
         rows=(
             *figures.order_rows(orders.lines(tx, order_row.id), determination, interval, order_row.discount),
-            *figures.settled_rows(order_row.change, Money(order_row.total_minor, order_row.currency)),
+            *figures.settled_rows(
+                order_row.change, Money(order_row.total_minor, order_row.currency),
+                orders.end_of_carried(tx, order_row.id),
+            ),
             *figures.own_credit_rows(order_row),
         ),
         total=str(order_row.due), progress=progress_view(tx, told),
-        failure=_failure(told), review_by=_review_by(tx, order_row).date() if state == "review" else None,
+        failure=_failure(told), review_by=notify.review_by(tx, order_row).date() if state == "review" else None,
         pay_href=f"{told.path}/pay" if payable else "",
         invoice_due=told.invoice.due_on if told.invoice is not None and told.owes else None,
         invoice_href=paying_invoices.link(ports, told.invoice.id) if told.invoice is not None and told.owes else "",
@@ -157,10 +158,6 @@ def decline_in_words(code: str | None) -> str:
     return _FAILURES.get(code or "", "Your card was declined.")
 
 
-def _review_by(tx: Tx, order_row: Order) -> datetime:
-    return order_row.created_at + timedelta(days=policy.get(tx, ANSWER_DAYS, order_row.created_at))
-
-
 def _restart(told: Told) -> str:
     """The checkout with the same choices; anything else begins again from the account."""
     if told.order.kind is not OrderKind.PURCHASE:
@@ -177,7 +174,7 @@ def _license(tx: Tx, told: Told, now: datetime) -> v.LicenseReady | None:
     if told.license is None or told.plan.family is Family.CLOUD:
         return None  # a workspace gets its license by itself
     zone = accounts.get(tx, told.order.account_id).time_zone
-    return license_files.ready(told.license, told.company, zone, f"{told.path}/license", now)
+    return license_files.ready(tx, told.license, told.company, zone, f"{told.path}/license", now)
 
 
 def _workspace_link(told: Told) -> Link | None:

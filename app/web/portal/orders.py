@@ -20,7 +20,7 @@ from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.surveys import service as surveys
 from app.surveys.models import AnswerSource
-from app.web import csrf, show
+from app.web import csrf, issued, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
 from app.web.portal import asking, license_files, paper
@@ -76,20 +76,19 @@ def license_file(ports: Wired, token: str) -> Response:
     """The license file under the company's name."""
     with ports.db.transaction() as tx:
         told = read(tx, ports, token)
-    if told.license is None:
-        raise NotFound("There is no license for this order yet.")
-    return license_files.download_license(told.license, told.company, ports.clock.now())
+        if told.license is None:
+            raise NotFound("There is no license for this order yet.")
+        return license_files.download_license(tx, told.license, told.company, ports.clock.now())
 
 
 @router.get("/invoice.pdf")
-def invoice_pdf(ports: Wired, token: str) -> Response:
+def invoice_pdf(request: Request, ports: Wired, token: str) -> Response:
     """The invoice on paper."""
     with ports.db.transaction() as tx:
         invoice = read(tx, ports, token).invoice
         if invoice is None or invoice.number is None:
             raise NotFound("There is no invoice for this order yet.")
-        document, locale = papers.invoice_document(tx, ports, invoice), papers.locale_of(invoice)
-    return paper.invoice_pdf(document, locale)
+        return issued.pdf(request, tx, ports, invoice)
 
 
 @router.get("/certificate.pdf")

@@ -3,18 +3,8 @@
 from starlette.responses import Response
 
 from app.documents.render_pdf import render_pdf
-from app.documents.shapes import CertificateDocument, DocumentKind, InvoiceDocument
+from app.documents.shapes import CertificateDocument, DocumentKind
 from app.web.portal.license_files import download
-
-
-def invoice_pdf(document: InvoiceDocument, locale: str) -> Response:
-    pdf = render_pdf(DocumentKind.INVOICE, document, locale)
-    return download(pdf, f"{document.number}.pdf", "application/pdf")
-
-
-def credit_note_pdf(document: InvoiceDocument, locale: str) -> Response:
-    pdf = render_pdf(DocumentKind.CREDIT_NOTE, document, locale)
-    return download(pdf, f"{document.number}.pdf", "application/pdf")
 
 
 def certificate_pdf(document: CertificateDocument, locale: str) -> Response:

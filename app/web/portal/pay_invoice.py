@@ -16,7 +16,7 @@ from app.core.clock import local_date
 from app.core.db import Tx as Unit
 from app.core.errors import DomainError, NotAllowed, NotFound
 from app.core.money import Money
-from app.flows import papers, paying_invoices
+from app.flows import paying_invoices
 from app.flows.paying_invoices import CardDeclined, NoSavedCard, NothingOwed
 from app.flows.ports import Ports
 from app.invoices import credit_notes
@@ -26,10 +26,10 @@ from app.payments import credit
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.payments.models import AttemptState, Payment
-from app.web import csrf, show
+from app.web import csrf, issued, receipts, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired
-from app.web.portal import asking, paper
+from app.web.portal import asking
 from app.web.portal.invoice_views import PayInvoiceView
 from app.web.portal.render import see_other
 from app.web.views import Fact, Link, MoneyRow
@@ -85,21 +85,28 @@ def refresh(ports: Wired, token: str) -> Response:
 
 
 @router.get("/pdf")
-def pdf(ports: Wired, token: str) -> Response:
+def pdf(request: Request, ports: Wired, token: str) -> Response:
     """The invoice on paper."""
     with ports.db.transaction() as tx:
-        invoice = paying_invoices.behind(tx, ports, token)
-        document, locale = papers.invoice_document(tx, ports, invoice), papers.locale_of(invoice)
-    return paper.invoice_pdf(document, locale)
+        return issued.pdf(request, tx, ports, paying_invoices.behind(tx, ports, token))
 
 
 @router.get("/credit_notes/{credit_note_id}/pdf")
-def credit_note_pdf(ports: Wired, token: str, credit_note_id: str) -> Response:
+def credit_note_pdf(request: Request, ports: Wired, token: str, credit_note_id: str) -> Response:
     """A credit note to this invoice on paper. Raises NotFound for one to another."""
     with ports.db.transaction() as tx:
         note = _note(tx, paying_invoices.behind(tx, ports, token), credit_note_id)
-        document, locale = papers.credit_note_document(tx, note), papers.locale_of(note)
-    return paper.credit_note_pdf(document, locale)
+        return issued.pdf(request, tx, ports, note)
+
+
+@router.get("/payments/{payment_id}/pdf")
+def receipt(ports: Wired, token: str, payment_id: str) -> Response:
+    """The receipt of a payment that went into this invoice. Raises NotFound for any other."""
+    with ports.db.transaction() as tx:
+        invoice = paying_invoices.behind(tx, ports, token)
+        if payment_id not in {part.payment_id for part in invoices.payments(tx, invoice.id)}:
+            raise NotFound("There is no such payment of this invoice.")
+        return receipts.pdf(tx, ports, tx.get_one(Payment, payment_id))
 
 
 def _note(tx: Unit, invoice: Invoice, credit_note_id: str) -> CreditNote:
@@ -132,6 +139,9 @@ def _view(
         Link(label=f"Invoice {invoice.number} (PDF)", href=f"{path}/pdf"),
         *(Link(label=f"Credit note {note.number} (PDF)", href=f"{path}/credit_notes/{note.id}/pdf")
           for note in credit_notes.of_invoice(tx, invoice.id)),
+        *(Link(label=f"Receipt of {Money(part.amount_minor, invoice.currency)} (PDF)",
+               href=f"{path}/payments/{part.payment_id}/pdf")
+          for part in invoices.payments(tx, invoice.id)),
     )  # fmt: skip
     rows, facts = _rows(tx, invoice), _facts(invoice)
     if invoice.state is not InvoiceState.OPEN:

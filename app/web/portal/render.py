@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.accounts import service as accounts
 from app.accounts.sessions import SignedInCustomer
 from app.core.db import Tx
+from app.core.errors import Invalid
 from app.core.i18n import FALLBACK, languages
 from app.web import show
 from app.web.views import Flash, Page
@@ -27,9 +28,13 @@ class Posted:
     upload: bytes = b""
 
     def text(self, name: str) -> str:
-        """One line: trimmed, without control characters (PostgreSQL takes no NUL), cut to 300 characters."""
-        first = self.values.get(name, ("",))[0]
-        return "".join(char for char in first.strip() if char.isprintable())[:_LONGEST]
+        """One line: trimmed, without control characters (PostgreSQL takes no NUL). Raises Invalid beyond 300 letters:
+        what is printed on documents is what was typed, or nothing.
+        """
+        line = self.values.get(name, ("",))[0].strip()
+        if len(line) > _LONGEST:
+            raise Invalid(f"At most {_LONGEST} characters fit into {name!r}; these are {len(line):,}.", param=name)
+        return "".join(char for char in line if char.isprintable())
 
     def many(self, name: str) -> tuple[str, ...]:
         return self.values.get(name, ())
