@@ -1,7 +1,9 @@
 """An exemption certificate from the upload to the mail after its last day, and what it does to prices (ADR 0050)."""
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from app.flows.seat_change import Wanted
 from app.invoices import service as invoices
 from app.orders.errors import PreviewChanged
 from app.orders.models import Order, Preview
+from app.reports import tax_evidence
 from app.subscriptions import service as subscriptions
 from app.tax import certificates, service
 from app.tax.certificates import CertificateDecided, Stated
@@ -135,6 +138,14 @@ def test_an_address_shows_nothing_of_what_its_account_holds_and_whoever_orders_d
         bought_now = tx.execute(text('SELECT id FROM "order" WHERE preview_id = :id'), {"id": own.id}).scalar_one()
         invoice = invoices.of_order(tx, bought_now)
         assert invoice is not None
+        evidence = json.loads(tax_evidence.write(tx, invoice))
+        assert [each["number"] for each in evidence["certificates"]] == ["RS-1"]
+        assert evidence["certificates"][0]["paper_sha256"] == sha256(b"%PDF-1.7 %%EOF").hexdigest()
+        sold = tx.execute(text(
+            "SELECT jsonb_path_exists(request, '$.buyer.exemptions[*] ? (@.reason == \"resale\")') FROM"
+            " tax_determination WHERE id = :id"
+        ), {"id": invoice.tax_determination_id}).scalar_one()  # fmt: skip
+        assert sold, "the meter of a state that counts retail sales leaves it out"
         assert papers.invoice_document(tx, world.ports, invoice).tax_notes == ("Exempt: resale certificate RS-1.",)
     later = previews.price(world.ports, wanted(order.account_id, region="MT", postcode="59601", city="Helena"))
     with world.db.transaction() as tx:
