@@ -27,6 +27,7 @@ from app.flows.preview_request import UNCHECKED, PreviewRequest, TaxIdGiven
 from app.orders.models import Order, OrderKind, OrderState, Preview
 from app.payments import credit
 from app.payments.models import PaymentMethod
+from app.screening import lists
 from app.screening import service as screening
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import ScheduledChange, ScheduledState, Subscription, SubscriptionLine
@@ -133,7 +134,8 @@ def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
     charges = _charges(tx, subscription_ids, now - _DAY)
     bound = policy.get(tx, CHARGES_A_DAY, now)
     changed, credited = _changed(tx, subscription_ids), credit.having(tx, account_ids)
-    questioned = screening.in_question(tx, account_ids)
+    unscreened = bool(lists.missing(tx, now, test=ports.test_mode))
+    questioned = set(account_ids) if unscreened else screening.in_question(tx, account_ids)
     confirmations = confirming.recent(tx, [each.value for given in tax_ids.values() for each in given], now)
     return [
         Due(

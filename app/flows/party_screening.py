@@ -46,18 +46,18 @@ def parties_of(tx: Tx, account: Account, buyer: BuyerDetails | None = None) -> l
     return [each for each in dict.fromkeys(found) if each.name.strip()]
 
 
-def of_order(tx: Tx, account: Account, preview: Preview, now: datetime) -> Screened:
+def of_order(tx: Tx, account: Account, preview: Preview, now: datetime, *, test: bool) -> Screened:
     """Screen whoever is behind an order, and keep what was asked and found. Where no list was ever imported and none is
     required, nobody is screened.
     """
     if not lists.newest(tx):
-        missing = tuple(lists.missing(tx, now))
+        missing = tuple(lists.missing(tx, now, test=test))
         return Screened(CheckOutcome.REVIEW, missing=missing) if missing else _CLEAR
     parties = parties_of(tx, account, previews.request_of(preview).buyer)
     hits = matching.find(
         tx, parties, at_least=policy.get(tx, matching.REVIEW_SCORE, now), on=local_date(now, account.time_zone)
     )
-    return screening.screen(tx, account.id, parties, hits, by="order", preview_id=preview.id, now=now)
+    return screening.screen(tx, account.id, parties, hits, by="order", test=test, now=now, preview_id=preview.id)
 
 
 def require_clear(ports: Ports, order_id: str) -> None:
@@ -65,7 +65,7 @@ def require_clear(ports: Ports, order_id: str) -> None:
     with ports.db.transaction() as tx:
         order = orders.get(tx, order_id)
         preview = tx.get_one(Preview, order.preview_id)
-        screened = of_order(tx, accounts.get(tx, order.account_id), preview, ports.clock.now())
+        screened = of_order(tx, accounts.get(tx, order.account_id), preview, ports.clock.now(), test=ports.test_mode)
     if screened.missing:
         raise StillInReview(f"Import the list {', '.join(screened.missing)} first: `blp screening import`.")
     if screened.cases:

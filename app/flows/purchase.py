@@ -143,7 +143,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer | P
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
-    screened = screen_buyer(tx, account, preview, now)
+    screened = screen_buyer(tx, account, preview, now, test=ports.test_mode)
     if screened.outcome is CheckOutcome.BLOCKED:
         return PartyRefused()
     held = preview.route is Route.REVIEW or screened.outcome is CheckOutcome.REVIEW

@@ -97,7 +97,7 @@ def _accept(tx: Tx, ports: Ports, quote: Quote, signing: Signing) -> Order | Par
     if in_force.id != signing.terms_id:
         raise TermsNotAccepted(f"Version {in_force.version} of the terms is in force; accept it.", param="terms")
     destination_held = _held(tx, offer, now)
-    screened = party_screening.of_order(tx, accounts.get(tx, quote.account_id), offer, now)
+    screened = party_screening.of_order(tx, accounts.get(tx, quote.account_id), offer, now, test=ports.test_mode)
     if screened.outcome is CheckOutcome.BLOCKED:
         return PartyRefused()
     paper = _paper(tx, quote, offer, signing, now)

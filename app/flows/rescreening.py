@@ -107,7 +107,9 @@ def rescreen_chunk(ports: Ports, after: str = "", *, size: int = CHUNK) -> str |
             return None
         hits = _hits(tx, found, now)
         for account_id, (parties, of_account) in hits.items():
-            screening.screen(tx, account_id, parties, of_account, by="rescreen", now=now, keep_clear=False)
+            screening.screen(
+                tx, account_id, parties, of_account, by="rescreen", test=ports.test_mode, now=now, keep_clear=False
+            )
         tx.execute(_KEEP, {
             "newest": newest, "now": now, "ids": array_text([row.id for row in found]),
             "hashes": array_text([row.hash for row in found]),

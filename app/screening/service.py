@@ -60,8 +60,8 @@ class Screened:
 
 
 def screen(
-    tx: Tx, account_id: str, parties: Sequence[Party], hits: Iterable[Hit], *, by: str, now: datetime,
-    preview_id: str | None = None, keep_clear: bool = True,
+    tx: Tx, account_id: str, parties: Sequence[Party], hits: Iterable[Hit], *, by: str, test: bool,
+    now: datetime, preview_id: str | None = None, keep_clear: bool = True,
 ) -> Screened:  # fmt: skip
     """Open a case for every hit that nobody decided, and write down what was asked and found.
 
@@ -69,7 +69,7 @@ def screen(
     an address and a listed name without signing in must not stop the orders of those whose address it is.
     `keep_clear=False` writes no record where nothing was found, for what keeps it otherwise.
     """
-    found, missing = list(hits), lists.missing(tx, now)
+    found, missing = list(hits), lists.missing(tx, now, test=test)
     _open(tx, account_id, found, now)
     asked = {(hit.entry.id, hit.party.normalized) for hit in found}
     cases = [

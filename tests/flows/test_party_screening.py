@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import text
 
 from app.accounts import api_keys
+from app.accounts.models import Account
 from app.core import policy
 from app.core.clock import transport_now
-from app.flows import export_gate, held_orders, purchase, screening_decisions
+from app.flows import export_gate, held_orders, party_screening, purchase, screening_decisions
 from app.flows.party_screening import StillInReview
 from app.licenses import service as licenses
 from app.orders import service as orders
-from app.orders.models import OrderState
+from app.orders.models import OrderState, Preview
 from app.screening import service as screening
 from app.screening.models import CaseState, CheckOutcome
 from app.screening.service import CaseDecided, PartyRefused
@@ -217,6 +218,17 @@ def test_a_required_list_that_is_missing_or_old_holds_every_order(world: World) 
     assert released.state is OrderState.AWAITING_PAYMENT
     walk_days(world, 8)
     assert shop.order(world, shop.offer(world, email="later@example.de")).state is OrderState.HELD
+
+
+def test_where_money_is_taken_nobody_is_sold_to_before_the_list_of_the_united_states_is_there(world: World) -> None:
+    bought, now = shop.buy(world), world.ports.clock.now()
+    with world.db.transaction() as tx:
+        account, offer = tx.get_one(Account, bought.account_id), tx.get_one(Preview, bought.preview_id)
+        assert party_screening.of_order(tx, account, offer, now, test=True).outcome is CheckOutcome.CLEAR
+        live = party_screening.of_order(tx, account, offer, now, test=False)
+        assert (live.outcome, live.missing) == (CheckOutcome.REVIEW, ("csl",))
+        policy.change(tx, "screening_lists_required", [], valid_from=now, by="test", why="No exports.", now=now)
+        assert party_screening.of_order(tx, account, offer, now, test=False).outcome is CheckOutcome.CLEAR
 
 
 def test_a_renewal_of_an_account_in_question_waits_for_a_person(world: World) -> None:

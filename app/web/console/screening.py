@@ -40,7 +40,7 @@ _SAID: Final[dict[Decision, str]] = {"clear": "case-cleared", "confirm": "case-c
 
 @router.get("/console/screening")
 def board(
-    request: Request, tx: Tx, now: Now, who: Reader, q: Annotated[str, Query(max_length=200)] = "",
+    request: Request, ports: Wired, tx: Tx, now: Now, who: Reader, q: Annotated[str, Query(max_length=200)] = "",
     country: Annotated[str, Query(max_length=2)] = "",
 ) -> Response:  # fmt: skip
     progress = rescreening.progress(tx)
@@ -49,7 +49,8 @@ def board(
     view = ScreeningView(
         cases=_cases(tx), lists=_lists(tx, current, days, now), decided=_decided(tx),
         progress=f"{progress.done:,} of {progress.total:,} accounts are compared with the newest lists.",
-        warnings=_warnings(tx, current, days, now), form=Form(values={"q": q.strip(), "country": country.upper()}),
+        warnings=_warnings(tx, current, days, now, test=ports.test_mode),
+        form=Form(values={"q": q.strip(), "country": country.upper()}),
         found=_found(tx, q.strip(), country.upper(), now) if q.strip() else None,
     )  # fmt: skip
     return page(request, tx, view, who)
@@ -90,14 +91,14 @@ def _lists(tx: Session, current: list[ScreeningVersion], days: int, now: datetim
     return Related(title="Lists", columns=("List", "Version", "State", "Imported", "By", "Entries"), rows=rows)
 
 
-def _warnings(tx: Session, current: list[ScreeningVersion], days: int, now: datetime) -> tuple[str, ...]:
+def _warnings(tx: Session, current: list[ScreeningVersion], days: int, now: datetime, *, test: bool) -> tuple[str, ...]:
     found = [
         f"The list {each.list_code.upper()} is {(now - each.imported_at).days} days old: import it again."
         for each in current
         if lists.is_stale(each, days, now)
     ]
     found += [f"The list {each.upper()} is required and missing or too old: every order is held."
-              for each in lists.missing(tx, now)]  # fmt: skip
+              for each in lists.missing(tx, now, test=test)]  # fmt: skip
     return tuple(found or (["No list was ever imported: nobody is screened."] if not current else []))
 
 
