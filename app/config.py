@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     # Where nothing else is the sandbox's (production), provisioners are always external.
     provisioner: Literal["sandbox", "external"] = "sandbox"
     trusted_proxies: tuple[str, ...] = ()
+    # A header that a trusted proxy sets, such as CF-IPCountry; empty: nothing is known of where a caller comes from.
+    ip_country_header: str = ""
     # Validations per address and per API key, in each web process; a burst of 0 lifts the limit (benchmarks).
     validate_burst: int = Field(default=30, ge=0)
     validate_per_second: float = Field(default=3, gt=0)
@@ -81,6 +83,8 @@ class Settings(BaseSettings):
             missing += self._wrong_about_stripe()
         if self.mail == "smtp" and not self.smtp_host:
             missing.append("BLP_MAIL=smtp needs BLP_SMTP_HOST")
+        if self.ip_country_header and not self.trusted_proxies:
+            missing.append("BLP_IP_COUNTRY_HEADER needs BLP_TRUSTED_PROXIES: from anybody else it could be made up")
         missing += self._wrong_about_registries()
         if self.secret_key is not None and len(self.secret_key.get_secret_value()) < 32:
             missing.append("BLP_SECRET_KEY must have at least 32 characters (openssl rand -hex 32 makes one)")

@@ -42,6 +42,7 @@ def create_app(settings: Settings, wired: Wired) -> FastAPI:
     )  # fmt: skip
     app.state.ports = wired.ports
     app.state.advance_clock = wired.advance_clock
+    app.state.ip_country_header = settings.ip_country_header
     problems.install(app, routers.problem_page)
     app.include_router(health.router)
     routers.include(app)

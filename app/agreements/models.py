@@ -54,6 +54,7 @@ class PaperKind(StrEnum):
     SIGNED_QUOTE = "signed_quote"
     PURCHASE_ORDER = "purchase_order"
     AGREEMENT = "agreement"
+    EXEMPTION = "exemption"
 
 
 class Paper(Table, table=True):

@@ -41,6 +41,8 @@ class MailName(StrEnum):
     REFUND_KEPT = "refund_kept"
     TAX_CORRECTED = "tax_corrected"
     TAX_ID_INVALID = "tax_id_invalid"
+    CERTIFICATE_REVIEWED = "certificate_reviewed"
+    CERTIFICATE_ENDING = "certificate_ending"
 
 
 @dataclass(frozen=True, slots=True)

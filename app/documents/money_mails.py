@@ -98,3 +98,26 @@ class TaxIdInvalid(MailData):
 
     tax_id: str
     tax_ids_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateReviewed(MailData):
+    """An exemption certificate is `accepted`, `rejected` or `revoked` (`state`); `why` is empty for the first."""
+
+    number: str
+    jurisdiction: str
+    state: str
+    why: str
+    expires_on: date | None  # its last day
+    certificates_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateEnding(MailData):
+    """An exemption certificate ends soon, or has ended where it is `over`: orders after `expires_on` bear tax."""
+
+    number: str
+    jurisdiction: str
+    expires_on: date
+    over: bool
+    certificates_url: str

@@ -37,6 +37,8 @@ from app.documents.mail_shapes import (
     WorkspaceReady,
 )
 from app.documents.money_mails import (
+    CertificateEnding,
+    CertificateReviewed,
     CreditNoteIssued,
     InvoicePaid,
     InvoiceReminder,
@@ -77,6 +79,8 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.REFUND_KEPT: RefundKept,
     MailName.TAX_CORRECTED: TaxCorrected,
     MailName.TAX_ID_INVALID: TaxIdInvalid,
+    MailName.CERTIFICATE_REVIEWED: CertificateReviewed,
+    MailName.CERTIFICATE_ENDING: CertificateEnding,
 }
 
 

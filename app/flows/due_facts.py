@@ -31,7 +31,9 @@ from app.screening import lists
 from app.screening import service as screening
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import ScheduledChange, ScheduledState, Subscription, SubscriptionLine
+from app.tax import certificates
 from app.tax import service as tax
+from app.tax.models import ExemptionCertificate
 
 _DAY: Final = timedelta(days=1)
 T = TypeVar("T")
@@ -72,7 +74,7 @@ class Due:
 
 
 class Loaded(Tables):
-    """The market of a moment, every plan, price and agreement read once."""
+    """The market of a moment, every plan, price, agreement and certificate read once."""
 
     def __init__(self, tx: Tx, found: Sequence[Due], now: datetime) -> None:
         super().__init__(tx, now)
@@ -81,7 +83,9 @@ class Loaded(Tables):
         self._prices: dict[tuple[str, str, Interval, date], Price] = {}
         self._coupons: dict[str, Coupon] = {}
         self._limits = super().thresholds
-        self._agreements = contracts.in_force_of(tx, [due.subscription.account_id for due in found], now)
+        account_ids = [due.subscription.account_id for due in found]
+        self._agreements = contracts.in_force_of(tx, account_ids, now)
+        self._certificates = certificates.of_accounts(tx, account_ids)
 
     @property
     def thresholds(self) -> Mapping[str, int]:
@@ -107,6 +111,9 @@ class Loaded(Tables):
 
     def agreement(self, account_id: str) -> CustomAgreement | None:
         return self._agreements.get(account_id)
+
+    def certificates(self, account_id: str) -> Sequence[ExemptionCertificate]:
+        return self._certificates.get(account_id, ())
 
 
 def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:

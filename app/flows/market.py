@@ -21,9 +21,10 @@ from app.orders import routing
 from app.orders import service as orders
 from app.orders.models import OfferSource, OrderKind
 from app.subscriptions import service as subscriptions
-from app.tax import local_import, overruling
+from app.tax import certificates, local_import, overruling
 from app.tax import request as taxing
 from app.tax.local_rates import Locality
+from app.tax.models import ExemptionCertificate
 from app.tax.overrides import Overrides
 
 ROLLING: Final = timedelta(days=365)
@@ -61,6 +62,10 @@ class Market(Protocol):
 
     def agreement(self, account_id: str) -> CustomAgreement | None:
         """The special agreement that applies to the account."""
+        ...
+
+    def certificates(self, account_id: str) -> Sequence[ExemptionCertificate]:
+        """The exemption certificates of the account that were accepted, expired or not."""
         ...
 
     def local_rates(self, buyer: taxing.Buyer, on: date) -> Locality | None:
@@ -105,6 +110,9 @@ class Tables:
 
     def agreement(self, account_id: str) -> CustomAgreement | None:
         return contracts.in_force(self._tx, account_id, self._now)
+
+    def certificates(self, account_id: str) -> Sequence[ExemptionCertificate]:
+        return certificates.of_account(self._tx, account_id)
 
     @cached_property
     def overrides(self) -> Overrides:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from app.accounts import service as accounts
 from app.accounts.addresses import has_postcodes
+from app.accounts.models import BuyerType
 from app.agreements import service as agreements
 from app.agreements.models import TermsVersion
 from app.agreements.service import Evidence
@@ -25,9 +26,14 @@ from app.orders import service as orders
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview
 from app.payments import service as payments
 from app.payments.models import PaymentAttempt
+from app.payments.provider import PaymentReport
+from app.tax import locating
 
 _REQUIRED: Final = (("email", "e-mail"), ("name", "name"), ("company", "company"), ("line1", "street and number"),
                     ("city", "city"))  # fmt: skip
+
+# Nobody is at the checkout for them: what was kept with the first order speaks for them too.
+_FURTHER_TERMS: Final = frozenset({OrderKind.RENEWAL, OrderKind.INSTALMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ def enter(
     One on invoice is delivered at once, its invoice due in `net_days`. The caller has locked the preview and knows
     that its figures may be charged, or owed.
     """
-    tax_ids = previews.request_of(preview).tax_ids
+    request = previews.request_of(preview)
+    tax_ids = request.tax_ids
     accounts.keep_tax_ids(tx, account_id, ((each.type, each.value, each.status) for each in tax_ids), now)
     order = orders.place(
         tx, preview, account_id=account_id, state=OrderState.HELD if held else OrderState.AWAITING_PAYMENT,
@@ -60,6 +67,8 @@ def enter(
         term_starts_on=term_starts_on, now=now,
         credit=_credit(tx, preview, account_id, now) if pay_by is PayBy.CARD else None,
     )  # fmt: skip
+    if request.buyer.type is BuyerType.CONSUMER and order.kind not in _FURTHER_TERMS:
+        locating.keep(tx, order.id, request.buyer.country, request.seen, now)
     if held or order.due:
         own_credit.hold(tx, order, now)
     if order.discount is not None and order.kind is OrderKind.PURCHASE:
@@ -96,13 +105,22 @@ def fulfil_on_invoice(tx: Tx, ports: Ports, order: Order, now: datetime, *, net_
 
 
 def require_complete(preview: Preview) -> None:
-    """An estimate may be incomplete, an order may not."""
+    """An estimate may be incomplete, an order may not. Raises Invalid, ResidenceNeeded."""
     buyer = preview.inputs["buyer"]
     for name, words in _REQUIRED:
-        if not buyer[name].strip():
+        needless = name == "company" and buyer["type"] == BuyerType.CONSUMER
+        if not needless and not buyer[name].strip():
             raise Invalid(f"Give your {words}; it goes on the invoice.", param=name)
+    if buyer["type"] == BuyerType.CONSUMER:
+        locating.require_no_contradiction(buyer["country"], previews.request_of(preview).seen)
     if not buyer["postcode"].strip() and has_postcodes(buyer["country"]):
         raise Invalid("Give your postcode; it goes on the invoice and can decide the tax.", param="postcode")
+
+
+def keep_card_country(tx: Tx, order: Order, report: PaymentReport, now: datetime) -> None:
+    """Beside what was known of a consumer when they ordered; it is told where it speaks against that (R-TAX-5)."""
+    if locating.keep_card(tx, order.id, report.card_country, now):
+        events.append(tx, "order.location_contradicted", order.id, now=now, account_id=order.account_id)
 
 
 def snapshot_of(order: Order, preview: Preview) -> dict[str, Any]:

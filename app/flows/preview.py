@@ -35,6 +35,7 @@ from app.quotes.discounts import Discount
 from app.screening import destinations
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import YEAR_MONTHS, Billing, Subscription
+from app.tax import certificates, locating
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
@@ -165,7 +166,7 @@ def offer_of(
     rule = destinations.require_allowed(place_of(wanted.buyer), today)
     plans = [market.plan(line.sku) for line in wanted.lines]
     priced = pricing(plans, today) if pricing is not None else whole_term(market, wanted, plans, today, agreed)
-    question = _tax_question(market.seller, wanted, tax_ids, priced.plans, priced.lines, now)
+    question = _tax_question(market, wanted, tax_ids, priced.plans, priced.lines, now)
     answer = determine(question, local=market.local_rates(question.buyer, question.date), overrides=market.overrides)
     lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced.lines, answer.lines, strict=True))
     route = _route(market, wanted, account_id, plans, priced, answer, rule)
@@ -277,22 +278,25 @@ def _committed(
 
 
 def _tax_question(
-    seller: taxing.Seller, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], plans: Sequence[Plan],
+    market: Market, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], plans: Sequence[Plan],
     lines: Sequence[PricedLine], now: datetime,
 ) -> taxing.Request:  # fmt: skip
-    buyer = wanted.buyer
-    return taxing.Request(
-        seller=seller,
-        buyer=taxing.Buyer(
-            country=buyer.country, region=buyer.region or None, postcode=buyer.postcode or None,
-            city=buyer.city or None, type="business" if buyer.type is BuyerType.BUSINESS else "consumer",
-            tax_ids=tuple(
-                taxing.TaxId(each.type, each.value, each.status, each.check, each.checked_at, each.reference)
-                for each in tax_ids
-            ),
+    buyer, on = wanted.buyer, local_date(now, accounts.time_zone_of(wanted.buyer.country))
+    asked = taxing.Buyer(
+        country=buyer.country, region=buyer.region or None, postcode=buyer.postcode or None,
+        city=buyer.city or None, type="business" if buyer.type is BuyerType.BUSINESS else "consumer",
+        tax_ids=tuple(
+            taxing.TaxId(each.type, each.value, each.status, each.check, each.checked_at, each.reference)
+            for each in tax_ids
         ),
+    )  # fmt: skip
+    # An address that nobody signed in for shows nothing of what its account holds.
+    held = market.certificates(wanted.account_id) if wanted.account_id and not wanted.stranger else ()
+    return taxing.Request(
+        seller=market.seller, buyer=replace(asked, exemptions=certificates.for_engine(held, asked, on)),
         lines=tuple(taxing.Line(plan.tax_code, line.net.minor) for plan, line in zip(plans, lines, strict=True)),
-        currency=wanted.currency, date=local_date(now, accounts.time_zone_of(buyer.country)),
+        currency=wanted.currency, date=on,
+        evidence=locating.for_engine(wanted.seen) if asked.type == "consumer" else (),
     )  # fmt: skip
 
 
@@ -319,7 +323,7 @@ def _route(
 
 def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int) -> dict[str, Any]:
     buyer = wanted.buyer
-    plain = {
+    plain: dict[str, Any] = {
         "lines": [_line_input(line) for line in wanted.lines],
         "interval": str(wanted.interval),
         "term_months": wanted.months,
@@ -334,7 +338,13 @@ def _inputs(wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], revision: int
         },
         "tax_ids": [each.to_json() for each in tax_ids],
     }  # fmt: skip
-    return plain | {"revision": revision} if revision else plain
+    if revision:
+        plain["revision"] = revision
+    if wanted.account_id is None or wanted.stranger:
+        plain["stranger"] = True
+    if wanted.seen:
+        plain["seen"] = [[each.kind, each.country] for each in wanted.seen]
+    return plain
 
 
 def agreed_lines(preview: Preview) -> list[PricedLine]:
@@ -357,6 +367,14 @@ def _line_input(line: LineRequest) -> dict[str, Any]:
     return plain | {"discount": line.discount.to_json()} if line.discount else plain
 
 
+def asked_again(preview: Preview, *, by: str | None) -> PreviewRequest:
+    """The request a stored preview answered, as if the account `by` asked it: who orders decides what counts, not who
+    looked at the price.
+    """
+    request = request_of(preview)
+    return replace(request, stranger=by is None or by != request.account_id)
+
+
 def request_of(preview: Preview) -> PreviewRequest:
     """The request a stored preview answered, with its tax numbers as they were confirmed."""
     inputs = preview.inputs
@@ -372,5 +390,6 @@ def request_of(preview: Preview) -> PreviewRequest:
         kind=preview.kind, account_id=preview.account_id, subscription_id=preview.subscription_id,
         term_months=inputs.get("term_months"), coupon=inputs.get("coupon", ""), source=preview.source,
         change_on=date.fromisoformat(preview.change["on"]) if preview.change else None,
-        billing=Billing(inputs.get("billing", Billing.PREPAID)),
+        billing=Billing(inputs.get("billing", Billing.PREPAID)), stranger=bool(inputs.get("stranger")),
+        seen=tuple(taxing.Evidence(*each) for each in inputs.get("seen", ())),
     )  # fmt: skip

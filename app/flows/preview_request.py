@@ -10,6 +10,7 @@ from app.core.errors import Invalid
 from app.orders.models import OfferSource, OrderKind
 from app.quotes.discounts import Discount
 from app.subscriptions.models import YEAR_MONTHS, Billing
+from app.tax.request import Evidence
 
 TERM_MONTHS: Final = {Interval.MONTH: (1,), Interval.YEAR: (12, 24, 36)}
 UNCHECKED: Final = "unchecked"  # of a tax number that no registry was asked about
@@ -49,7 +50,8 @@ class PreviewRequest:
     With `source` QUOTE it is an offer of sales: discounts count, and so many seats may be sold as nobody orders alone.
     `term_months` is the whole committed term; left out, it is one interval. It is paid at once, or by `billing` year by
     year: then the offer is for its first year. An EXPANSION asks for `lines` as they shall be from the day `change_on`
-    on; today, where that is left out.
+    on; today, where that is left out. A `stranger` only typed an address that leads to the account: it is not shown
+    what the account holds. `seen` is what speaks for the country of a consumer apart from the address.
     """
 
     lines: tuple[LineRequest, ...]
@@ -66,6 +68,8 @@ class PreviewRequest:
     coupon: str = ""
     change_on: date | None = None
     billing: Billing = Billing.PREPAID
+    stranger: bool = False
+    seen: tuple[Evidence, ...] = ()
 
     @property
     def months(self) -> int:

@@ -78,8 +78,8 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     `open_page=False` leaves the provider's page closed, for a saved card that is charged instead. An order on
     invoice is completed at once.
 
-    Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, Invalid (a missing
-    detail), InvoiceNotOffered, PartyRefused, PaymentUnavailable (the order stands and can be paid later).
+    Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, ResidenceNeeded, Invalid
+    (a missing detail), InvoiceNotOffered, PartyRefused, PaymentUnavailable (the order stands and can be paid later).
     """
     try:
         order = _placed(ports, placing)
@@ -130,7 +130,7 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer | P
     if preview.source is OfferSource.QUOTE:
         raise NeedsQuote("This price belongs to a quote; accept it on the page of the quote.", param="preview")
     _require_open(tx, placing, preview, now)
-    request = previews.request_of(preview)
+    request = previews.asked_again(preview, by=placing.account_id)
     later = placing.pay_by is PayBy.INVOICE
     offer = previews.compute(tx, request, request.tax_ids, now, credit_of=placing.account_id)
     same_credit = later or (offer.credit or Money.zero(preview.currency)).minor == preview.credit_minor
@@ -319,6 +319,7 @@ def _apply_to_order(tx: Tx, ports: Ports, attempt: PaymentAttempt, report: Payme
         if order.state is OrderState.AWAITING_PAYMENT and order.kind is OrderKind.EXPANSION:
             expire(tx, order, now)  # what it was about is not there any more
         return unmatched.set_aside(tx, order, report, why, now)
+    ordering.keep_card_country(tx, order, report, now)
     completion.complete(tx, ports, order, attempt, report, now)
     return "completed"
 

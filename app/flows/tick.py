@@ -18,6 +18,7 @@ from app.flows import (
     billing_run,
     contract_reminders,
     dunning,
+    exemptions,
     holds,
     instalments,
     invoice_reminders,
@@ -38,6 +39,7 @@ from app.licenses import service as licenses
 from app.orders import service as orders
 from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
+from app.tax import certificates
 from app.workspaces import service as workspaces
 
 LONGEST_WALK: Final = timedelta(days=3660)
@@ -68,6 +70,7 @@ def tick(ports: Ports) -> int:
         + provisioning.delete_due(ports)
         + quoting.expire_due(ports)
         + contract_reminders.remind_due(ports)
+        + exemptions.tell_due(ports)
         + releasing.release_due(ports)
         + tax_id_checks.enqueue_due(ports)
         + nexus_alerts.read_due(ports)
@@ -82,7 +85,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
             survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
             holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
             contracts.next_due(tx, after), licenses.next_release(tx, after), invoice_reminders.next_due(tx, after),
-            tax_id_checks.next_due(tx, after),
+            tax_id_checks.next_due(tx, after), certificates.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

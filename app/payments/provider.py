@@ -85,6 +85,7 @@ class PaymentReport:
     charge_ref: str | None = None  # present once succeeded; unique per charge
     method: SavedMethod | None = None
     failure_code: str | None = None  # card_declined, insufficient_funds, …
+    card_country: str | None = None  # where the card was issued, ISO 3166-1; None where the provider does not tell
     fee: Fee | None = None  # None while the provider does not know it, seconds after a charge
 
 

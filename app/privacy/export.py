@@ -29,6 +29,7 @@ class Reader:
 BY_ACCOUNT: Final = frozenset({
     "acceptance", "api_key", "credit_note", "credit_terms", "custom_agreement", "dunning_run", "event", "invoice",
     "license", "member", "order", "paper", "preview", "quote", "refund", "subscription", "workspace", "account_tax_id",
+    "exemption_certificate",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {
@@ -38,7 +39,7 @@ BY_PERSON: Final[Mapping[str, str]] = {
 BY_PARENT: Final[Mapping[str, tuple[str, str]]] = {
     "survey_response": ("survey_invitation", "invitation_id"), "survey_fetch": ("survey_invitation", "invitation_id"),
     "provisioning_task": ("workspace", "workspace_id"),
-    "quote_approval": ("quote", "quote_id"),
+    "quote_approval": ("quote", "quote_id"), "location_evidence": ("order", "order_id"),
 }  # fmt: skip
 # Rows that a row of the account points at, or shares a value with: (their column, its table, its column).
 BY_MENTION: Final[Mapping[str, tuple[str, str, str]]] = {

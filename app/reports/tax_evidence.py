@@ -12,16 +12,18 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col
 
+from app.agreements.models import Paper
 from app.core.bulk import among
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.db import Tx
 from app.core.errors import NotFound
 from app.invoices.models import CreditNote, Invoice, InvoiceLine, InvoiceTax
 from app.ledger.models import LedgerEntry, Posting
+from app.tax import locating
 from app.tax import request as taxing
 from app.tax.citations import cite
 from app.tax.dataset import load
-from app.tax.models import TaxDetermination, TaxIdCheck, TaxOverride
+from app.tax.models import ExemptionCertificate, TaxDetermination, TaxIdCheck, TaxOverride
 
 FORM: Final = "blp/tax-evidence/v1"
 
@@ -40,7 +42,8 @@ def write(tx: Tx, invoice: Invoice) -> bytes:
         "credit_notes": _credit_notes(tx, invoice),
         "determination": _determination(given),
         "tax_id_checks": _checks(tx, given),
-        "location": _location(given),
+        "location": _location(tx, given, invoice),
+        "certificates": _certificates(tx, given, invoice),
         "overrides": _overrides(tx, given),
         "sources": _sources(given),
         "ledger": _ledger(tx, invoice),
@@ -112,10 +115,35 @@ def _checks(tx: Tx, given: TaxDetermination) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _location(given: TaxDetermination) -> dict[str, Any]:
+def _location(tx: Tx, given: TaxDetermination, invoice: Invoice) -> dict[str, Any]:
     buyer = _buyer(given)
     address = {name: buyer.get(name) for name in ("country", "region", "postcode", "city")}
-    return {"stated_address": address, "evidence": given.request.get("evidence", [])}
+    kept = [
+        {"kind": each.kind, "value": each.value, "country": each.country, "captured_at": each.captured_at.isoformat()}
+        for each in locating.of_order(tx, invoice.order_id)
+    ]
+    return {"stated_address": address, "evidence": given.request.get("evidence", []), "kept": kept}
+
+
+def _certificates(tx: Tx, given: TaxDetermination, invoice: Invoice) -> list[dict[str, Any]]:
+    """The certificates that the determination knew, with the hash of their paper and who accepted them."""
+    numbers = [str(each["number"]) for each in _buyer(given).get("exemptions", ())]
+    query = (
+        select(ExemptionCertificate, col(Paper.sha256))
+        .join(Paper, col(Paper.id) == col(ExemptionCertificate.paper_id))
+        .where(
+            col(ExemptionCertificate.account_id) == invoice.account_id,
+            among(col(ExemptionCertificate.number), numbers), col(ExemptionCertificate.reviewed_at).is_not(None),
+            col(ExemptionCertificate.reviewed_at) <= given.determined_at,
+        )
+        .order_by(col(ExemptionCertificate.id))
+    )  # fmt: skip
+    return [
+        {"id": each.id, "jurisdiction": each.jurisdiction, "reason": each.reason.value, "number": each.number,
+         "signed_on": _day(each.signed_on), "expires_on": _day(each.expires_on), "state": each.state.value,
+         "paper_sha256": paper, "reviewed_by": each.reviewed_by}
+        for each, paper in tx.execute(query)
+    ]  # fmt: skip
 
 
 def _overrides(tx: Tx, given: TaxDetermination) -> list[dict[str, Any]]:

@@ -14,8 +14,8 @@ from app.tax.overrides import Standing, cited
 from app.tax.places import Place
 from app.tax.products import Product
 from app.tax.rates import BadTaxData, Document, RateRow, on_day, read_rates, read_sources, require_distinct
-from app.tax.request import Request, Seller
-from app.tax.ruling import Charge, Override, Ruling, Treatment, not_collecting, percent, review
+from app.tax.request import Exemption, Request, Seller
+from app.tax.ruling import Charge, Override, Ruling, Treatment, exempt, not_collecting, percent, review
 
 RELIEF_NOTE = "No GST/HST or QST charged: the recipient is registered and accounts for the tax where liable"
 
@@ -81,6 +81,7 @@ def rule(request: Request, place: Place, product: Product, canada: Canada, stand
     charges: list[Charge] = []
     reliefs: list[str] = []
     overrides: list[Override] = []
+    paper: Exemption | None = None
     for levy in collected:
         decided = standing.of(levy.jurisdiction)
         overrides += [decided] if decided else []
@@ -92,11 +93,14 @@ def rule(request: Request, place: Place, product: Product, canada: Canada, stand
         row = standing.row(levy.jurisdiction)[0] or on_day(levy.rates, on)
         if row is None or row.validity.grade == "C":
             return review(jurisdiction, f"No {levy.name} rate of {name} is certain for {on}.", "province")
-        why = _relief(request, levy)
+        certificate = _certificate(request, levy)
+        paper = paper or certificate
+        why = "certificate" if certificate else _relief(request, levy)
         reliefs += [why] if why else []
         portion = decided.portion if decided else Decimal(100)
         charges.append(Charge(levy.jurisdiction, levy.name, Decimal(0) if why else row.rate, portion))
-    ruling = _ruling(jurisdiction, name, charges, reliefs, [levy for levy in levies if levy not in collected])
+    missing = [levy for levy in levies if levy not in collected]
+    ruling = _ruling(jurisdiction, name, charges, reliefs, missing, paper)
     return _overruled(ruling, tuple(overrides)) if overrides else ruling
 
 
@@ -109,31 +113,41 @@ def _overruled(ruling: Ruling, overrides: tuple[Override, ...]) -> Ruling:
     return replace(ruling, reason=words, overrides=overrides)
 
 
-def _ruling(jurisdiction: str, name: str, charges: list[Charge], reliefs: list[str], missing: list[Levy]) -> Ruling:
+def _ruling(
+    jurisdiction: str, name: str, charges: list[Charge], reliefs: list[str], missing: list[Levy],
+    certificate: Exemption | None,
+) -> Ruling:  # fmt: skip
     due = [charge for charge in charges if charge.rate]
     gap = "".join(f" {levy.name} is not collected: no registration in {levy.registered_in}." for levy in missing)
     relieved = f" {RELIEF_NOTE}." if "number" in reliefs else ""
     if due:
         sums = " and ".join(f"{charge.name} {percent(charge.rate)} %" for charge in due)
-        certificates = " An exemption certificate relieves the rest." if "certificate" in reliefs else ""
-        return Ruling(Treatment.STANDARD, jurisdiction, f"Sale in {name}: {sums}.{relieved}{certificates}{gap}",
-                      "province", tuple(charges), note=relieved.strip())  # fmt: skip
+        said, printed = "", relieved
+        if certificate is not None:
+            note = exempt(jurisdiction, name, certificate).note
+            said, printed = " An exemption certificate relieves the rest.", f"{relieved} {note}"
+        return Ruling(Treatment.STANDARD, jurisdiction, f"Sale in {name}: {sums}.{relieved}{said}{gap}",
+                      "province", tuple(charges), note=printed.strip())  # fmt: skip
     if "number" in reliefs:
         return Ruling(Treatment.REVERSE_CHARGE, jurisdiction, f"Registered business in {name}.{relieved}{gap}",
                       "province", note=relieved.strip())  # fmt: skip
-    if "certificate" in reliefs:
-        return Ruling(Treatment.CUSTOMER_EXEMPT, jurisdiction, f"The buyer's certificate exempts it in {name}.{gap}",
-                      "province", note="Exempt: certificate on file.")  # fmt: skip
+    if certificate is not None:
+        ruling = exempt(jurisdiction, name, certificate)
+        return replace(ruling, reason=f"{ruling.reason}{gap}", precision="province")
     return Ruling(
         Treatment.PRODUCT_EXEMPT, jurisdiction, f"{name} does not tax this product on that day.{gap}", "province"
     )
 
 
+def _certificate(request: Request, levy: Levy) -> Exemption | None:
+    """The buyer's certificate that relieves it from this levy."""
+    places = {levy.jurisdiction, levy.registered_in}
+    return next((e for e in request.buyer.exemptions if any(e.relieves(p, request.date) for p in places)), None)
+
+
 def _relief(request: Request, levy: Levy) -> str | None:
-    """`number` or `certificate` where this buyer is spared this levy."""
+    """`number` where the buyer's own spares it this levy."""
     buyer, on = request.buyer, request.date
-    if any(e.relieves(place, on) for e in buyer.exemptions for place in {levy.jurisdiction, levy.registered_in}):
-        return "certificate"
     known = bool(levy.id) and any(is_number_of(t, (levy.id,)) for t in buyer.tax_ids)
     if buyer.type == "business" and known and simplified(request.seller, levy.registered_in, on):
         return "number"

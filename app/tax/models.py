@@ -1,12 +1,13 @@
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Numeric, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
-from app.core.db import INSTANT, Table, personal, row_id
+from app.core.db import INSTANT, Table, personal, row_id, text_enum
 
 
 class TaxDetermination(Table, table=True):
@@ -215,3 +216,101 @@ class NexusReading(Table, table=True):
 
     legal_entity_id: str = Field(primary_key=True, foreign_key="legal_entity.id")
     read_on: date = Field(primary_key=True)
+
+
+class CertificateReason(StrEnum):
+    RESALE = "resale"
+    GOVERNMENT = "government"
+    NONPROFIT = "nonprofit"
+    EDUCATION = "education"
+    DIRECT_PAY = "direct_pay"
+    OTHER = "other"
+
+
+class CertificateState(StrEnum):
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    REVOKED = "revoked"
+
+
+class ExemptionCertificate(Table, table=True):
+    """A customer's paper that relieves it from the tax of one jurisdiction (R-TAX-1).
+
+    `expires_on` is its last day. Only accepted ones count, and of one account and jurisdiction one on each day. A
+    trigger lets nothing change but what became of it. `remind_at` and `ends_at` are instants of the account's days.
+    """
+
+    __tablename__ = "exemption_certificate"
+    __table_args__ = (
+        CheckConstraint("number <> ''", name="has_a_number"),
+        CheckConstraint("expires_on IS NULL OR expires_on >= signed_on", name="ends_after_it_begins"),
+        CheckConstraint(
+            "(reviewed_at IS NULL) = (reviewed_by IS NULL) AND (reviewed_at IS NULL) = (review_note IS NULL)",
+            name="reviewed_by_somebody_with_a_note",
+        ),
+        CheckConstraint("(state = 'submitted') = (reviewed_at IS NULL)", name="decided_by_a_review"),
+        CheckConstraint("state <> 'rejected' OR review_note <> ''", name="rejected_with_a_reason"),
+        CheckConstraint(
+            "(state = 'revoked') = (revoked_at IS NOT NULL) AND (revoked_at IS NULL) = (revoked_by IS NULL)"
+            " AND (revoked_at IS NULL) = (revoked_why IS NULL)",
+            name="revoked_by_somebody_who_says_why",
+        ),
+        CheckConstraint("state <> 'accepted' OR (ends_at IS NULL) = (expires_on IS NULL)", name="accepted_to_its_end"),
+        ExcludeConstraint(
+            ("account_id", "="), ("jurisdiction", "="), (text("daterange(signed_on, expires_on, '[]')"), "&&"),
+            where=text("state = 'accepted'"), using="gist", name="ex_exemption_certificate_one_at_a_time",
+        ),
+        Index("ix_exemption_certificate_waiting", "submitted_at", postgresql_where=text("state = 'submitted'")),
+        Index(
+            "ix_exemption_certificate_reminding", "remind_at",
+            postgresql_where=text("state = 'accepted' AND reminded_at IS NULL"),
+        ),
+        Index(
+            "ix_exemption_certificate_ending", "ends_at",
+            postgresql_where=text("state = 'accepted' AND end_told_at IS NULL"),
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    jurisdiction: str
+    reason: CertificateReason = Field(sa_type=text_enum(CertificateReason, name="certificate_reason"))
+    number: str = Field(sa_column_kwargs=personal("contact"))
+    signed_on: date
+    expires_on: date | None = None
+    paper_id: str = Field(foreign_key="paper.id", unique=True)
+    state: CertificateState = Field(sa_type=text_enum(CertificateState, name="certificate_state"))
+    submitted_by: str
+    submitted_at: datetime = Field(sa_type=INSTANT)
+    reviewed_by: str | None = None
+    reviewed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    review_note: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
+    revoked_by: str | None = None
+    revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    revoked_why: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
+    remind_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    reminded_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    ends_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    end_told_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class LocationEvidence(Table, table=True):
+    """One item that says where the consumer of an order is (R-TAX-5), as it was known when it was taken; never changed.
+
+    `country` is what it speaks for, `value` what was seen: the address, nothing more than the country for the rest.
+    """
+
+    __tablename__ = "location_evidence"
+    __table_args__ = (
+        UniqueConstraint("order_id", "kind"),
+        CheckConstraint("kind IN ('billing_address', 'ip', 'card', 'statement')", name="kind_known"),
+        CheckConstraint("country ~ '^[A-Z]{2}$'", name="country_is_iso"),
+    )
+
+    id: int | None = row_id()
+    order_id: str = Field(foreign_key="order.id")
+    kind: str
+    value: str = Field(sa_column_kwargs=personal("contact"))
+    country: str
+    captured_at: datetime = Field(sa_type=INSTANT)

@@ -11,6 +11,7 @@ from app.web.api import (
     credit_notes,
     disputes,
     events,
+    exemptions,
     invoices,
     licenses,
     orders,
@@ -41,7 +42,7 @@ def include(app: FastAPI) -> None:
     app.include_router(stripe.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
-    for room in (changes, credit_notes, refunds, disputes, payment_methods, statements):
+    for room in (changes, credit_notes, refunds, disputes, payment_methods, statements, exemptions):
         app.include_router(room.router)
     app.include_router(refunds.previews)
     app.include_router(payment_methods.setups)

@@ -1,6 +1,7 @@
 """Who sees what: every route of the OpenAPI, asked by everybody who should not be answered (S15, S16)."""
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,12 @@ BODIES: dict[str, Any] = {
     "create_change": {"preview": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk"},
     "play_payment": {"action": "succeed"}, "change_webhooks": {"description": "x"},
     "replay_webhooks": {"event_id": "evt_01ka8qj6x0c5q4m3t2r1p0n9mk"},
+}  # fmt: skip
+
+
+CERTIFICATE = {
+    "jurisdiction": "US-NY", "reason": "resale", "number": "RS-1", "signed_on": "2026-01-01",
+    "content": b64encode(b"%PDF-1.7 %%EOF").decode(),
 }  # fmt: skip
 
 
@@ -94,7 +101,10 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
     assert vendor.patch(f"/v1/quotes/{quote}", json={"message": "Gladly."}).status_code == 200
     assert vendor.post(f"/v1/quotes/{quote}/send").status_code == 200
     asked = next(each for each in vendor.get("/v1/surveys/invitations").json()["data"] if each["order_id"])
+    certificate = vendor.post("/v1/exemption_certificates", json=CERTIFICATE | {"account_id": bought.account})
+    assert certificate.status_code == 201, certificate.text
     return {
+        "certificate_id": certificate.json()["id"],
         "change_id": "chg_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "order_id": order["id"], "subscription_id": order["subscription_id"], "invoice_id": order["invoice_id"],
         "license_id": order["license_id"], "account_id": bought.account,

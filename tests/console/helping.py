@@ -23,7 +23,7 @@ from app.core.db import metadata
 from app.core.events import Event
 from app.core.ids import new_id
 from app.dunning.models import DunningRun, RunState
-from app.flows import quoting, refund, rescreening, unmatched
+from app.flows import exemptions, quoting, refund, rescreening, unmatched
 from app.flows.refund import Asked
 from app.invoices import service as invoices
 from app.licenses import service as licenses
@@ -39,6 +39,7 @@ from app.subscriptions import scheduled
 from app.subscriptions import service as subscriptions
 from app.subscriptions.scheduled import Wish
 from app.tax import overruling
+from app.tax.certificates import Stated
 from app.tax.models import NexusAlert
 from app.tax.overruling import Wanted
 from tests import shop
@@ -84,6 +85,7 @@ class Stocked:
     change: str
     override: str
     alert: str
+    certificate: str
     case: str
 
     @property
@@ -95,7 +97,7 @@ class Stocked:
             "workspace_id": self.workspace, "run_id": self.run, "staff_id": self.staff, "key_id": self.key,
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
             "agreement_id": self.agreement, "change_id": self.change, "override_id": self.override,
-            "alert_id": self.alert, "case_id": self.case,
+            "alert_id": self.alert, "certificate_id": self.certificate, "case_id": self.case,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
@@ -132,8 +134,20 @@ def stock(world: World) -> Stocked:
     return Stocked(
         order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, payment.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
-        overridden(world), alerted(world), questioned(world, order),
+        overridden(world), alerted(world), certified(world, order.account_id), questioned(world, order),
     )  # fmt: skip
+
+
+def certified(world: World, account_id: str, jurisdiction: str = "US-NY", *, accept: bool = False, **says: Any) -> str:
+    """An exemption certificate of the account, waiting for a review or accepted; the id."""
+    now = world.ports.clock.now()
+    given: dict[str, Any] = {"reason": "resale", "number": "RS-1", "signed_on": now.date(), **says}
+    with world.db.transaction() as tx:
+        paper = Upload(b"%PDF-1.7 %%EOF", "certificate.pdf")
+        row = exemptions.submit(tx, account_id, Stated(jurisdiction, **given), paper, by="mem_1", now=now)
+        if accept:
+            exemptions.accept(tx, row.id, note="Looked up", by="test", now=now)
+        return row.id
 
 
 def alerted(world: World) -> str:

@@ -96,6 +96,11 @@ MAY: Final = {
     ("GET", "/console/tax/nexus.csv"): {SALES, FINANCE, ADMIN},
     ("POST", "/console/tax/nexus/{alert_id}/seen"): {FINANCE, ADMIN},
     ("GET", "/console/tax/overrides"): EVERYBODY,
+    ("GET", "/console/tax/exemptions"): EVERYBODY,
+    ("GET", "/console/tax/exemptions/{certificate_id}/paper"): EVERYBODY,
+    ("POST", "/console/tax/exemptions/{certificate_id}/accept"): {FINANCE, ADMIN},
+    ("POST", "/console/tax/exemptions/{certificate_id}/reject"): {FINANCE, ADMIN},
+    ("POST", "/console/tax/exemptions/{certificate_id}/revoke"): {FINANCE, ADMIN},
     ("POST", "/console/tax/overrides"): {FINANCE, ADMIN},
     ("POST", "/console/tax/overrides/{override_id}/end"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/refund"): {FINANCE, ADMIN},
@@ -137,7 +142,8 @@ _KINDS: Final = {
     "account_id": "acc", "order_id": "ord", "quote_id": "quo", "subscription_id": "sub", "license_id": "lic",
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
-    "change_id": "chg", "payment_id": "pay", "override_id": "tov", "alert_id": "tna", "case_id": "scr",
+    "change_id": "chg", "payment_id": "pay", "override_id": "tov", "alert_id": "tna", "certificate_id": "exc",
+    "case_id": "scr",
 }  # fmt: skip
 
 

@@ -97,7 +97,16 @@ def test_every_page_with_something_on_it_keeps_the_rules_of_a_page(world: World,
     pages = ["/console", "/console/search?q=Beispiel", "/console/procedures", "/console/procedures/daily-review"]
     pages += [
         f"/console/{section}"
-        for section in ("jobs", "survey", "exports", "policies", "clock", "tax/overrides", "tax/nexus")
+        for section in (
+            "jobs",
+            "survey",
+            "exports",
+            "policies",
+            "clock",
+            "tax/overrides",
+            "tax/nexus",
+            "tax/exemptions",
+        )
     ]
     for kind in ("accounts", "orders", "quotes", "subscriptions", "licenses", "workspaces", "invoices"):
         pages += [f"/console/{kind}", f"/console/{kind}/{stocked.paths[f'{kind[:-1]}_id']}"]

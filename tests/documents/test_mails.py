@@ -48,6 +48,8 @@ from app.documents.mail_shapes import (
     WorkspaceReady,
 )
 from app.documents.money_mails import (
+    CertificateEnding,
+    CertificateReviewed,
     CreditNoteIssued,
     InvoicePaid,
     InvoiceReminder,
@@ -279,6 +281,23 @@ MAILS: dict[MailName, MailData] = {
         left=Money(5000, "EUR"),
         invoice_url=f"{SITE}/invoices/s1gn3d/pdf",
         credit_note_url=f"{SITE}/invoices/s1gn3d/credit_notes/cn_1/pdf",
+    ),
+    MailName.CERTIFICATE_REVIEWED: CertificateReviewed(
+        **SHARED,
+        number="RS-100",
+        jurisdiction="New York",
+        state="rejected",
+        why="The signature is missing.",
+        expires_on=None,
+        certificates_url=f"{SITE}/account/exemptions",
+    ),
+    MailName.CERTIFICATE_ENDING: CertificateEnding(
+        **SHARED,
+        number="RS-100",
+        jurisdiction="New York",
+        expires_on=date(2026, 12, 31),
+        over=False,
+        certificates_url=f"{SITE}/account/exemptions",
     ),
     MailName.TAX_ID_INVALID: TaxIdInvalid(**SHARED, tax_id="FR40303265045", tax_ids_url=f"{SITE}/account/tax-ids"),
 }

@@ -25,17 +25,19 @@ from app.payments.models import Payment
 from app.privacy import export
 from app.subscriptions.models import ScheduledChange
 from app.surveys.models import SurveyOptOut
+from app.tax.models import ExemptionCertificate
 from app.web import csrf
 from app.web.portal import doors
 from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
 from tests import changing, shop
+from tests.console.helping import certified
 from tests.portal.buyers import count, page_of, signed_in, visitor
 from tests.portal.forms import Visitor
 from tests.world import World
 
-PAGES = ("", "/licenses", "/subscriptions", "/invoices", "/workspaces", "/people", "/tax-ids", "/payment-methods",
-         "/privacy")  # fmt: skip
+PAGES = ("", "/licenses", "/subscriptions", "/invoices", "/workspaces", "/people", "/tax-ids", "/exemptions",
+         "/payment-methods", "/privacy")  # fmt: skip
 
 
 def another(world: World) -> Order:
@@ -346,6 +348,9 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
             "credit_note_id": tx.execute(
                 select(col(CreditNote.id)).where(col(CreditNote.account_id) == order.account_id)
             ).scalar_one(),
+            "certificate_id": tx.execute(
+                select(col(ExemptionCertificate.id)).where(col(ExemptionCertificate.account_id) == order.account_id)
+            ).scalar_one(),
             "subscription_id": order.subscription_id or "",
             "payment_id": tx.execute(select(col(Payment.id)).where(col(Payment.order_id) == order.id)).scalar_one(),
             "change_id": tx.execute(
@@ -369,6 +374,7 @@ def test_every_address_with_an_id_is_closed_to_other_accounts(world: World) -> N
             bought = tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one()
         crediting.keep(world.ports, bought, nets=None, total=100, reason=CreditReason.GOODWILL, by="test",
                        off_the_invoice=False)  # fmt: skip
+        certified(world, order.account_id)
         fewer = seat_change.preview(world.ports, order.subscription_id or "", Wanted(seats=6))
         seat_change.commit(world.ports, fewer.id, changing.how(world))
     ada = signed_in(world, mine)

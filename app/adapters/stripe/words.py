@@ -144,6 +144,7 @@ def report_of_session(session: Mapping[str, Any]) -> PaymentReport:
             amount=_received(intent, asked),
             charge_ref=_charge_ref(intent),
             method=_kept_method(intent),
+            card_country=_card_country(intent),
             fee=_fee_of_charge(intent),
         )
     outcome = {"expired": Outcome.EXPIRED}.get(session["status"], Outcome.PENDING)
@@ -165,6 +166,7 @@ def report_of_intent(intent: Mapping[str, Any]) -> PaymentReport:
             amount=_received(intent, asked),
             charge_ref=_charge_ref(intent),
             method=_kept_method(intent),
+            card_country=_card_country(intent),
             fee=_fee_of_charge(intent),
         )
     reason = _failure_code(intent) or (intent["status"] if outcome is Outcome.FAILED else None)
@@ -192,6 +194,14 @@ def _received(intent: Mapping[str, Any], asked: Money) -> Money:
 def _charge_ref(intent: Mapping[str, Any]) -> str:
     charge = intent["latest_charge"]
     return str(charge["id"] if isinstance(charge, Mapping) else charge)
+
+
+def _card_country(intent: Mapping[str, Any]) -> str | None:
+    """Where the card was issued; Stripe leaves it out for other ways to pay."""
+    method = intent.get("payment_method")
+    card = method.get("card") if isinstance(method, Mapping) else None
+    country = card.get("country") if isinstance(card, Mapping) else None
+    return str(country) if country else None
 
 
 def _fee_of_charge(intent: Mapping[str, Any]) -> Fee | None:

@@ -29,6 +29,7 @@ from app.orders.models import Order, OrderKind, OrderLine, OrderState, PayBy, Pr
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.screening.service import PartyRefused
+from app.tax.locating import ResidenceNeeded
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, visible
 from app.web.api.previews import named
 from app.web.api.shapes import ID, In, JsonRoute, Limit, Line, MoneyOut, PageOut, ReasonOut, cursor
@@ -217,6 +218,7 @@ def _require_purchase_of(ports: Ports, preview: Preview, key: ApiKey | None) -> 
 @router.post("", status_code=201, responses=problems(
     *KEYLESS, NotFound, Invalid, PreviewExpired, PreviewChanged, NeedsQuote, CouponRefused, TermsNotAccepted,
     OrderClosed, PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable, InvoiceNotOffered, PartyRefused,
+    ResidenceNeeded,
 ))  # fmt: skip
 def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> OrderOut:
     """Order what a preview offers. Needs no key to pay by card. The same preview again answers with the same order.

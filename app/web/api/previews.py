@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from app.accounts.models import ApiKey, BuyerType
@@ -30,7 +30,10 @@ from app.subscriptions.replay import model_of
 from app.tax import service as tax
 from app.tax.dataset import load
 from app.tax.determination import Determination, Treatment
+from app.tax.locating import STATEMENT
 from app.tax.names import country_codes
+from app.tax.request import Evidence
+from app.web import whereabouts
 from app.web.api.access import KEYLESS, Anyone
 from app.web.api.shapes import Email, In, Line, MoneyOut, ReasonOut, StrictRoute, TaxPartOut, percent
 from app.web.deps import Wired
@@ -108,6 +111,11 @@ class PreviewIn(In):
     currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
     coupon: Annotated[Line, Field(max_length=40, description="A code; upper or lower case.")] = ""
     buyer: BuyerIn
+    residence: Annotated[
+        str,
+        StringConstraints(to_upper=True, pattern="^([A-Za-z]{2})?$"),
+        Field(description="The country in which a consumer says to live, after `residence_needed`."),
+    ] = ""
     tax_ids: Annotated[list[TaxIdIn], Field(max_length=_MOST_TAX_IDS, default_factory=list)]
 
     @model_validator(mode="after")
@@ -118,7 +126,7 @@ class PreviewIn(In):
             raise ValueError("`term_years` goes with the interval year")
         return self
 
-    def wanted(self, key: ApiKey | None) -> PreviewRequest:
+    def wanted(self, key: ApiKey | None, seen: tuple[Evidence, ...] = ()) -> PreviewRequest:
         """As the flow asks; a key of an account buys for that account. Raises Invalid for a malformed tax id."""
         interval = self.interval or self.term
         assert interval is not None  # one_interval has seen to it
@@ -131,6 +139,7 @@ class PreviewIn(In):
             tax_ids=tuple(TaxIdGiven(each.type, each.value) for each in self.tax_ids),
             account_id=key.account_id if key else None, term_months=self.term_years * 12 if self.term_years else None,
             coupon=self.coupon, billing=self.billing,
+            seen=(*seen, *((Evidence(STATEMENT, self.residence),) if self.residence else ())),
         )  # fmt: skip
 
 
@@ -331,14 +340,14 @@ def _unknown_line(ports: Ports, body: PreviewIn) -> str:
     *KEYLESS, Invalid, UnknownPlan, NoPrice, SeatsOutOfRange, CouponRefused, ConsumersNotServed, DestinationRefused,
     Unavailable,
 ))  # fmt: skip
-def create_preview(body: PreviewIn, ports: Wired, key: Anyone) -> PreviewOut:
+def create_preview(body: PreviewIn, request: Request, ports: Wired, key: Anyone) -> PreviewOut:
     """Price, tax and route a purchase. Needs no key and commits nobody to anything; the answer holds for a day.
 
     What needs a person is not refused: `route` says `sales` or `review`, and `reasons` say why.
     """
     try:
         with named():
-            preview = previews.price(ports, body.wanted(key))
+            preview = previews.price(ports, body.wanted(key, () if key else whereabouts.seen(request)))
     except UnknownPlan as exc:
         exc.param = _unknown_line(ports, body)
         raise

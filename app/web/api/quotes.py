@@ -32,6 +32,7 @@ from app.quotes.models import PaymentTerms, Quote, QuoteState
 from app.screening.destinations import DestinationRefused
 from app.screening.service import PartyRefused
 from app.subscriptions.models import Billing
+from app.tax.locating import ResidenceNeeded
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, vendor_with, visible
 from app.web.api.orders import OrderOut, evidence, of_started
 from app.web.api.previews import named
@@ -82,7 +83,7 @@ def _told(quote: Quote) -> bool:
     return quote.preview_id is not None or quote.sent_at is not None
 
 
-@router.post("", status_code=201, responses=problems(*KEYLESS, NotFound, Invalid, PreviewExpired))
+@router.post("", status_code=201, responses=problems(*KEYLESS, NotFound, Invalid, PreviewExpired, ResidenceNeeded))
 def request_quote(body: QuoteIn, ports: Wired, key: Anyone) -> QuoteOut:
     """Ask sales about the figures of a preview, whatever its route. Needs no key. Once per preview."""
     bound_to = key.account_id if key else None

@@ -12,6 +12,7 @@ from app.web.console import (
     credit_notes,
     disputes,
     dunning,
+    exemptions,
     exports,
     invoices,
     jobs,
@@ -41,6 +42,6 @@ router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, agreements, credit, tax_ids, statement, orders, quote_builder, quotes, subscriptions,
     renewals, licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, tax_nexus,
-    tax_overrides, exports, survey, jobs, policies, clock, procedures, staff, api_keys, screening,
+    tax_overrides, exemptions, exports, survey, jobs, policies, clock, procedures, staff, api_keys, screening,
 ):  # fmt: skip
     router.include_router(_page.router)

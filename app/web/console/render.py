@@ -25,6 +25,7 @@ from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
 from app.screening import service as screening
 from app.subscriptions.models import Subscription
+from app.tax import certificates
 from app.web import auth, csrf, show
 from app.web.console.views import ConsoleErrorView, ConsoleShell
 from app.web.deps import ports_of
@@ -74,6 +75,9 @@ _DONE: Final = {
     "key-revoked": "The key is revoked; nothing signed with it is answered any more.",
     "policy-changed": "The new value is recorded.",
     "nexus-seen": "It is noted, and no longer waits.",
+    "certificate-accepted": "The certificate counts from now on, and the customer hears of it.",
+    "certificate-rejected": "It is rejected, and the customer hears why.",
+    "certificate-revoked": "It no longer counts, and the customer hears why.",
     "override-recorded": "The override is recorded.",
     "override-ended": "The override has its last day.",
     "clock-advanced": "Business time has moved.",
@@ -112,7 +116,7 @@ def _todo(tx: Tx) -> dict[str, int]:
         "refunds": tx.execute(refunds).scalar_one(),
         "disputes": tx.execute(disputes).scalar_one(),
         "screening": screening.open_count(tx),
-        "tax": len(nexus_alerts.waiting(tx)),
+        "tax": len(nexus_alerts.waiting(tx)) + certificates.count_waiting(tx),
         "jobs": job_watch.failed_count(tx),
     }
 

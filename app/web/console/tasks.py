@@ -19,7 +19,8 @@ from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
 from app.screening import service as screening
 from app.subscriptions.models import Subscription
-from app.web.console import tax_nexus
+from app.tax import certificates
+from app.web.console import exemptions, tax_nexus
 from app.web.console.views import Task
 
 T = TypeVar("T", Order, Refund, Dispute, Subscription)
@@ -35,7 +36,7 @@ def tasks(tx: Session, now: datetime) -> tuple[Task, ...]:
     late_after = timedelta(days=policy.get(tx, ANSWER_DAYS, now))
     found = [
         *_quotes(tx), *_steep(tx, now), *_held(tx), *_payments(tx), *_refunds(tx), *_disputes(tx), *_parked(tx),
-        *_thresholds(tx), *_screening(tx),
+        *_thresholds(tx), *_certificates(tx), *_screening(tx),
     ]  # fmt: skip
     shown = [
         (since, Task(kind=kind, title=title, detail=detail, waiting=waited(now - since), href=href,
@@ -64,6 +65,19 @@ def _thresholds(tx: Session) -> list[Waiting]:
         (each.raised_at, "tax", tax_nexus.told(each), f"{each.figures['percent']} % of its threshold.", tax_nexus.AT)
         for each in nexus_alerts.waiting(tx)
     ]
+
+
+def _certificates(tx: Session) -> list[Waiting]:
+    rows = certificates.waiting(tx, _MOST)
+    of_accounts = select(Account).where(col(Account.id).in_([each.account_id for each in rows]))
+    names = {each.id: each.name for each in tx.execute(of_accounts).scalars()}
+    return [
+        (
+            each.submitted_at, "tax", f"{names[each.account_id]} sent in an exemption certificate",
+            f"For {each.jurisdiction}, number {each.number}.", exemptions.AT,
+        )
+        for each in rows
+    ]  # fmt: skip
 
 
 def _quotes(tx: Session) -> list[Waiting]:

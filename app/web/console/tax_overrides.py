@@ -45,7 +45,7 @@ _MEANINGS: Final = {
 
 def tabs(current: str) -> tuple[Choice, ...]:
     """The pages about tax."""
-    pages = (("/console/tax/nexus", "Thresholds"), (AT, "Overrides"))
+    pages = (("/console/tax/nexus", "Thresholds"), (AT, "Overrides"), ("/console/tax/exemptions", "Exemptions"))
     return tuple(Choice(label=label, href=href, current=href == current) for href, label in pages)
 
 

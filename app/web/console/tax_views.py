@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from app.web.views import Choice, Fact, Form, Option
+from app.web.views import Choice, Fact, Form, Link, Option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,4 +74,33 @@ class NexusView:
     quiet: str
     csv_href: str
     near: int
+    whole: Form
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateRow:
+    """One exemption certificate; the addresses are empty where it cannot be moved there or the reader may not."""
+
+    id: str
+    title: str
+    state: str
+    account: Link
+    facts: tuple[Fact, ...]
+    accept_href: str = ""
+    reject_href: str = ""
+    revoke_href: str = ""
+    accepting: Form = field(default_factory=Form)
+    rejecting: Form = field(default_factory=Form)
+    revoking: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExemptionsView:
+    """`/console/tax/exemptions`: what waits for a review, then what was decided. Each form takes a note."""
+
+    template: ClassVar[str] = "console/exemptions.html"
+    section: ClassVar[str] = "tax"
+    tabs: tuple[Choice, ...]
+    waiting: tuple[CertificateRow, ...]
+    decided: tuple[CertificateRow, ...]
     whole: Form

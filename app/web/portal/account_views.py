@@ -337,6 +337,30 @@ class TaxIdsView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExemptionRow:
+    number: str
+    place: str
+    reason: str
+    holds: str
+    state: str
+    note: str
+    href: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExemptionsView:
+    """Inputs: jurisdiction, reason, number, signed_on, expires_on, file. `places` are (heading, options)."""
+
+    template: ClassVar[str] = "portal/exemptions.html"
+    section: ClassVar[str] = "exemptions"
+    certificates: tuple[ExemptionRow, ...]
+    places: tuple[tuple[str, tuple[Option, ...]], ...]
+    reasons: tuple[Option, ...]
+    form: Form
+    action: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PaymentMethodRow:
     method_id: str
     label: str

@@ -19,7 +19,9 @@ from app.flows.preview_request import TERM_MONTHS, LineRequest, PreviewRequest, 
 from app.orders.models import Preview
 from app.subscriptions.models import Billing
 from app.tax.identifiers import type_for
+from app.tax.locating import STATEMENT
 from app.tax.names import country_name
+from app.tax.request import Evidence
 from app.tax.service import normalized
 from app.web.portal.pricing import parse_seats
 from app.web.portal.render import Posted
@@ -30,6 +32,7 @@ _WITH_REGIONS: Final = ("US", "CA")
 _INPUTS: Final = (
     "sku", "currency", "seats", "term", "email", "full_name", "company", "tax_id", "country", "region", "address",
     "city", "postcode", "payment", "po_number", "accept", "terms_id", "preview_id", "coupon",
+    "residence",
 )  # fmt: skip
 _NEEDED: Final = {
     "full_name": "Give the name of the person who accepts the terms.",
@@ -43,6 +46,7 @@ _INPUT_OF: Final = {
     "email": "email", "name": "full_name", "company": "company", "line1": "address", "city": "city",
     "postcode": "postcode", "country": "country", "tax_id": "tax_id", "currency": "term", "terms": "accept",
     "lines.0.quantity": "seats", "coupon": "coupon", "term_years": "term", "billing": "term",
+    "residence": "residence",
 }  # fmt: skip
 
 
@@ -101,8 +105,13 @@ class Basket:
         return self.values.get(name, "")
 
 
-def read(posted: Posted, *, locale: str, account: Account | None, complete: bool) -> Basket:
-    """Read a form. `complete` also demands what an order needs and an estimate does not."""
+def read(
+    posted: Posted, *, locale: str, account: Account | None, complete: bool, consumers: bool = False,
+    seen: tuple[Evidence, ...] = (),
+) -> Basket:  # fmt: skip
+    """Read a form. `complete` also demands what an order needs and an estimate does not; where `consumers` are served,
+    nobody needs a company. `seen` is what the connection says of where they are.
+    """
     values = {name: posted.text(name) for name in _INPUTS}
     addons = tuple(dict.fromkeys(sku.strip()[:61] for sku in posted.many("addon")))
     errors: dict[str, str] = {}
@@ -116,13 +125,15 @@ def read(posted: Posted, *, locale: str, account: Account | None, complete: bool
     tax_ids = _read_tax_id(values, errors)
     if complete:
         errors |= _incomplete(values)
+        if consumers:
+            errors.pop("company", None)
     if errors or seats is None or term is None or not values["country"]:
         return Basket(values, addons, errors, None)
     wanted = PreviewRequest(
         lines=tuple(LineRequest(sku, seats) for sku in (values["sku"], *addons)), interval=term[0],
         term_months=term[1], billing=term[2], coupon=values["coupon"],
-        currency=values["currency"], buyer=_buyer(values, locale, complete=complete), tax_ids=tax_ids,
-        account_id=account.id if account else None,
+        currency=values["currency"], buyer=_buyer(values, locale, business=not (complete or consumers)),
+        tax_ids=tax_ids, account_id=account.id if account else None, seen=(*seen, *_stated(values)),
     )  # fmt: skip
     return Basket(values, addons, errors, wanted)
 
@@ -163,9 +174,14 @@ def _incomplete(values: dict[str, str]) -> dict[str, str]:
     return errors
 
 
-def _buyer(values: dict[str, str], locale: str, *, complete: bool) -> BuyerDetails:
-    """Whoever names no company is a consumer; an estimate is made for a business until the order says otherwise."""
-    business = bool(values["company"]) or not complete
+def _stated(values: dict[str, str]) -> tuple[Evidence, ...]:
+    """That they live where the address is, where they said so."""
+    return (Evidence(STATEMENT, values["country"]),) if values["residence"] else ()
+
+
+def _buyer(values: dict[str, str], locale: str, *, business: bool) -> BuyerDetails:
+    """Whoever names no company is a consumer, but for an estimate that is made for a `business` until then."""
+    business = bool(values["company"]) or business
     region = values["region"].partition("-")[2] if values["country"] in _WITH_REGIONS else ""
     return BuyerDetails(
         email=values["email"].lower(), name=values["full_name"], company=values["company"],
@@ -185,6 +201,7 @@ def fingerprint(wanted: PreviewRequest) -> str:
             buyer.email, buyer.name, buyer.company, buyer.type.value, buyer.country, buyer.region, buyer.postcode,
             buyer.city, buyer.line1, buyer.line2,
         ],
+        "residence": [each.country for each in wanted.seen if each.kind == STATEMENT],
     }))  # fmt: skip
 
 

@@ -42,7 +42,7 @@ from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
 from app.subscriptions.models import YEAR_MONTHS, Billing
 from app.tax import service as tax
-from app.web import csrf, show
+from app.web import csrf, show, whereabouts
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired, client_ip, count_try
 from app.web.portal import basket, figures
@@ -81,17 +81,20 @@ class Scene:
     who: SignedInCustomer | None
     account: Account | None
     locale: str
+    consumers: bool  # whether they are served
 
     def read(self, form: Posted, *, complete: bool) -> Basket:
-        return basket.read(form, locale=self.locale, account=self.account, complete=complete)
+        return basket.read(
+            form, locale=self.locale, account=self.account, complete=complete, consumers=self.consumers,
+            seen=whereabouts.seen(self.request),
+        )  # fmt: skip
 
 
 def _scene(request: Request, ports: Ports, who: SignedInCustomer | None) -> Scene:
-    account = None
-    if who is not None:
-        with ports.db.transaction() as tx:
-            account = accounts.get(tx, who.account_id)
-    return Scene(request, ports, who, account, locale_of(request))
+    with ports.db.transaction() as tx:
+        account = accounts.get(tx, who.account_id) if who is not None else None
+        consumers = accounts.seller(tx).sells_to_consumers
+    return Scene(request, ports, who, account, locale_of(request), consumers)
 
 
 # --- Doors --------------------------------------------------------------------------------------------------------
@@ -271,6 +274,7 @@ def _view(
         ca_provinces=basket.regions("CA"), payments=payments, payment_hint=hint,
         terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, authority=agreements.AUTHORITY, known_person=scene.who is not None,
+        consumers=scene.consumers, asks_residence="residence" in errors or bool(filled.value("residence")),
     )  # fmt: skip
 
 

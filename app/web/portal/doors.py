@@ -10,6 +10,7 @@ from app.web.portal import (
     changes,
     checkout,
     dashboard,
+    exemptions,
     invoices,
     licenses,
     orders,
@@ -35,7 +36,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         static, pricing, checkout, orders, pay_invoice, quotes, terms, renew, card, survey, verify, sign_in, dashboard,
-        licenses, subscriptions, changes, invoices, statement, workspaces, people, tax_ids, payment_methods, privacy,
+        licenses, subscriptions, changes, invoices, statement, workspaces, people, tax_ids, exemptions, payment_methods,
+        privacy,
     )
 )  # fmt: skip
 

@@ -102,6 +102,7 @@ SAID: Final[Mapping[str, str]] = {
     "role_changed": "The role was changed; it counts from the next click.",
     "surveys_off": "You will not be asked again.",
     "surveys_on": "You will be asked after purchases again.",
+    "certificate_sent": "The certificate was sent in. It counts once our team has looked at it; you hear by mail.",
     "tax_id_added": "The number was added and its registry asked.",
     "tax_id_removed": "The number was removed; documents that carry it stay as they are.",
     "not_renewing": "It ends with its term. You can take this back until then.",

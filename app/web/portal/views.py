@@ -99,11 +99,12 @@ class AddOn:
 @dataclass(frozen=True, kw_only=True)
 class CheckoutView:
     """`/checkout`. One form; inputs: sku, currency, terms_id (hidden), seats, term, addon*, email, full_name, company,
-    tax_id, country, address, city, region, postcode, payment (card|invoice), po_number, accept (tick), preview_id,
-    intent (`preview` recalculates, `place` orders).
+    tax_id, country, address, city, region, postcode, residence (tick), payment (card|invoice), po_number,
+    accept (tick), preview_id, intent (`preview` recalculates, `place` orders).
 
     `preview_href` answers the same form by POST with a `PreviewView` fragment. `regions` are the states and
     provinces; an option's value is "US-NY" or "CA-ON", the field shows for those two countries only.
+    `asks_residence` where something speaks against the country of the address.
     `payments` has one entry where only a card is possible. `authority` is the statement the tick makes.
     """
 
@@ -127,6 +128,8 @@ class CheckoutView:
     terms_version: str
     authority: str
     known_person: bool = False
+    consumers: bool = False
+    asks_residence: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
