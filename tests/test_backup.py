@@ -34,6 +34,7 @@ def tool(name: str, *arguments: str) -> None:
 def restored(world: World, cluster: Cluster, tmp_path: Path) -> Iterator[Database]:
     """Another database, made from the dump of one in which somebody bought."""
     shop.buy(world)
+    world.draw()
     name, dump = f"drill_{os.getpid()}", str(tmp_path / "blp.dump")
     tool("pg_dump", "--format=custom", f"--file={dump}", world.db.conninfo)
     embedded_postgres.create_database(cluster, name)

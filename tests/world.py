@@ -9,6 +9,7 @@ import httpx
 from app.config import Settings
 from app.core import jobs
 from app.core.db import Database
+from app.flows import drawing
 from app.flows.ports import Ports
 from app.wiring import Wired
 from tests.past import Past
@@ -54,10 +55,15 @@ class World:
         return client
 
     def work(self) -> None:
-        """Run every job that is due, and what those defer."""
+        """Run every job that is due, and what those defer; papers are drawn by `draw`, or where they are asked for."""
         if self._drain is None:
-            self._drain = jobs.Drain(jobs.build_app(self.db, self.ports, repeating=False))
+            self._drain = jobs.Drain(jobs.build_app(self.db, self.ports, repeating=False), queues=[jobs.DEFAULT])
         self._drain()
+
+    def draw(self) -> None:
+        """Run the jobs that draw the papers of issued documents."""
+        with jobs.Drain(jobs.build_app(self.db, self.ports, repeating=False), queues=[drawing.PAPERS]) as drain:
+            drain()
 
     def close(self) -> None:
         if self._drain is not None:

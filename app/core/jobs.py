@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import procrastinate
 import structlog
@@ -30,6 +30,7 @@ log = structlog.get_logger()
 Argument = str | int | bool | None
 T = TypeVar("T")
 # Without a heartbeat for this long a worker is dead and its jobs go back to the queue.
+DEFAULT: Final = "default"
 STALLED_AFTER_SECONDS: Final = 30
 _DONE_KEPT_HOURS: Final = 7 * 24
 
@@ -113,13 +114,15 @@ def defer(
     once: str | None = None,
     at: datetime | None = None,
     priority: int = 0,
+    queue: str = DEFAULT,
     **arguments: Argument,
 ) -> None:
     """Put a job on the queue as part of `tx`.
 
     `lock` runs jobs with the same lock one after the other; `once` drops this one if an unstarted job with
     the same key waits already; `at` is real time, for retries of deliveries, never business time;
-    of jobs that are due, those of a higher `priority` go first.
+    of jobs that are due, those of a higher `priority` go first. A worker works off every `queue`; one that is told
+    apart can be given workers of its own.
     """
     name = what.name if isinstance(what, Job) else what
     tx.flush()
@@ -131,6 +134,7 @@ def defer(
         queueing_lock=once,
         schedule_at=at,
         priority=priority,
+        queue=queue,
         connection=connection,
     )
     if once is None:
@@ -229,8 +233,10 @@ class Drain:
     open from one time to the next.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, queues: Sequence[str] | None = None) -> None:
+        """Of these `queues` only, where they are given."""
         self._app = app
+        self._only: dict[str, Any] = {} if queues is None else {"queues": list(queues)}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="drain")
         self._loop = asyncio.Runner()
 
@@ -245,7 +251,9 @@ class Drain:
 
     async def _catch_up(self) -> None:
         await self._app.open_async()
-        await self._app.run_worker_async(wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1)
+        await self._app.run_worker_async(
+            **self._only, wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1
+        )
 
     def close(self) -> None:
         """Close the connections; afterwards it is of no use."""

@@ -12,6 +12,7 @@ from app.invoices.models import CreditNote, Invoice
 DRAW: Final = "documents.draw"
 # Nobody waits for it: a first download draws by itself. Whatever else is due goes first.
 _PRIORITY: Final = -10
+PAPERS: Final = "papers"  # the queue
 
 
 def later(tx: Tx, document: Invoice | CreditNote) -> None:
@@ -24,5 +25,6 @@ def later(tx: Tx, document: Invoice | CreditNote) -> None:
 def block_later(tx: Tx, legal_entity_id: str, series: str, first: int, last: int) -> None:
     """Draw the papers of the numbers `first` to `last` of a series."""
     jobs.defer(
-        tx, DRAW, priority=_PRIORITY, legal_entity_id=legal_entity_id, series=series, first=first, last=last
+        tx, DRAW, priority=_PRIORITY, queue=PAPERS, legal_entity_id=legal_entity_id, series=series, first=first,
+        last=last,
     )  # fmt: skip

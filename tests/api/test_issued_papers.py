@@ -46,6 +46,7 @@ def test_a_job_draws_what_was_issued_and_every_door_hands_out_those_bytes(
     buyer: Buyer, vendor: httpx.Client, world: World
 ) -> None:
     bought = buyer.buy(buyer=BERLIN, tax_ids=[EU_VAT], currency="EUR")
+    world.draw()
     door = f"/v1/invoices/{bought.order['invoice_id']}"
     (kept,) = papers_of(world)
     assert (kept.invoice_id, kept.language, kept.sha256) == (bought.order["invoice_id"], "en", sha256_hex(kept.pdf))
@@ -57,7 +58,7 @@ def test_a_job_draws_what_was_issued_and_every_door_hands_out_those_bytes(
     # The note to it is drawn by the job as well, and a credit later changes nothing about the invoice.
     note = vendor.post("/v1/credit_notes", json={"invoice_id": bought.order["invoice_id"], "amount": 500,
                                                  "destination": "credit"}).json()  # fmt: skip
-    world.work()
+    world.draw()
     assert [each.kind for each in papers_of(world)] == ["invoice", "credit_note"]
     assert sha256_hex(vendor.get(f"/v1/credit_notes/{note['id']}/pdf").content) == papers_of(world)[1].sha256
     assert vendor.get(f"{door}/pdf").content == kept.pdf
@@ -83,8 +84,6 @@ def test_a_copy_in_another_language_is_marked_and_never_replaces_the_original(
 
 def test_the_first_download_draws_where_the_job_was_not_there_yet(world: World) -> None:
     order = shop.buy(world)
-    with without_triggers(world) as tx:
-        tx.execute(text("DELETE FROM issued_document"))
     with world.db.transaction() as tx:
         invoice = tx.execute(select(Invoice).where(col(Invoice.order_id) == order.id)).scalar_one()
         assert issued.undrawn(tx, Invoice) == [invoice.id]
@@ -103,7 +102,6 @@ def test_one_document_that_cannot_be_drawn_stops_no_other(world: World) -> None:
     shop.buy(world)
     shop.buy(world, email="bea@example.de", company="Zweite GmbH")
     with without_triggers(world) as tx:
-        tx.execute(text("DELETE FROM issued_document"))
         spoiled = tx.execute(select(Invoice).order_by(col(Invoice.sequence)).limit(1)).scalar_one()
         tx.execute(text("UPDATE invoice SET total_minor = total_minor + 1, tax_minor = tax_minor + 1 WHERE id = :id"),
                    {"id": spoiled.id})  # fmt: skip
@@ -116,6 +114,7 @@ def test_one_document_that_cannot_be_drawn_stops_no_other(world: World) -> None:
 
 def test_a_paper_is_never_changed_and_what_has_one_is_never_void(world: World) -> None:
     order = shop.buy(world)
+    world.draw()
     for statement in ("UPDATE issued_document SET language = 'fr'", "DELETE FROM issued_document",
                       "TRUNCATE issued_document"):  # fmt: skip
         with pytest.raises(DBAPIError, match="never changed"), world.db.transaction() as tx:
@@ -129,6 +128,7 @@ def test_a_paper_is_never_changed_and_what_has_one_is_never_void(world: World) -
 def test_verifying_finds_bytes_and_rows_that_are_no_longer_what_they_were(world: World) -> None:
     shop.buy(world)
     shop.buy(world, email="bea@example.de", company="Zweite GmbH")
+    world.draw()
     told: list[tuple[int, int]] = []
     whole = issued_papers.verify(world.ports, lambda done, of: told.append((done, of)))
     assert (whole.checked, whole.drifts, whole.missing, told) == (2, (), 0, [(2, 2)])

@@ -1,5 +1,7 @@
 """GET changes nothing: every GET of the API, and every table before and after."""
 
+from base64 import b64encode
+
 import httpx
 
 from app.core.db import metadata
@@ -43,6 +45,12 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
     charge = vendor.get(f"/v1/payments/{ids['payment_id']}").json()["provider_ref"]
     vendor.post(f"/sandbox/payments/{charge}", json={"action": "dispute"})
     world.work()
+    world.draw()
+    certificate = vendor.post("/v1/exemption_certificates", json={
+        "account_id": order["account_id"], "jurisdiction": "US-NY", "reason": "resale", "number": "1",
+        "signed_on": "2026-01-01", "content": b64encode(b"%PDF-1.7 %%EOF").decode(),
+    }).json()  # fmt: skip
+    ids |= {"certificate_id": certificate["id"]}
     ids |= {"refund_id": refund["id"], "credit_note_id": refund["credit_note_id"],
             "dispute_id": vendor.get("/v1/disputes").json()["data"][0]["id"]}  # fmt: skip
     paths = vendor.get("/openapi.json").json()["paths"]

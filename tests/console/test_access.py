@@ -233,6 +233,7 @@ def test_no_button_works_without_the_token_of_its_form(world: World) -> None:
 
 def test_looking_changes_nothing(world: World) -> None:
     stocked = stock(world)
+    world.draw()
     browser, _ = staff_browser(world)
     before = fingerprint(world)
     for method, path in MAY:
