@@ -1,5 +1,6 @@
 """A person at a browser: every click and every field counted, every page pictured and read by axe."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from playwright.sync_api import expect
 
 from app.core import keys
 from app.licenses.verify import load_keys, verify_license_file
-from tests.world import World
+from tests.world import FULL, World
 
 WIDTHS = (390, 1280)
 
@@ -43,11 +44,15 @@ class Hand:
 
 
 def picture(tab: Tab, artifacts: Path, name: str) -> None:
-    """A screenshot at a phone's and a desktop's width, no wider than its window, and no serious finding of axe."""
+    """At a phone's and a desktop's width no wider than its window, and no serious finding of axe.
+
+    Screenshots are taken in the full run and where BLP_PICTURES is set: they are for people to look at.
+    """
     for width in WIDTHS:
         tab.set_viewport_size({"width": width, "height": 900})
         overflow = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        tab.screenshot(path=artifacts / f"{name}-{width}.png", full_page=True)
+        if FULL or "BLP_PICTURES" in os.environ:
+            tab.screenshot(path=artifacts / f"{name}-{width}.png", full_page=True)
         assert overflow <= 0, f"{name} is {overflow} px too wide at {width}"
     findings = Axe().run(tab).response["violations"]
     serious = [each for each in findings if each["impact"] in {"serious", "critical"}]

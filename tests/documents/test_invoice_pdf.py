@@ -34,6 +34,7 @@ from app.documents.shapes import (
     TaxInStateCurrency,
 )
 from tests.documents.samples import BUYER, FOOTER, SELLER, invoice, line
+from tests.world import full
 
 
 def read(document: InvoiceDocument, locale: str = "en", kind: DocumentKind = DocumentKind.INVOICE) -> PdfReader:
@@ -312,7 +313,7 @@ def test_a_name_of_300_characters_stays_on_the_page(name: str) -> None:
 typed = st.text(st.characters(exclude_categories=()), max_size=80)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=full(2_000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example("\u0378\ud800\x00\x1b[0m", "e\u20dd\U000e0041", "\u200d\ufe0f👨\u200d👩\u200d👧")
 @given(typed, typed, typed)
 def test_nothing_anybody_types_breaks_an_invoice(name: str, street: str, detail: str) -> None:

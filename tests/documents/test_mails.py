@@ -60,6 +60,7 @@ from app.documents.money_mails import (
 )
 from app.documents.render_mail import TEMPLATES, UnsafeSubject, render_mail
 from app.documents.shapes import Span
+from tests.world import full
 
 SITE = "https://buy.lindenhof.example"
 VENDOR = Vendor(
@@ -575,7 +576,7 @@ def test_no_value_can_begin_another_header(end: str) -> None:
     assert refused.value.code == "unsafe_subject"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=full(2_000), deadline=None)
 @given(st.text(max_size=60), st.text(max_size=200))
 def test_no_typed_text_breaks_a_mail_or_makes_a_tag(company: str, message: str) -> None:
     plain = Seen(staff_mail(message="Two sites, please.").html).tags

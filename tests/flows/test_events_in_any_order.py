@@ -145,7 +145,7 @@ def test_any_order_of_events_leads_to_one_state(
     events = story.events
     silent.db.dispose()
     embedded_postgres.clone_database(cluster, "blp", "story")
-    tried = orders_of(len(events), 50_000 if FULL else 8)
+    tried = orders_of(len(events), 50_000 if FULL else 4)
     copy = Database(cluster.url("copy"), pool_size=4)
     ports = wire(silent.settings, copy).ports
     seen = {hash_of(wanted)}

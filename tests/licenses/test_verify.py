@@ -14,6 +14,7 @@ from app.licenses.claims import LicenseCustomer
 from app.licenses.verify import load_keys, verify_license_file
 from tests.licenses.independent_verifier import Refused, install
 from tests.licenses.making import ID, NOW, claims, signed
+from tests.world import full
 
 END = NOW + timedelta(days=365)
 MS = timedelta(milliseconds=1)
@@ -48,7 +49,7 @@ def test_the_end_is_the_files_own_and_the_products_grace_is_only_reported(
     assert report.code == ("accepted" if accepted else "expired")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=full(3_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     length=st.timedeltas(timedelta(seconds=1), timedelta(days=1200)),
     later=st.timedeltas(timedelta(days=-30), timedelta(days=1300)),
