@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from psycopg.sql import SQL, Identifier
+from psycopg.types.json import Jsonb
 from sqlalchemy import Boolean, Date, DateTime, Integer, Numeric, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
@@ -154,8 +155,8 @@ def _round(command: Sequence[str], count: int, file: Path, floor: Database, key:
     ours: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     n = int(ours["n"])
     chunks = list(_transactions(file))
-    rows = [[(each, _values(each)) for each in chunk] for chunk in chunks]
     typed = [[(each, _typed(each)) for each in chunk] for chunk in chunks]
+    rows = [[(each, _for_the_driver(each, found)) for each, found in chunk] for chunk in typed]
     _bare_tables(floor, chunks)
     payload = b"x" * 700
     spent = _spender(floor)
@@ -279,8 +280,18 @@ def _values(copied: Copied) -> list[list[str | None]]:
     return [[None if value == "\\N" else value for value in line.split("\t")] for line in lines]
 
 
-def _copy_rows(database: Database, chunks: Sequence[Sequence[tuple[Copied, list[list[str | None]]]]]) -> None:
-    """COPY as the driver writes it, row by row."""
+def _for_the_driver(copied: Copied, rows: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    """The same Python values as the driver adapts them."""
+    table = SQLModel.metadata.tables[copied.table]
+    documents = {name for name in copied.columns if isinstance(table.c[name].type, JSONB)}
+    return [
+        [Jsonb(value) if name in documents and value is not None else value for name, value in row.items()]
+        for row in rows
+    ]
+
+
+def _copy_rows(database: Database, chunks: Sequence[Sequence[tuple[Copied, list[list[Any]]]]]) -> None:
+    """COPY of Python values as the driver writes them, row by row."""
     for chunk in chunks:
         with database.transaction() as tx, driver_connection(tx).cursor() as cursor:
             for copied, rows in chunk:
