@@ -94,6 +94,10 @@ def read(document: Mapping[str, Any]) -> Countries:
     return Countries(places, {place: tuple(rows) for place, rows in currencies.items()}, oss)
 
 
+def _is_currency(value: object) -> bool:
+    return isinstance(value, str) and len(value) == 3 and value.isupper()
+
+
 def _checked(row: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
     place = row.get("place")
     if not isinstance(place, str):
@@ -102,7 +106,6 @@ def _checked(row: Mapping[str, Any], sources: Mapping[str, Any]) -> str:
         raise BadCountryData(f"{place}: {sorted(unknown)} mean nothing here")
     if row.get("source") not in sources:
         raise BadCountryData(f"{place}: names no source of this file")
-    currency = row.get("currency", "XXX")
-    if not (isinstance(currency, str) and len(currency) == 3 and currency.isupper()):
-        raise BadCountryData(f"{place}: {currency!r} is no currency")
+    if "currency" in row and not _is_currency(row["currency"]):
+        raise BadCountryData(f"{place}: {row['currency']!r} is no currency")
     return place

@@ -93,7 +93,7 @@ _BY_INDEX: Final = text(
 )
 # Materialized, so that the few are read once whatever the planner takes them for.
 _ONE_BY_ONE: Final = text(
-    "WITH listed AS MATERIALIZED (SELECT entry_id, normalized FROM screening_name WHERE version_id > :since)"  # noqa: S608
+    "WITH listed AS MATERIALIZED (SELECT entry_id, normalized FROM screening_name WHERE version_id > :since)"  # noqa: S608 -- our own words
     f" SELECT asked.name, listed.entry_id, listed.normalized FROM {_ASKED}"
     f" JOIN listed ON {_LENGTH} AND listed.normalized % asked.name"
 )
