@@ -25,10 +25,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from structlog.contextvars import bound_contextvars
-from ulid import ULID
 
 from app.core.clock import transport_now
 from app.core.errors import DomainError, Unavailable
+from app.core.ids import new_id
 from app.flows.ports import Ports
 from app.licenses import validating
 from app.licenses.validating import Asker, Record
@@ -115,7 +115,7 @@ class FastLane:
             await self._app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = f"req_{str(ULID()).lower()}"
+        request_id = new_id("req")
         status, headers = 200, list(_HEADERS)
         try:
             body = await self._answer(scope, receive)

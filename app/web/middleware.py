@@ -9,8 +9,8 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from structlog.contextvars import bound_contextvars
-from ulid import ULID
 
+from app.core.ids import new_id
 from app.web.pages import CONTENT_SECURITY_POLICY
 
 Scope = MutableMapping[str, Any]
@@ -52,7 +52,7 @@ class Surround:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"req_{str(ULID()).lower()}"
+        request_id = new_id("req")
         started, status = perf_counter(), 500
 
         async def send_with_headers(message: Message) -> None:
