@@ -1,9 +1,9 @@
-"""A worker that bills one slice of what is due, in a process of its own so that its time and memory are its own.
+"""One of the worker processes that bill a slice of what is due, so that their time and memory are their own.
 
-`python -m app.bench.billing URL SECRET INSTANT COUNT FILE` orders and completes at least COUNT renewals and writes what
-it copied to FILE. It does so in threads that share the work, as `blp worker` does: the clock puts several jobs of each
-kind on the queue, and a worker has that many side by side. In between, the provider's part: every charge has succeeded.
-Prints JSON.
+`python -m app.bench.billing URL SECRET INSTANT FILE` reads a phase per line, `order COUNT` or `complete`, and answers
+each with a line of JSON when nothing of it is left to do; what its chunks copied goes to FILE. A phase is walked in
+threads that share the work, as `blp worker` does: the clock puts four jobs of each kind on the queue, and two worker
+processes have two of them each.
 """
 
 import gc
@@ -17,62 +17,48 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from threading import Lock, local
 from time import perf_counter, process_time
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import structlog
 from sqlalchemy import text
-from sqlmodel import col
 
 import app.worker  # noqa: F401 -- registers every job
-from app.bench.due import paid
 from app.bench.harness import CannotMeasure, cpu_seconds
 from app.config import Settings
 from app.core import bulk
-from app.core.clock import FixedClock, transport_now
+from app.core.clock import FixedClock
 from app.core.db import Database
-from app.core.money import Money
 from app.flows import bulk_completion, bulk_ordering
 from app.flows.ports import Ports
-from app.payments import answers
-from app.payments.models import AttemptState, ChargeAnswer, PaymentAttempt
 from app.tax import dataset
 from app.wiring import wire
 
-SIDE_BY_SIDE: Final = 2  # jobs at once; more than there are cores gain nothing, and the least machine has two
+SIDE_BY_SIDE: Final = 2  # jobs at once in each process
 A_CHUNK: Final = {"chunk": True}  # the line before what one transaction copied
 
 
 def main(arguments: list[str]) -> int:
-    url, secret, instant, count, file = arguments
+    url, secret, instant, file = arguments
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     database = Database(url, pool_size=SIDE_BY_SIDE)
     settings = Settings(env="test", secret_key=secret, _env_file=None)  # type: ignore[call-arg,arg-type]  # as pydantic reads them
     ports = replace(wire(settings, database).ports, clock=FixedClock(datetime.fromisoformat(instant)))
+    meter = _Meter(database)
     with Path(file).open("wb") as out:
-        print(json.dumps(bill(ports, int(count), out)))
+        tape = _Tape(out)
+        for line in sys.stdin:
+            phase, *count = line.split()
+            work = _Ordering(ports, int(count[0])) if phase == "order" else _Completing(ports)
+            with tape.hearing():
+                spent, laps = meter.run(partial(tape.chunk, work.step))
+            out.flush()
+            print(json.dumps({"n": work.done, "cpu": spent, "laps": laps, "peak_mb": _peak_mb()}), flush=True)
     database.dispose()
     return 0
-
-
-def bill(ports: Ports, count: int, out: BinaryIO) -> dict[str, Any]:
-    """Bill at least `count`; `seconds` are wall time, `cpu` that of this process and of its PostgreSQL backends."""
-    meter = _Meter(ports.db)
-    tape = _Tape(out)
-    ordering = _Ordering(ports, count)
-    with tape.hearing():
-        meter.run(lambda: tape.chunk(ordering.step))
-    _answer(ports)
-    completing = _Completing(ports)
-    with tape.hearing():
-        meter.run(lambda: tape.chunk(completing.step))
-    if completing.done != ordering.done:
-        raise SystemExit(f"{ordering.done} were ordered and {completing.done} completed")
-    return {
-        "n": completing.done, "seconds": meter.wall, "cpu": meter.cpu, "laps": meter.laps, "peak_mb": _peak_mb(),
-    }  # fmt: skip
 
 
 class _Ordering:
@@ -148,47 +134,36 @@ def _peak_mb() -> int:
 
 
 class _Meter:
-    """Wall time, and CPU time of this process and of the backends behind its connections."""
+    """CPU time of this process and of the backends behind its connections."""
 
     def __init__(self, database: Database) -> None:
         with ExitStack() as held:
             connections = [held.enter_context(database.reading()) for _ in range(SIDE_BY_SIDE)]
             ask = text("SELECT pg_backend_pid()")
             self._backends = [int(each.execute(ask).scalar_one()) for each in connections]
-        self.laps: list[float] = []
-        self.wall = self.cpu = 0.0
         dataset.load()  # which a worker reads once in its life
         gc.collect()
         gc.freeze()  # as a worker does
 
-    def run(self, step: Callable[[], bool]) -> None:
-        """Take steps side by side until there are none."""
-        before, started = self._spent(), perf_counter()
+    def run(self, step: Callable[[], bool]) -> tuple[float, list[float]]:
+        """Take steps side by side until there are none: CPU seconds of all, wall seconds of each."""
+        before = self._spent()
+        laps: list[float] = []
         with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
-            for job in [threads.submit(self._walk, step) for _ in range(SIDE_BY_SIDE)]:
+            for job in [threads.submit(self._walk, step, laps) for _ in range(SIDE_BY_SIDE)]:
                 job.result()
-        self.wall += perf_counter() - started
-        self.cpu += self._spent() - before
+        return self._spent() - before, laps
 
-    def _walk(self, step: Callable[[], bool]) -> None:
+    @staticmethod
+    def _walk(step: Callable[[], bool], laps: list[float]) -> None:
         more = True
         while more:
             started = perf_counter()
             more = step()
-            self.laps.append(perf_counter() - started)
+            laps.append(perf_counter() - started)
 
     def _spent(self) -> float:
         return process_time() + sum(map(cpu_seconds, self._backends))
-
-
-def _answer(ports: Ports) -> None:
-    """The provider's part, and the charges' jobs that are not needed for it."""
-    with ports.db.transaction() as tx:
-        open_ = bulk.read(tx, PaymentAttempt, col(PaymentAttempt.state) == AttemptState.UNKNOWN)
-        told = [paid(each.id, Money(each.amount_minor, each.currency), str(each.saved_method_ref)) for each in open_]
-        rows = [answers.row(each.order_id, report, transport_now()) for each, report in zip(open_, told, strict=True)]
-        bulk.copy(tx, ChargeAnswer, rows)
-        tx.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = :name"), {"name": bulk_ordering.CHARGE})
 
 
 if __name__ == "__main__":

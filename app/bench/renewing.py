@@ -1,7 +1,8 @@
 """How fast due renewals are billed: against a bare COPY of the same rows, and against what nobody can do without.
 
-In each round a worker of its own bills a slice; then its very rows are copied, from Python values as ours are, into
-tables without any constraint, and into the real tables of a copy of the database, with the raw signatures beside them.
+In each round two worker processes, one for each core of the least machine, bill a slice; in between, the provider's
+part: every charge has succeeded. Then their very rows are copied, from Python values as ours are, into tables without
+any constraint, and into the real tables of a copy of the database, with the raw signatures beside them.
 """
 
 import json
@@ -10,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from math import ceil
 from pathlib import Path
 from statistics import median
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any, Final
@@ -25,25 +28,32 @@ from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 from sqlalchemy import Boolean, Date, DateTime, Integer, Numeric, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, col
 
 from app.bench import due
 from app.bench.billing import A_CHUNK
+from app.bench.due import paid
 from app.bench.harness import RUNS, CannotMeasure, Figure, cpu_seconds, quantile
 from app.bench.house import CATALOG, ROOT
 from app.config import Settings
 from app.core import bulk, embedded_postgres, keys
-from app.core.clock import transport_now
+from app.core.clock import FixedClock, transport_now
 from app.core.db import Database, driver_connection
 from app.core.ids import new_secret
+from app.core.money import Money
 from app.core.security import Secrets
+from app.flows import bulk_ordering
 from app.flows.furnish import furnish
+from app.flows.ports import Ports
 from app.licenses.mattermost import sign_payload
+from app.payments import answers
+from app.payments.models import AttemptState, ChargeAnswer, PaymentAttempt
 from app.wiring import wire
 
 DUE: Final = 100_000
 SLICE: Final = 4_000
 _WARM_UP: Final = 1_200
+_WORKERS: Final = 2
 _PATIENCE_SECONDS: Final = 600
 
 
@@ -58,7 +68,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds for each renewal: wall time, and CPU time of the process and its PostgreSQL backend."""
+    """Seconds for each renewal: wall time, and CPU time of the processes and their PostgreSQL backends."""
 
     wall: float
     cpu: float
@@ -102,17 +112,20 @@ def renewals(count: Callable[[int], int], *, whole: bool = False) -> Figure:
         database.dispose()
         embedded_postgres.recreate_database(cluster, "blp_floor", template="blp_bench")
         floor = Database(cluster.url("blp_floor"), pool_size=1)
-        stack.callback(floor.dispose)
+        for each in (database, floor):
+            stack.callback(each.dispose)
         with floor.transaction() as tx:
             tx.execute(text("CREATE SCHEMA bare"))
         command = [sys.executable, "-m", "app.bench.billing", cluster.url("blp_bench"), secret, made.due_at.isoformat()]
-        _round(command, count(_WARM_UP), folder / "warm", floor, key)
+        clock = FixedClock(made.due_at)
+        crew = partial(_bill, command, replace(wire(settings, database).ports, clock=clock), folder)
+        _round(crew(count(_WARM_UP)), floor, key)
         for each in (database, floor):  # as the server does by itself a minute later
             with each.reading() as connection:
                 connection.execute(text("ANALYZE"))
             each.dispose()
         size = ceil((made.count - count(_WARM_UP)) / RUNS) if whole else count(SLICE)
-        laps = [_round(command, size, folder / str(number), floor, key) for number in range(RUNS)]
+        laps = [_round(crew(size), floor, key) for _ in range(RUNS)]
     return _figure(laps, made.count)
 
 
@@ -127,7 +140,7 @@ def _figure(laps: Sequence[_Lap], made: int) -> Figure:
     bare, rows, real = of(lambda lap: lap.bare), of(lambda lap: lap.by_rows), of(lambda lap: lap.real + lap.signatures)
     ready = of(lambda lap: lap.text)
     return Figure(
-        name="renewals", unit="CPU ms each, of a worker and its backend",
+        name="renewals", unit="CPU ms each, of the workers and their backends",
         ours=median(lap.ours.cpu for lap in laps) * 1000, floor=median(lap.bare.cpu for lap in laps) * 1000,
         ratio=median(lap.ours.cpu / lap.bare.cpu for lap in laps),
         floor_is="COPY of the same rows, from Python values, into tables without constraints",
@@ -144,17 +157,71 @@ def _figure(laps: Sequence[_Lap], made: int) -> Figure:
     )  # fmt: skip
 
 
-def _round(command: Sequence[str], count: int, file: Path, floor: Database, key: RSAPrivateKey) -> _Lap:
-    """A slice billed by a process of its own, and its rows copied. Raises CannotMeasure where it fails."""
-    done = subprocess.run(  # noqa: S603 -- ourselves
-        [*command, str(count), str(file)], cwd=ROOT, capture_output=True, text=True, check=False,
-        timeout=_PATIENCE_SECONDS,
-    )  # fmt: skip
-    if done.returncode:
-        raise CannotMeasure(f"the billing worker stopped: {done.stderr[-2000:]}")
-    ours: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    n = int(ours["n"])
-    chunks = list(_transactions(file))
+@dataclass(frozen=True, slots=True)
+class _Billed:
+    """What the workers did: how many, at what cost for each, and the files of what they copied."""
+
+    n: int
+    cost: Cost
+    laps: Sequence[float]
+    peak_mb: int
+    files: Sequence[Path]
+
+
+def _bill(command: Sequence[str], ports: Ports, folder: Path, count: int) -> _Billed:
+    """A slice, ordered and then completed by workers side by side. Raises CannotMeasure where one fails."""
+    files = [folder / f"worker-{number}" for number in range(_WORKERS)]
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(subprocess.Popen(  # noqa: S603 -- ourselves
+                [*command, str(file)], cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True,
+            ))
+            for file in files
+        ]  # fmt: skip
+        _phase(workers, "order 0")  # everything is imported, every connection is open
+        ordering, ordered = _phase(workers, f"order {ceil(count / _WORKERS)}")
+        _answer(ports)
+        completing, completed = _phase(workers, "complete")
+        for each in workers:
+            each.communicate(timeout=_PATIENCE_SECONDS)
+    n = sum(each["n"] for each in completed)
+    if n != sum(each["n"] for each in ordered):
+        raise CannotMeasure(f"{ordered} were ordered and {completed} completed")
+    cpu = sum(each["cpu"] for each in (*ordered, *completed))
+    laps = [lap for each in (*ordered, *completed) for lap in each["laps"]]
+    peak = sum(each["peak_mb"] for each in completed)
+    return _Billed(n, Cost((ordering + completing) / n, cpu / n), laps, peak, files)
+
+
+def _phase(workers: "Sequence[subprocess.Popen[str]]", phase: str) -> tuple[float, list[dict[str, Any]]]:
+    """Seconds until all workers are through with a phase, and what each says of it."""
+    started = perf_counter()
+    for each in workers:
+        assert each.stdin is not None
+        each.stdin.write(f"{phase}\n")
+        each.stdin.flush()
+    told = [each.stdout.readline() for each in workers if each.stdout is not None]
+    seconds = perf_counter() - started
+    for each, line in zip(workers, told, strict=True):
+        if not line:
+            raise CannotMeasure(f"a billing worker stopped: {each.communicate()[1][-2000:]}")
+    return seconds, [json.loads(line) for line in told]
+
+
+def _answer(ports: Ports) -> None:
+    """The provider's part, and the charges' jobs that are not needed for it."""
+    with ports.db.transaction() as tx:
+        open_ = bulk.read(tx, PaymentAttempt, col(PaymentAttempt.state) == AttemptState.UNKNOWN)
+        told = [paid(each.id, Money(each.amount_minor, each.currency), str(each.saved_method_ref)) for each in open_]
+        rows = [answers.row(each.order_id, report, transport_now()) for each, report in zip(open_, told, strict=True)]
+        bulk.copy(tx, ChargeAnswer, rows)
+        tx.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = :name"), {"name": bulk_ordering.CHARGE})
+
+
+def _round(billed: _Billed, floor: Database, key: RSAPrivateKey) -> _Lap:
+    """A slice that was billed, and its rows copied."""
+    n = billed.n
+    chunks = [chunk for file in billed.files for chunk in _transactions(file)]
     typed = [[(each, _typed(each)) for each in chunk] for chunk in chunks]
     rows = [[(each, _for_the_driver(each, found)) for each, found in chunk] for chunk in typed]
     _bare_tables(floor, chunks)
@@ -165,18 +232,7 @@ def _round(command: Sequence[str], count: int, file: Path, floor: Database, key:
     by_rows = _timed(lambda: _copy_rows(floor, rows), spent, n)
     real = _timed(lambda: _copy(floor, typed, "public"), spent, n)
     signatures = _timed(lambda: [sign_payload(payload, key) for _ in range(n)], spent, n)
-    file.unlink()
-    return _Lap(
-        n,
-        Cost(ours["seconds"] / n, ours["cpu"] / n),
-        bare,
-        by_rows,
-        ready,
-        real,
-        signatures,
-        ours["peak_mb"],
-        ours["laps"],
-    )
+    return _Lap(n, billed.cost, bare, by_rows, ready, real, signatures, billed.peak_mb, billed.laps)
 
 
 def _transactions(file: Path) -> Iterator[list[Copied]]:

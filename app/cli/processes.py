@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from threading import Event
 from typing import Annotated, Final
 
 import typer
@@ -19,6 +20,9 @@ from app.wiring import Wired
 
 processes = typer.Typer()
 _FRONT_DOOR_SECONDS: Final = 5
+_AT_ONCE: Final = 4
+_LAST_JOBS_SECONDS: Final = 30  # what a job may still take once it is told to end
+_LOOK_SECONDS: Final = 1.0
 
 
 @processes.command()
@@ -30,7 +34,7 @@ def serve(
     """Run the web process."""
     settings = load(**{key: value for key, value in (("host", host), ("port", port)) if value is not None})
     logging.configure(settings.log_format)
-    with installation(settings) as wired, _worker_beside(wired, wanted=worker):
+    with installation(settings) as wired, _workers(wired, int(worker), _AT_ONCE):
         _look_at_the_tax_rates(wired)
         import uvicorn
 
@@ -43,24 +47,11 @@ def serve(
         )  # fmt: skip
 
 
-@contextmanager
-def _worker_beside(wired: Wired, *, wanted: bool) -> Iterator[None]:
-    """A worker process on the same database, ended with us."""
-    if not wanted:
-        yield
-        return
-    url = wired.ports.db.engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "app.cli", "worker"]
-    child = subprocess.Popen(command, env={**os.environ, "BLP_DATABASE_URL": url}, cwd=ROOT)  # noqa: S603 -- ourselves
-    try:
-        yield
-    finally:
-        child.send_signal(signal.SIGTERM)
-        child.wait(timeout=30)
-
-
 @processes.command()
-def worker(concurrency: Annotated[int, typer.Option(help="Jobs to run side by side.")] = 4) -> None:
+def worker(
+    concurrency: Annotated[int, typer.Option(min=1, help="Jobs to run side by side in each process.")] = _AT_ONCE,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to run them in; a core each is enough.")] = 1,
+) -> None:
     """Run jobs from the queue, and the schedule that finds what has come due."""
     from app import worker as jobs_worker
 
@@ -68,7 +59,52 @@ def worker(concurrency: Annotated[int, typer.Option(help="Jobs to run side by si
     logging.configure(settings.log_format)
     with installation(settings) as wired:
         _look_at_the_tax_rates(wired)
-        jobs_worker.run(wired.ports, concurrency=concurrency)
+        if processes == 1:
+            jobs_worker.run(wired.ports, concurrency=concurrency)
+            return
+        with _workers(wired, processes, concurrency) as crew:
+            typer.echo(f"Worker processes: {', '.join(str(each.pid) for each in crew)}")
+            raise typer.Exit(_until_one_ends(crew))
+
+
+@contextmanager
+def _workers(wired: Wired, count: int, concurrency: int) -> "Iterator[list[subprocess.Popen[bytes]]]":
+    """Worker processes on the same database, told to stop with the block and waited for."""
+    url = wired.ports.db.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "app.cli", "worker", "--concurrency", str(concurrency)]
+    environment = {**os.environ, "BLP_DATABASE_URL": url}
+    crew: list[subprocess.Popen[bytes]] = []
+    try:
+        while len(crew) < count:  # of a session of their own: what a terminal interrupts is ours to pass on, once
+            started = subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True)  # noqa: S603 -- ourselves
+            crew.append(started)
+        yield crew
+    finally:
+        for each in crew:
+            each.send_signal(signal.SIGTERM)
+        for each in crew:
+            _wait_for(each)
+
+
+def _wait_for(child: "subprocess.Popen[bytes]") -> None:
+    """Until it ended; a job that takes too long is cut off, and another worker takes it up again."""
+    try:
+        child.wait(timeout=_LAST_JOBS_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _until_one_ends(crew: "list[subprocess.Popen[bytes]]") -> int:
+    """0 once we are told to stop; 1 where one ends by itself, so that whoever runs us starts all of them anew."""
+    asked = Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: asked.set())
+    while not asked.wait(_LOOK_SECONDS):
+        for child in crew:
+            if child.poll() is not None:
+                return _fault(f"Worker process {child.pid} ended with {child.returncode}; stopping the others.")
+    return 0
 
 
 @processes.command(name="migrate")
