@@ -4,6 +4,8 @@ kept for the run that completes orders (ADR 0036). What did not succeed goes on 
 
 from typing import Final
 
+from sqlalchemy import select
+from sqlmodel import col
 from structlog import get_logger
 
 from app.core import jobs
@@ -18,6 +20,7 @@ from app.payments import answers
 from app.payments import service as payments
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import Outcome, PaymentReport, SavedMethod
+from app.subscriptions.models import Subscription
 
 log = get_logger()
 
@@ -29,10 +32,10 @@ _OPEN: Final = frozenset({AttemptState.UNKNOWN, AttemptState.PENDING})
 def charge(ports: Ports, *, order_id: str) -> None:
     """Charge the saved card for one ordered term, once however often this runs."""
     with ports.db.transaction() as tx:
-        order = orders.get(tx, order_id)
+        order, parked = _order(tx, order_id)
         if answers.of_order(tx, order_id) is not None:
             return  # an event told it already
-        asked = _asked(tx, order)
+        asked = None if parked else _asked(tx, order)
     try:
         if asked is not None and _keep(ports, purchase.charge_or_find(ports, *asked)):
             return
@@ -44,6 +47,17 @@ def charge(ports: Ports, *, order_id: str) -> None:
         log.exception("billing_run.parked", subscription=order.subscription_id)
         with ports.db.transaction() as tx:
             billing_run.park(tx, order.subscription_id or "", broken, ports.clock.now())
+
+
+def _order(tx: Tx, order_id: str) -> tuple[Order, bool]:
+    """The order, and whether its subscription was parked since: then nobody is charged, as on the single path."""
+    query = (
+        select(Order, col(Subscription.parked_at))
+        .join(Subscription, col(Subscription.id) == col(Order.subscription_id))
+        .where(col(Order.id) == order_id)
+    )
+    order, parked_at = tx.execute(query).one()
+    return order, parked_at is not None
 
 
 def _asked(tx: Tx, order: Order) -> tuple[PaymentAttempt, SavedMethod] | None:

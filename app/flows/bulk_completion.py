@@ -66,7 +66,7 @@ class _Run:
         """All or none of these; those that somebody else is at are left to them."""
         now = self.ports.clock.now()
         with bulk.uncollected(), self.ports.db.transaction() as tx:
-            found = paid_facts.lock(tx, self.ports, attempt_ids)
+            found = paid_facts.lock(tx, self.ports, attempt_ids, now)
             answers.forget(tx, [*found.over, *(each.attempt.id for each in found.plain)])
             if found.plain:
                 renewed_rows.write(tx, self.ports, found.plain, now)

@@ -18,7 +18,7 @@ from app.core.bulk import among
 from app.core.db import Tx
 from app.core.money import Money
 from app.dunning.models import DunningItem
-from app.flows import invoicing, reminders
+from app.flows import export_gate, invoicing, reminders
 from app.flows.due_facts import grouped
 from app.flows.ports import Ports
 from app.licenses import service as licenses
@@ -81,7 +81,7 @@ class Sorted:
     over: list[str]
 
 
-def lock(tx: Tx, ports: Ports, attempt_ids: Sequence[str]) -> Sorted:
+def lock(tx: Tx, ports: Ports, attempt_ids: Sequence[str], now: datetime) -> Sorted:
     """Those of these answers that nobody else is at; attempts, orders and subscriptions are locked, in this order."""
     taken = {each.attempt_id: each for each in answers.lock(tx, attempt_ids)}
     attempts = bulk.read(tx, PaymentAttempt, among(col(PaymentAttempt.id), taken), order_by="id", lock=True)
@@ -89,7 +89,7 @@ def lock(tx: Tx, ports: Ports, attempt_ids: Sequence[str]) -> Sorted:
     orders = {each.id: each for each in bulk.read(tx, Order, among(col(Order.id), order_ids), order_by="id", lock=True)}
     over = [each.id for each in attempts if _is_over(each, orders[each.order_id])]
     rest = [each for each in attempts if each.id not in set(over)]
-    plain = _plain(tx, ports, taken, rest, orders)
+    plain = _plain(tx, ports, taken, rest, orders, now)
     alone = {each.id for each in rest} - {each.attempt.id for each in plain}
     return Sorted(plain, [answers.report_of(taken[each]) for each in sorted(alone)], over)
 
@@ -100,8 +100,9 @@ def _is_over(attempt: PaymentAttempt, order: Order) -> bool:
 
 
 def _plain(
-    tx: Tx, ports: Ports, taken: dict[str, ChargeAnswer], attempts: Sequence[PaymentAttempt], orders: dict[str, Order]
-) -> list[Paid]:
+    tx: Tx, ports: Ports, taken: dict[str, ChargeAnswer], attempts: Sequence[PaymentAttempt], orders: dict[str, Order],
+    now: datetime,
+) -> list[Paid]:  # fmt: skip
     """Those without anything that a completion has to look at twice."""
     ids = [each.order_id for each in attempts]
     subscription_ids = [orders[each].subscription_id or "" for each in ids]
@@ -115,7 +116,6 @@ def _plain(
         "subscription_id",
     )
     plans = catalog.plans_by_id(tx, sorted({line.plan_id for group in lines.values() for line in group}))
-    wanted = among(col(Preview.id), [orders[each].preview_id for each in ids])
     wanted = among(col(Preview.id), [orders[each].preview_id for each in ids])
     previews = {each.id: each for each in bulk.read(tx, Preview, wanted, only=("id", "inputs"))}
     taxes = {
@@ -132,11 +132,12 @@ def _plain(
     columns = ("id", "account_id", "subscription_id")
     force = grouped(bulk.read(tx, License, *running, only=columns, order_by="id", lock=True), "subscription_id")
     special = _special(tx, ids, list(subscriptions))
+    barred = export_gate.barred_among(tx, {orders[each].account_id for each in ids}, now)
     found = []
     for attempt in attempts:
         order, answer = orders[attempt.order_id], taken[attempt.id]
         subscription = subscriptions.get(order.subscription_id or "")
-        if subscription is None or order.id in special or subscription.id in special:
+        if subscription is None or order.id in special or subscription.id in special or order.account_id in barred:
             continue
         paid = Paid(
             answer=answer, attempt=attempt, order=order, report=answers.report_of(answer), subscription=subscription,
@@ -144,7 +145,7 @@ def _plain(
             plans=[plans[line.plan_id] for line in lines[order.id]], held=held[subscription.id],
             licenses=force[subscription.id], person=surveys.person_hash(ports.secrets, order.buyer_email),
         )  # fmt: skip
-        if _is_plain(paid):
+        if _is_plain(paid) and not export_gate.forbidden(paid.preview.inputs["buyer"], now.date()):
             found.append(paid)
     return found
 
