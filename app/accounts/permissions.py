@@ -33,6 +33,7 @@ class StaffPermission(StrEnum):
     CONSOLE_READ = "console:read"
     ACCOUNTS_WRITE = "accounts:write"
     ORDERS_REVIEW = "orders:review"
+    SCREENING_OVERTURN = "screening:overturn"  # not for whoever lives on the deal
     QUOTES_WRITE = "quotes:write"
     QUOTES_APPROVE = "quotes:approve"
     SUBSCRIPTIONS_WRITE = "subscriptions:write"
@@ -75,8 +76,8 @@ STAFF_MAY: Final[Mapping[StaffRole, frozenset[StaffPermission]]] = {
         _S.CONSOLE_READ, _S.ACCOUNTS_WRITE, _S.LICENSES_WRITE, _S.WORKSPACES_WRITE, _S.JOBS_WRITE, _S.PRIVACY_WRITE,
     }),
     StaffRole.FINANCE: frozenset({
-        _S.CONSOLE_READ, _S.ORDERS_REVIEW, _S.QUOTES_APPROVE, _S.PAYMENTS_WRITE, _S.REFUNDS_WRITE,
-        _S.REPORTS_READ, _S.BOOKS_CLOSE, _S.PARTNERS_WRITE, _S.TAX_WRITE,
+        _S.CONSOLE_READ, _S.ORDERS_REVIEW, _S.SCREENING_OVERTURN, _S.QUOTES_APPROVE, _S.PAYMENTS_WRITE,
+        _S.REFUNDS_WRITE, _S.REPORTS_READ, _S.BOOKS_CLOSE, _S.PARTNERS_WRITE, _S.TAX_WRITE,
     }),
     StaffRole.ADMIN: frozenset(_S),
 }  # fmt: skip

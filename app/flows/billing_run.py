@@ -23,7 +23,7 @@ from app.core.db import Tx
 from app.core.errors import DomainError, Invalid, Unavailable
 from app.dunning.models import DunningItem, Owed
 from app.dunning.service import Failure
-from app.flows import charging, dunning, openings, purchase, renewal, standing
+from app.flows import charging, dunning, openings, party_screening, purchase, renewal, standing
 from app.flows.charging import Became, Charged
 from app.flows.ports import Ports
 from app.flows.purchase import Placing
@@ -34,6 +34,7 @@ from app.orders.models import Order, OrderKind, OrderState, Route
 from app.payments import answers, declines
 from app.payments.errors import CreditOverdrawn, PaymentUnavailable
 from app.payments.models import ChargeAnswer
+from app.screening.service import PartyRefused
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState
 
@@ -267,7 +268,8 @@ def guarded(ports: Ports, subscription_id: str, act: Callable[[], None]) -> None
 
 def park(tx: Tx, subscription_id: str, broken: Exception, now: datetime) -> None:
     """Leave a subscription alone until a person has looked at what broke."""
-    dunning.park(tx, subscriptions.lock(tx, subscription_id), _reason(broken), now)
+    refused = isinstance(broken, PartyRefused)
+    dunning.park(tx, subscriptions.lock(tx, subscription_id), _reason(broken), now, by_screening=refused)
 
 
 def _reason(broken: Exception) -> str:
@@ -345,7 +347,8 @@ def not_paid(
         case Became.CLOSED:
             held = order.state is OrderState.HELD
             why = "is held for a person to look at" if held else f"is {order.state} and does not fit its payment"
-            dunning.park(tx, subscription, f"the order of the next term ({order.id}) {why}", now)
+            dunning.park(tx, subscription, f"the order of the next term ({order.id}) {why}", now,
+                         by_screening=held and party_screening.holds_alone(tx, order, now))  # fmt: skip
         case _:
             dunning.begin(tx, ports, subscription, order, charged.failure or _NO_CARD, now)
 
@@ -356,9 +359,15 @@ def release(ports: Ports, subscription_id: str, *, by: str, note: str) -> None:
         subscription = subscriptions.lock(tx, subscription_id)
         if subscription.parked_at is None:
             raise Invalid("It is not parked, or somebody was quicker.")
-        now = ports.clock.now()
-        details = {"note": note, "parked_for": subscription.parked_reason}
-        subscription.parked_at = subscription.parked_reason = None
-        audit.record(tx, subscription.account_id, actor=by, action="subscription.released", subject=subscription.id,
-                     now=now, details=details)  # fmt: skip
-        events.append(tx, "subscription.released", subscription.id, now=now, account_id=subscription.account_id)
+        let_go(tx, subscription, by=by, note=note, now=ports.clock.now())
+
+
+def let_go(tx: Tx, subscription: Subscription, *, by: str, note: str, now: datetime) -> None:
+    """Parked no longer. The caller holds its lock; `note` stands in the account's own audit log."""
+    details = {"note": note, "parked_for": subscription.parked_reason}
+    subscription.parked_at = subscription.parked_reason = None
+    subscription.parked_by_screening = False
+    tx.flush()
+    audit.record(tx, subscription.account_id, actor=by, action="subscription.released", subject=subscription.id,
+                 now=now, details=details)  # fmt: skip
+    events.append(tx, "subscription.released", subscription.id, now=now, account_id=subscription.account_id)

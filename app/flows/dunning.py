@@ -130,11 +130,14 @@ def _park_where_too_often(tx: Tx, owed: list[DunningItem], became: list[Charged]
 TOO_OFTEN: Final = "charged too often: the bound of a day was reached (policy automatic_charges_a_day)"
 
 
-def park(tx: Tx, subscription: Subscription, reason: str, now: datetime) -> None:
-    """Leave a subscription out of the billing run until a person has looked, and say so."""
+def park(tx: Tx, subscription: Subscription, reason: str, now: datetime, *, by_screening: bool = False) -> None:
+    """Leave a subscription out of the billing run until a person has looked, and say so. `by_screening`: because of a
+    case of party screening and nothing else; one that is parked already stays so for its own reason.
+    """
     if subscription.parked_at is not None:
         return
     subscription.parked_at, subscription.parked_reason = now, reason
+    subscription.parked_by_screening = by_screening
     tx.flush()
     events.append(tx, "subscription.parked", subscription.id, now=now, account_id=subscription.account_id, why=reason)
     log.error("subscription.parked", subscription=subscription.id, why=reason)

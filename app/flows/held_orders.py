@@ -15,12 +15,14 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.money import Money
-from app.flows import completion, ordering, party_screening, trade_credit
+from app.flows import billing_run, completion, ordering, party_screening, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.quotes import service as quotes
+from app.subscriptions import service as subscriptions
+from app.subscriptions.models import SubscriptionState
 from app.tax import service as tax
 from app.tax.determination import Treatment
 
@@ -74,6 +76,7 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
         # The figures are those that were accepted; the reason for the tax is the one that is known now.
         order.tax_determination_id = fresh.tax_determination_id
         orders.move(order, OrderState.AWAITING_PAYMENT)
+        goes_on = _take_up(tx, order, by=by, now=now)
         details = {
             "note": note, "held_for": " ".join(each["code"] for each in order.reasons), "tax_before": before,
             "tax_now": order.tax_determination_id, "checked": fresh.id,
@@ -89,10 +92,25 @@ def recheck(ports: Ports, order_id: str, *, by: str, note: str) -> Order:
             ordering.fulfil_on_invoice(tx, ports, order, now, net_days=quote.net_days if quote else None)
         elif not order.due:  # paid for by credit, or a change that is too small to be charged
             completion.complete_without_payment(tx, ports, order, now)
-        else:
+        elif not goes_on:
             order.expires_at = now + timedelta(days=policy.get(tx, DAYS_TO_PAY, now))
             jobs.defer(tx, "notify.order_released", order_id=order.id)
     return order
+
+
+def _take_up(tx: Tx, order: Order, *, by: str, now: datetime) -> bool:
+    """The subscription that was parked because this order of it was screened goes on; whether the billing run charges
+    the order then, so that nobody else has to be asked for the money.
+    """
+    if order.kind not in {OrderKind.RENEWAL, OrderKind.INSTALMENT} or order.subscription_id is None:
+        return False
+    subscription = subscriptions.lock(tx, order.subscription_id)
+    if not subscription.parked_by_screening:
+        return False
+    billing_run.let_go(tx, subscription, by=by, note="Review finished.", now=now)
+    if order.kind is OrderKind.INSTALMENT:
+        return True
+    return subscription.renews_itself and subscription.state is SubscriptionState.ACTIVE
 
 
 def _require_credit(tx: Tx, order: Order, now: datetime) -> None:

@@ -20,7 +20,7 @@ from app.core.errors import DomainError
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
-from app.orders.models import Preview
+from app.orders.models import Order, Preview
 from app.screening import destinations, lists, matching
 from app.screening import service as screening
 from app.screening.matching import Party
@@ -74,6 +74,11 @@ def require_clear(ports: Ports, order_id: str) -> None:
             f"{count} {'name is' if count == 1 else 'names are'} like a listed one; decide under Screening, then the"
             " order goes on by itself."
         )
+
+
+def holds_alone(tx: Tx, order: Order, now: datetime) -> bool:
+    """Whether a held order waits for a case of its account and for nothing else that a person has to look at."""
+    return bool(screening.in_question(tx, [order.account_id])) and not waits_for_more(tx, order.id, now)
 
 
 def waits_for_more(tx: Tx, order_id: str, now: datetime) -> bool:

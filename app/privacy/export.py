@@ -54,6 +54,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "staff": "the vendor's own people",
     "screening_case": "names compared with export lists, kept because the law asks for it and not told (GDPR Art. 23)",
     "screening_check": "the same, what was asked and found",
+    "screening_decision": "the same, what a person decided about it",
 }
 _OUTSIDE: Final = "sandbox_"  # tables of the outside parties that a sandbox plays
 # Secrets and their traces say nothing about a person and would open doors.

@@ -23,6 +23,15 @@ class CheckOutcome(StrEnum):
     BLOCKED = "blocked"
 
 
+class Decision(StrEnum):
+    """What a person says about a case; the last two take an earlier one back."""
+
+    CLEAR = "clear"
+    CONFIRM = "confirm"
+    OVERTURN = "overturn"  # confirmed, and somebody else after all
+    REOPEN = "reopen"  # cleared, and in doubt again
+
+
 class Role(StrEnum):
     COMPANY = "company"
     PERSON = "person"
@@ -149,6 +158,20 @@ class ScreeningCase(Table, table=True):
     decided_at: datetime | None = Field(default=None, sa_type=INSTANT)
     decided_by: str = ""
     reason: str = Field(default="", sa_column_kwargs=personal("free_text"))
+
+
+class ScreeningDecision(Table, table=True):
+    """Everything that was ever decided about a case; the case itself has what holds now. Never changed."""
+
+    __tablename__ = "screening_decision"
+    __table_args__ = (CheckConstraint("decided_by <> '' AND reason <> ''", name="has_person_and_reason"),)
+
+    id: int | None = row_id()
+    case_id: str = Field(foreign_key="screening_case.id", index=True)
+    decision: Decision = Field(sa_type=text_enum(Decision, name="decision"))
+    decided_by: str
+    reason: str = Field(sa_column_kwargs=personal("free_text"))
+    decided_at: datetime = Field(sa_type=INSTANT)
 
 
 class ScreeningStanding(Table, table=True):

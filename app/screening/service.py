@@ -1,10 +1,10 @@
 """What was asked and found about an account, and what a person decided: cases, records, how far a rescreen came."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sqlalchemy import delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,7 +17,15 @@ from app.core.errors import DomainError, NotFound
 from app.core.ids import new_id
 from app.screening import lists
 from app.screening.matching import Hit, Party
-from app.screening.models import CaseState, CheckOutcome, ScreeningCase, ScreeningCheck, ScreeningEntry
+from app.screening.models import (
+    CaseState,
+    CheckOutcome,
+    Decision,
+    ScreeningCase,
+    ScreeningCheck,
+    ScreeningDecision,
+    ScreeningEntry,
+)
 
 REVIEW_DAYS: Final = policy.declare(
     policy.Policy(
@@ -32,7 +40,17 @@ KEPT_YEARS: Final = policy.declare(
     )
 )  # fmt: skip
 _SATURDAY: Final = 5
-Decision = Literal["clear", "confirm"]
+# From which state to which a decision leads, and what it is called in the audit log.
+_STEPS: Final[Mapping[Decision, tuple[CaseState, CaseState]]] = {
+    Decision.CLEAR: (CaseState.OPEN, CaseState.CLEARED),
+    Decision.CONFIRM: (CaseState.OPEN, CaseState.CONFIRMED),
+    Decision.OVERTURN: (CaseState.CONFIRMED, CaseState.CLEARED),
+    Decision.REOPEN: (CaseState.CLEARED, CaseState.OPEN),
+}
+_CALLED: Final[Mapping[Decision, str]] = {
+    Decision.CLEAR: "cleared", Decision.CONFIRM: "confirmed", Decision.OVERTURN: "overturned",
+    Decision.REOPEN: "reopened",
+}  # fmt: skip
 
 
 class PartyRefused(DomainError):
@@ -176,23 +194,35 @@ def get(tx: Tx, case_id: str, *, lock: bool = False) -> ScreeningCase:
 
 
 def decide(tx: Tx, case_id: str, decision: Decision, *, by: str, reason: str, now: datetime) -> ScreeningCase:
-    """A person's word on an open case, for good: a cleared one comes back only when its entry changes.
+    """A person's word on a case. A cleared one comes back by itself only when its entry changes.
 
-    Raises NotFound, CaseDecided.
+    What is said later does not wipe out what was said before: every decision is kept. Raises NotFound, CaseDecided.
     """
     case = get(tx, case_id, lock=True)
-    if case.state is not CaseState.OPEN:
-        raise CaseDecided(f"It was {case.state}; somebody was quicker.")
-    case.state = CaseState.CLEARED if decision == "clear" else CaseState.CONFIRMED
-    case.decided_at, case.decided_by, case.reason = now, by, reason
+    before, after = _STEPS[decision]
+    if case.state is not before:
+        raise CaseDecided(f"It is {case.state} by now; somebody was quicker.")
+    case.state = after
+    if after is CaseState.OPEN:
+        case.decided_at, case.decided_by, case.reason = None, "", ""
+        case.due_at = after_business_days(now, policy.get(tx, REVIEW_DAYS, now))
+    else:
+        case.decided_at, case.decided_by, case.reason = now, by, reason
+    tx.add(ScreeningDecision(case_id=case.id, decision=decision, decided_by=by, reason=reason, decided_at=now))
     tx.flush()
     # In the vendor's own chain: an account's is handed out with its export, and this is not its people's to know.
     audit.record(
-        tx, audit.SYSTEM, actor=by, action=f"screening.{case.state}", subject=case.id, now=now,
+        tx, audit.SYSTEM, actor=by, action=f"screening.{_CALLED[decision]}", subject=case.id, now=now,
         details={"account": case.account_id, "entry": case.entry_id, "content": case.entry_hash, "score": case.score,
                  "version": case.version_id, "why": reason},
     )  # fmt: skip
     return case
+
+
+def decisions_of(tx: Tx, case_id: str) -> list[ScreeningDecision]:
+    """All that was ever decided about a case, in order."""
+    query = select(ScreeningDecision).where(col(ScreeningDecision.case_id) == case_id)
+    return list(tx.execute(query.order_by(col(ScreeningDecision.id))).scalars())
 
 
 def open_cases(tx: Tx, limit: int) -> list[ScreeningCase]:

@@ -85,6 +85,7 @@ class Subscription(Table, table=True):
         CheckConstraint("term_months > 0", name="term_positive"),
         CheckConstraint("(not_renewing_at IS NULL) = (not_renewing_reason IS NULL)", name="not_renewing_says_why"),
         CheckConstraint("(parked_at IS NULL) = (parked_reason IS NULL)", name="parked_says_why"),
+        CheckConstraint("NOT parked_by_screening OR parked_at IS NOT NULL", name="parked_by_screening_is_parked"),
         CheckConstraint("billed_until > starts_on AND billed_until <= ends_on", name="billed_within_the_term"),
         Index("ix_subscription_to_bill", "billed_until", postgresql_where=text("billed_until < ends_on")),
         # What the billing run walks along, in this order.
@@ -125,6 +126,8 @@ class Subscription(Table, table=True):
     # The billing run leaves a parked one alone until a person has looked (R-SUB-6).
     parked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     parked_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
+    # Because of a case of party screening alone: released with it.
+    parked_by_screening: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     created_at: datetime = Field(sa_type=INSTANT)
     # Counts every change of what is held or wished for the next term, so that an older offer is known as such.
     revision: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

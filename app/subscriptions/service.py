@@ -95,6 +95,7 @@ def renewed(subscription: Subscription, period: Period) -> dict[str, Any]:
         "anchor_day": subscription.anchor_day if follows else period.start.day,
         "anchor_month": subscription.anchor_month if follows else period.start.month,
         "not_renewing_at": None, "not_renewing_reason": None, "parked_at": None, "parked_reason": None,
+        "parked_by_screening": False,
     }  # fmt: skip
 
 

@@ -91,6 +91,8 @@ MAY: Final = {
     ("GET", "/console/screening/{case_id}"): EVERYBODY,
     ("POST", "/console/screening/{case_id}/clear"): {SALES, FINANCE, ADMIN},
     ("POST", "/console/screening/{case_id}/confirm"): {SALES, FINANCE, ADMIN},
+    ("POST", "/console/screening/{case_id}/overturn"): {FINANCE, ADMIN},
+    ("POST", "/console/screening/{case_id}/reopen"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/coupons"): EVERYBODY,
     ("GET", "/console/tax/nexus"): EVERYBODY,
     ("GET", "/console/tax/nexus.csv"): {SALES, FINANCE, ADMIN},

@@ -39,5 +39,14 @@ def test_staff_look_a_name_up_and_decide_a_case_with_a_reason(world: World) -> N
     shown = browser.get(page).text.replace("<wbr>", "")
     assert f"{person.email}: Founded 1921, other register number." in shown
     assert "Founded 1921" in browser.get("/console/screening").text
+    assert do(browser, page, f"{page}/reopen", note="It is another register.").status_code == 303
+    assert do(browser, page, f"{page}/confirm", note="Same birth date.").status_code == 303
+    world.work()
+    shown = browser.get(page).text.replace("<wbr>", "")
+    assert "It gives back downloads and workspaces at once. It does not bring back 1 order given up" in shown
+    assert shown.index("Founded 1921") < shown.index("another register") < shown.index("Same birth date")
+    assert do(browser, page, f"{page}/overturn", note="").status_code == 422
+    done = do(browser, page, f"{page}/overturn", note="The birth date was mistyped.")
+    assert done.headers["location"] == f"{page}?done=case-overturned"
     clock.set_to(world.db, world.ports.clock.now() + timedelta(days=8))
     assert "The list CSL is 8 days old: import it again." in browser.get("/console/screening").text

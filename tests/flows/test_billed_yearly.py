@@ -25,6 +25,7 @@ from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.reports import verify_books
+from app.screening.models import Decision
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Billing, Subscription, SubscriptionState
 from app.subscriptions.periods import Period, term
@@ -292,7 +293,7 @@ def test_a_year_of_a_buyer_in_question_is_held_and_never_refused_outright(world:
     assert "held for a person" in (again(world, held).parked_reason or "")
     (case,) = cases(world)
     assert case.exact
-    screening_decisions.decide(world.ports, case.id, "clear", by="stf_1", reason="Another company of this name.")
+    screening_decisions.decide(world.ports, case.id, Decision.CLEAR, by="stf_1", reason="Another company of this name.")
     world.work()
     with world.db.transaction() as tx:
         assert orders.get(tx, order.id).state is OrderState.AWAITING_PAYMENT

@@ -15,7 +15,7 @@ from app.licenses import service as licenses
 from app.orders import service as orders
 from app.orders.models import OrderState, Preview
 from app.screening import service as screening
-from app.screening.models import CaseState, CheckOutcome
+from app.screening.models import CaseState, CheckOutcome, Decision
 from app.screening.service import CaseDecided, PartyRefused
 from app.subscriptions import service as subscriptions
 from app.workspaces import service as workspaces
@@ -37,7 +37,7 @@ def state_of(world: World, order_id: str) -> OrderState:
         return orders.get(tx, order_id).state
 
 
-def decide(world: World, case_id: str, decision: screening.Decision, reason: str = "Compared the registers.") -> None:
+def decide(world: World, case_id: str, decision: Decision, reason: str = "Compared the registers.") -> None:
     screening_decisions.decide(world.ports, case_id, decision, by="stf_1", reason=reason)
     world.work()
 
@@ -55,7 +55,7 @@ def test_a_cleared_order_goes_on_where_it_stopped_and_is_not_asked_about_again(w
     assert "ZARNITSA" not in page
     with pytest.raises(StillInReview, match="1 name is like a listed one"):
         held_orders.recheck(world.ports, started.order_id, by="stf_1", note="Let it go.")
-    decide(world, case.id, "clear")
+    decide(world, case.id, Decision.CLEAR)
     assert state_of(world, started.order_id) is OrderState.AWAITING_PAYMENT
     (entry,) = audited(world, "screening.cleared")
     assert (entry.chain, entry.actor, entry.details["why"]) == ("system", "stf_1", "Compared the registers.")
@@ -65,7 +65,7 @@ def test_a_cleared_order_goes_on_where_it_stopped_and_is_not_asked_about_again(w
     world.work()
     assert state_of(world, started.order_id) is OrderState.COMPLETED
     with pytest.raises(CaseDecided):
-        screening_decisions.decide(world.ports, case.id, "confirm", by="stf_2", reason="Late.")
+        screening_decisions.decide(world.ports, case.id, Decision.CONFIRM, by="stf_2", reason="Late.")
     again = shop.order(world, shop.offer(world, company=ALIKE, seats=12))
     assert again.state is OrderState.AWAITING_PAYMENT
     bring(world, version="the same again")
@@ -98,7 +98,7 @@ def test_the_same_name_in_a_listed_country_is_refused_without_a_word_about_lists
     elsewhere = shop.order(world, shop.offer(world, company=LISTED, country="FR", postcode="75001", city="Paris",
                                              email="fr@example.fr", vat=None))  # fmt: skip
     assert elsewhere.state is OrderState.HELD
-    decide(world, case.id, "clear", "Another company: founded in 1921, other register.")
+    decide(world, case.id, Decision.CLEAR, "Another company: founded in 1921, other register.")
     assert shop.order(world, preview).state is OrderState.AWAITING_PAYMENT
 
 
@@ -109,7 +109,7 @@ def test_a_confirmed_party_gets_nothing_more(world: World) -> None:
     (case,) = cases(world)
     assert (case.party_name, case.role, case.score) == ("Tasquel Velmorin", "person", 90)
     held = shop.order(world, shop.offer(world, company="Velmorin Works GmbH", name="Tasquel Velmorin", seats=12))
-    decide(world, case.id, "confirm")
+    decide(world, case.id, Decision.CONFIRM)
     assert state_of(world, held.order_id) is OrderState.CANCELED
     with world.db.transaction() as tx:
         subscription = subscriptions.get(tx, bought.subscription_id or "")
@@ -155,12 +155,12 @@ def test_a_quote_is_accepted_and_waits_or_is_refused_and_stays_open(world: World
     with pytest.raises(PartyRefused):
         accept(world, quote)
     exact = next(each for each in cases(world) if each.exact)
-    decide(world, exact.id, "clear", "Another company of this name.")
+    decide(world, exact.id, Decision.CLEAR, "Another company of this name.")
     started = accept(world, quote)
     assert started.state is OrderState.HELD
     (left,) = cases(world, CaseState.OPEN)
     assert (left.role, left.party_name, left.score) == ("person", "Ada Beispiel", 91)
-    decide(world, left.id, "clear")
+    decide(world, left.id, Decision.CLEAR)
     with world.db.transaction() as tx:
         order = orders.get(tx, started.order_id)
     assert (order.state, order.expires_at is not None) == (OrderState.AWAITING_PAYMENT, True)
@@ -174,7 +174,7 @@ def test_nothing_is_opened_for_a_confirmed_party_but_what_it_has_can_be_put_away
         now, real = world.ports.clock.now(), transport_now()
         workspace = workspaces.for_change(tx, tx.execute(text("SELECT id FROM workspace")).scalar_one(), None)
         workspaces.push_change(tx, workspace, seats=9, now=now)
-    decide(world, cases(world)[0].id, "confirm")
+    decide(world, cases(world)[0].id, Decision.CONFIRM)
     with world.db.transaction() as tx:
         assert tasks.claim(tx, worker="w", now=now, real_now=real) is None
         workspaces.want(tx, workspaces.for_change(tx, workspace.id, None), Desired.HIBERNATED, actor="stf_1", now=now)
@@ -187,9 +187,9 @@ def test_an_order_waits_until_every_name_is_decided(world: World) -> None:
     bring(world)
     started = shop.order(world, shop.offer(world, company=ALIKE, name="Tasquel Velmorin"))
     first, second = cases(world)
-    decide(world, first.id, "clear")
+    decide(world, first.id, Decision.CLEAR)
     assert state_of(world, started.order_id) is OrderState.HELD
-    decide(world, second.id, "clear")
+    decide(world, second.id, Decision.CLEAR)
     assert state_of(world, started.order_id) is OrderState.AWAITING_PAYMENT
 
 

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from app.adapters.sandbox import clock
@@ -20,8 +22,11 @@ from app.flows import (
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState
 from app.payments.models import PaymentAttempt
-from app.screening.models import ScreeningCase
+from app.screening import service as screening
+from app.screening.models import CaseState, Decision, ScreeningCase
+from app.screening.service import CaseDecided
 from tests import shop
+from tests.console.helping import audited
 from tests.flows.ending import catch_up, charged, end_of, subscription_of
 from tests.screening.helping import bring, cases
 from tests.screening.lines import plain
@@ -76,7 +81,9 @@ def test_money_for_a_renewal_that_may_not_be_delivered_any_more_is_set_aside_amo
     with world.db.transaction() as tx:
         tx.execute(text("UPDATE account SET country = 'CU' WHERE id = :id"), {"id": moved.account_id})
     # Decided, and its orders not given up yet: that is a job of its own.
-    screening_decisions.decide(world.ports, found[listed.account_id].id, "confirm", by="stf_1", reason="The same.")
+    screening_decisions.decide(
+        world.ports, found[listed.account_id].id, Decision.CONFIRM, by="stf_1", reason="The same."
+    )
     with world.db.transaction() as tx:
         tx.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = 'screening.follow'"))
         everybody = [each.account_id for each in (plain_one, moved, listed, asked_about)]
@@ -103,7 +110,7 @@ def test_whoever_is_confirmed_after_the_order_is_not_charged(world: World) -> No
     ordered(world)
     bring(world, plain("1,person,Tasquel Velmoryn,,,,,,"), code="eu")
     (case,) = screened(world)
-    screening_decisions.decide(world.ports, case.id, "confirm", by="stf_1", reason="The same.")
+    screening_decisions.decide(world.ports, case.id, Decision.CONFIRM, by="stf_1", reason="The same.")
     bulk_charging.charge.run(world.ports, order_id=renewal_of(world, listed).id)
     assert charged(world) == 1
     with world.db.transaction() as tx:
@@ -114,3 +121,96 @@ def test_whoever_is_confirmed_after_the_order_is_not_charged(world: World) -> No
     world.work()
     assert renewal_of(world, listed).state is OrderState.CANCELED
     assert charged(world) == 1
+
+
+def decide(world: World, case: ScreeningCase, decision: Decision) -> None:
+    screening_decisions.decide(world.ports, case.id, decision, by="stf_1", reason=f"To {decision}: looked it up.")
+    world.work()
+
+
+def test_what_a_case_parked_is_billed_again_once_it_is_cleared_and_nothing_else_is(world: World) -> None:
+    asked_about = monthly(world, company="Firma Drei GmbH", name="Tasquel Velmorin")
+    other = shop.buy(world, interval="month", seats=12, company="Firma Drei GmbH", name="Tasquel Velmorin",
+                     email="second@example.de")  # fmt: skip
+    bring(world)
+    world.work()
+    due(world, after=other)
+    catch_up(world)
+    for each in (asked_about, other):
+        assert renewal_of(world, each).state is OrderState.HELD
+        assert subscription_of(world, each).parked_by_screening
+    with world.db.transaction() as tx:  # as if something else had been the matter before
+        tx.execute(
+            text("UPDATE subscription SET parked_by_screening = false, parked_reason = 'the bound' WHERE id = :id"),
+            {"id": other.subscription_id},
+        )
+    for case in cases(world, CaseState.OPEN):
+        decide(world, case, Decision.CLEAR)
+    held = subscription_of(world, asked_about)
+    assert (held.parked_at, held.parked_by_screening) == (None, False)
+    assert renewal_of(world, asked_about).expires_at is None, "the run charges it, nobody has to be asked for it"
+    assert subscription_of(world, other).parked_reason == "the bound"
+    catch_up(world)
+    assert renewal_of(world, asked_about).state is OrderState.COMPLETED
+    assert subscription_of(world, asked_about).starts_on == held.ends_on
+    assert renewal_of(world, other).state is OrderState.AWAITING_PAYMENT
+    assert charged(world) == 3
+    assert [each.details["note"] for each in audited(world, "subscription.released")] == ["Review finished."]
+
+
+def test_a_confirmed_case_that_was_wrong_is_overturned_and_gives_back_what_it_suspended(world: World) -> None:
+    bought = monthly(world, company="Firma Drei GmbH", name="Tasquel Velmorin")
+    bring(world)
+    world.work()
+    (case,) = cases(world)
+    waiting = shop.order(world, shop.offer(world, company="Firma Drei GmbH", name="Tasquel Velmorin", seats=12))
+    with pytest.raises(CaseDecided):
+        decide(world, case, Decision.OVERTURN)
+    decide(world, case, Decision.CONFIRM)
+    due(world, after=bought)
+    catch_up(world)
+    assert charged(world) == 1
+    with world.db.transaction() as tx:
+        (confirmed,) = screening.standing_of(tx, bought.account_id)
+        found = screening_decisions.reversal_of(tx, confirmed)
+        assert (found.subscriptions, found.over, found.orders, found.payments, found.also_confirmed) == (1, 0, 1, 0, 0)
+        assert export_gate.barred(tx, bought.account_id, world.ports.clock.now()) is not None
+    decide(world, case, Decision.OVERTURN)
+    with world.db.transaction() as tx:
+        assert export_gate.barred(tx, bought.account_id, world.ports.clock.now()) is None
+        assert orders.get(tx, waiting.order_id).state is OrderState.CANCELED, "given up for good"
+        said = [(each.decision, each.reason) for each in screening.decisions_of(tx, case.id)]
+    assert said == [(each, f"To {each}: looked it up.") for each in (Decision.CONFIRM, Decision.OVERTURN)]
+    (entry,) = audited(world, "screening.overturned")
+    assert (entry.chain, entry.actor) == ("system", "stf_1")
+    catch_up(world)
+    assert (charged(world), renewal_of(world, bought).state) == (2, OrderState.COMPLETED)
+    # In doubt again: new orders wait, what was bought goes on.
+    decide(world, case, Decision.REOPEN)
+    again = shop.order(world, shop.offer(world, company="Firma Drei GmbH", name="Tasquel Velmorin", seats=13))
+    assert again.state is OrderState.HELD
+    assert subscription_of(world, bought).parked_at is None
+    with (
+        pytest.raises(DBAPIError, match="is about something else"),
+        world.db.transaction() as tx,
+    ):
+        tx.execute(text("UPDATE screening_case SET score = 1"))
+    with pytest.raises(DBAPIError, match="screening_decision"), world.db.transaction() as tx:
+        tx.execute(text("DELETE FROM screening_decision"))
+
+
+def test_as_long_as_another_case_stands_confirmed_nothing_is_given_back(world: World) -> None:
+    bought = monthly(world, company="Zarnitza Quorvex Trading GmbH", name="Ada Beispiel")
+    with world.db.transaction() as tx:
+        tx.execute(text("UPDATE member SET name = 'Tasquel Velmorin'"))
+    bring(world)
+    world.work()
+    first, second = cases(world)
+    decide(world, first, Decision.CONFIRM)
+    decide(world, second, Decision.CONFIRM)
+    with world.db.transaction() as tx:
+        assert screening_decisions.reversal_of(tx, screening.get(tx, first.id)).also_confirmed == 1
+    decide(world, first, Decision.OVERTURN)
+    assert subscription_of(world, bought).parked_by_screening
+    decide(world, second, Decision.OVERTURN)
+    assert subscription_of(world, bought).parked_at is None

@@ -26,6 +26,8 @@ NOT_PERSONAL = {
     "account_tax_id.override_by": "the id of a member of staff",
     "tax_id_check.name_match": "same, differs or not told",
     "screening_case.decided_by": "the id of a member of staff",
+    "subscription.parked_by_screening": "yes or no",
+    "screening_decision.decided_by": "the id of a member of staff",
     "screening_check.checked_by": "order or rescreen",
     "screening_entry.name": "from a public list",
     "screening_entry.url": "the address of a public list",

@@ -1,6 +1,6 @@
 """Screening: names that are like listed ones and wait for a person, the lists, and a search in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -16,10 +16,10 @@ from app.core import ids, policy
 from app.core.db import Tx as Session
 from app.flows import rescreening, screening_decisions
 from app.flows.ports import Ports
+from app.flows.screening_decisions import Reversal
 from app.screening import lists, matching, service
 from app.screening.matching import Party
-from app.screening.models import CaseState, Role, ScreeningCase, ScreeningVersion
-from app.screening.service import Decision
+from app.screening.models import CaseState, Decision, Role, ScreeningCase, ScreeningVersion
 from app.web import auth
 from app.web.console import cells
 from app.web.console.lists import day
@@ -31,11 +31,20 @@ from app.web.views import Fact, Form, Link
 
 router = APIRouter()
 Reviewer = Annotated[SignedInStaff, Depends(auth.staff(May.ORDERS_REVIEW))]
+Overturner = Annotated[SignedInStaff, Depends(auth.staff(May.SCREENING_OVERTURN))]
 _PROCEDURE: Final = "screening"
+_OVERTURN: Final = "overturn-screening"
 _MOST: Final = 200
 _LATELY: Final = 20
 _LOWEST: Final = 70  # a search shows more than what waits for a person
-_SAID: Final[dict[Decision, str]] = {"clear": "case-cleared", "confirm": "case-confirmed"}
+_SAID: Final[Mapping[Decision, str]] = {
+    Decision.CLEAR: "case-cleared", Decision.CONFIRM: "case-confirmed", Decision.OVERTURN: "case-overturned",
+    Decision.REOPEN: "case-reopened",
+}  # fmt: skip
+_DID: Final[Mapping[Decision, str]] = {
+    Decision.CLEAR: "Cleared", Decision.CONFIRM: "Confirmed", Decision.OVERTURN: "Overturned",
+    Decision.REOPEN: "Opened again",
+}  # fmt: skip
 
 
 @router.get("/console/screening")
@@ -143,13 +152,25 @@ def one(request: Request, tx: Tx, who: Reader, case_id: str) -> Response:
 @router.post("/console/screening/{case_id}/clear")
 def clear(request: Request, ports: Wired, who: Reviewer, case_id: str, note: Note = "") -> Response:
     """Another party than the listed one, or one that may be sold to: its orders go on."""
-    return _decide(request, ports, who, case_id, "clear", note)
+    return _decide(request, ports, who, case_id, Decision.CLEAR, note)
 
 
 @router.post("/console/screening/{case_id}/confirm")
 def confirm(request: Request, ports: Wired, who: Reviewer, case_id: str, note: Note = "") -> Response:
     """The listed party: nothing is sold or delivered to it any more."""
-    return _decide(request, ports, who, case_id, "confirm", note)
+    return _decide(request, ports, who, case_id, Decision.CONFIRM, note)
+
+
+@router.post("/console/screening/{case_id}/overturn")
+def overturn(request: Request, ports: Wired, who: Overturner, case_id: str, note: Note = "") -> Response:
+    """Confirmed, and somebody else after all: what was suspended because of it is given back."""
+    return _decide(request, ports, who, case_id, Decision.OVERTURN, note)
+
+
+@router.post("/console/screening/{case_id}/reopen")
+def reopen(request: Request, ports: Wired, who: Reviewer, case_id: str, note: Note = "") -> Response:
+    """Cleared, and in doubt again: what is ordered from now on waits."""
+    return _decide(request, ports, who, case_id, Decision.REOPEN, note)
 
 
 def _decide(
@@ -177,7 +198,7 @@ def _show(request: Request, tx: Session, who: SignedInStaff, case_id: str, form:
     view = DetailView(
         kind="screening", id=case.id, title=f"{case.party_name} and {case.entry['name']}", state=str(case.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(tx, case, account),
-        actions=_actions(case, who, form), procedure="" if case.state is CaseState.OPEN else _PROCEDURE, form=form,
+        actions=_actions(tx, case, who, form), procedure=_PROCEDURE, form=form,
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
 
@@ -201,16 +222,69 @@ def _facts(tx: Session, case: ScreeningCase, account: Account) -> tuple[Fact, ..
         Fact(name="Read more", value=listed["url"] or "no address given"),
         Fact(name="Waiting since", value=f"{case.opened_at:%Y-%m-%d %H:%M} UTC, until {case.due_at:%Y-%m-%d %H:%M}"),
     ]  # fmt: skip
-    if case.decided_at is not None:
-        facts.append(Fact(name="Decided", value=f"{case.decided_at:%Y-%m-%d %H:%M} UTC by"
-                          f" {actor_name(tx, case.decided_by)}: {case.reason}"))  # fmt: skip
+    facts += [
+        Fact(name=_DID[each.decision],
+             value=f"{each.decided_at:%Y-%m-%d %H:%M} UTC by {actor_name(tx, each.decided_by)}: {each.reason}")
+        for each in service.decisions_of(tx, case.id)
+    ]  # fmt: skip
     return tuple(facts)
 
 
-def _actions(case: ScreeningCase, who: SignedInStaff, form: Form) -> tuple[Action, ...]:
-    if case.state is not CaseState.OPEN or not can(who, May.ORDERS_REVIEW):
-        return ()
+def _actions(tx: Session, case: ScreeningCase, who: SignedInStaff, form: Form) -> tuple[Action, ...]:
     here = f"/console/screening/{case.id}"
+    match case.state:
+        case CaseState.OPEN if can(who, May.ORDERS_REVIEW):
+            return _decisions(here, form)
+        case CaseState.CONFIRMED if can(who, May.SCREENING_OVERTURN):
+            return (
+                Action(
+                    name="overturn", title="It is somebody else after all", button="Overturn it", tone="danger",
+                    href=f"{here}/overturn", procedure=_OVERTURN, form=form_for("overturn", form),
+                    hint=f"Say what was found out since. {_foretold(screening_decisions.reversal_of(tx, case))}",
+                ),
+            )  # fmt: skip
+        case CaseState.CLEARED if can(who, May.ORDERS_REVIEW):
+            return (
+                Action(
+                    name="reopen", title="It is in doubt again", button="Open it again", href=f"{here}/reopen",
+                    procedure=_OVERTURN, form=form_for("reopen", form),
+                    hint="Say what was found out since. New orders wait until it is decided; what is paid, delivered"
+                    " or waits for its payment goes on.",
+                ),
+            )  # fmt: skip
+        case _:
+            return ()
+
+
+def _foretold(found: Reversal) -> str:
+    """What overturning does and does not do, before anybody presses the button."""
+    if found.also_confirmed:
+        return (f"Nothing is given back yet: {_many(found.also_confirmed, 'other case')} of this account"
+                " stands confirmed.")  # fmt: skip
+    living = found.subscriptions - found.over
+    gives = [
+        f"{_many(living, 'subscription')} back to the billing run, which bills the terms that ended meanwhile",
+        "downloads and workspaces at once", f"{_many(found.licenses, 'full license')} that was paid for",
+    ]  # fmt: skip
+    stays = [
+        f"{_many(found.orders, 'order')} given up since the decision: the customer orders anew",
+        f"{_many(found.over, 'subscription')} that ended",
+        f"{_many(found.payments, 'payment')} set aside, for finance to give back or to match",
+        "what was refunded or revoked",
+    ]  # fmt: skip
+    return f"It gives back {_listed(gives)}. It does not bring back {_listed(stays)}."
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count or 'no'} {noun}s"
+
+
+def _listed(parts: list[str]) -> str:
+    said = [each for each in parts if not each.startswith("no ")]
+    return said[0] if len(said) == 1 else f"{'; '.join(said[:-1])}; and {said[-1]}"
+
+
+def _decisions(here: str, form: Form) -> tuple[Action, ...]:
     return (
         Action(
             name="clear", title="It is somebody else", button="Clear it", tone="primary", href=f"{here}/clear",
@@ -220,6 +294,7 @@ def _actions(case: ScreeningCase, who: SignedInStaff, form: Form) -> tuple[Actio
         Action(
             name="confirm", title="It is the listed party", button="Confirm it", tone="danger", href=f"{here}/confirm",
             procedure=_PROCEDURE, form=form_for("confirm", form),
-            hint="Its orders are given up and nothing more is delivered. There is no way back from here.",
+            hint="Its orders are given up for good, nothing more is delivered, and its subscriptions wait. Overturned"
+            " later, the subscriptions go on; the orders do not.",
         ),
     )  # fmt: skip

@@ -1,0 +1,78 @@
+"""Decisions of screening that can be taken back, and what was parked because of them.
+
+What an operator must know: quick; one new table that is filled from the cases that were decided, and a column with a
+default. Subscriptions that wait because of a case now are not known as such: bill them again by hand.
+"""
+
+import sqlalchemy as sa
+
+from alembic import op
+
+revision = "0031"
+down_revision = "0030"
+branch_labels = None
+depends_on = None
+
+_MOVES = "('open', 'open'), ('open', 'cleared'), ('open', 'confirmed'), ('confirmed', 'cleared'), ('cleared', 'open')"
+# What was compared stands for good; a decision changes only by another decision.
+_KEEPS = f"""
+CREATE OR REPLACE FUNCTION keeps_screening_decision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF (OLD.account_id, OLD.normalized, OLD.entry_id, OLD.entry_hash, OLD.entry, OLD.score)
+    IS DISTINCT FROM (NEW.account_id, NEW.normalized, NEW.entry_id, NEW.entry_hash, NEW.entry, NEW.score) THEN
+    RAISE EXCEPTION 'screening case % is about something else', OLD.id USING ERRCODE = 'check_violation';
+  END IF;
+  IF (OLD.state, NEW.state) NOT IN ({_MOVES}) THEN
+    RAISE EXCEPTION 'screening case % cannot go from % to %', OLD.id, OLD.state, NEW.state
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+"""
+_BACKFILL = """
+INSERT INTO screening_decision (case_id, decision, decided_by, reason, decided_at)
+SELECT id, CASE state WHEN 'cleared' THEN 'clear' ELSE 'confirm' END, decided_by, reason, decided_at
+FROM screening_case WHERE state <> 'open' ORDER BY decided_at, id
+"""
+
+
+def upgrade() -> None:
+    _decisions()
+    op.add_column(
+        "subscription", sa.Column("parked_by_screening", sa.Boolean(), nullable=False, server_default=sa.text("false"))
+    )
+    op.create_check_constraint(
+        op.f("ck_subscription_parked_by_screening_is_parked"), "subscription",
+        "NOT parked_by_screening OR parked_at IS NOT NULL",
+    )  # fmt: skip
+
+
+def _decisions() -> None:
+    op.create_table(
+        "screening_decision",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("decision", sa.String(), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "decision IN ('clear', 'confirm', 'overturn', 'reopen')", name=op.f("ck_screening_decision_decision")
+        ),
+        sa.CheckConstraint(
+            "decided_by <> '' AND reason <> ''", name=op.f("ck_screening_decision_has_person_and_reason")
+        ),
+        sa.ForeignKeyConstraint(["case_id"], ["screening_case.id"], name=op.f("fk_screening_decision_case_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_screening_decision")),
+    )
+    op.create_index(op.f("ix_screening_decision_case_id"), "screening_decision", ["case_id"])
+    op.execute(_BACKFILL)
+    op.execute(
+        "CREATE TRIGGER unchangeable BEFORE UPDATE OR DELETE ON screening_decision"
+        " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+    )
+    op.execute(
+        "CREATE TRIGGER never_emptied BEFORE TRUNCATE ON screening_decision"
+        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
+    op.execute(_KEEPS)
