@@ -1,7 +1,7 @@
-"""Decisions of screening that can be taken back, and what was parked because of them.
+"""Decisions of screening that can be taken back, what was parked because of them, and how plans are classified.
 
-What an operator must know: quick; one new table that is filled from the cases that were decided, and a column with a
-default. Subscriptions that wait because of a case now are not known as such: bill them again by hand.
+What an operator must know: quick; new tables, of which one is filled from the cases that were decided, and a column
+with a default. Subscriptions that wait because of a case now are not known as such: bill them again by hand.
 """
 
 import sqlalchemy as sa
@@ -41,10 +41,39 @@ def upgrade() -> None:
     op.add_column(
         "subscription", sa.Column("parked_by_screening", sa.Boolean(), nullable=False, server_default=sa.text("false"))
     )
+    _export_classes()
     op.create_check_constraint(
         op.f("ck_subscription_parked_by_screening_is_parked"), "subscription",
         "NOT parked_by_screening OR parked_at IS NOT NULL",
     )  # fmt: skip
+
+
+def _export_classes() -> None:
+    op.create_table(
+        "export_class",
+        sa.Column("id", sa.BigInteger(), nullable=False),
+        sa.Column("plan_id", sa.String(), nullable=False),
+        sa.Column("eccn", sa.String(), nullable=False),
+        sa.Column("authorisation", sa.String(), nullable=False),
+        sa.Column("ccats", sa.String(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("eccn <> '' AND authorisation <> ''", name=op.f("ck_export_class_says_what_it_is")),
+        sa.ForeignKeyConstraint(["plan_id"], ["plan.id"], name=op.f("fk_export_class_plan_id")),
+        sa.UniqueConstraint("plan_id", "valid_from", name=op.f("uq_export_class_plan_id_valid_from")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_export_class")),
+    )
+    _kept("export_class")
+
+
+def _kept(table: str) -> None:
+    """What is written stays as it is."""
+    op.execute(
+        f"CREATE TRIGGER unchangeable BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+    )
+    op.execute(
+        f"CREATE TRIGGER never_emptied BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
 
 
 def _decisions() -> None:
@@ -67,12 +96,5 @@ def _decisions() -> None:
     )
     op.create_index(op.f("ix_screening_decision_case_id"), "screening_decision", ["case_id"])
     op.execute(_BACKFILL)
-    op.execute(
-        "CREATE TRIGGER unchangeable BEFORE UPDATE OR DELETE ON screening_decision"
-        " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-    )
-    op.execute(
-        "CREATE TRIGGER never_emptied BEFORE TRUNCATE ON screening_decision"
-        " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-    )
+    _kept("screening_decision")
     op.execute(_KEEPS)

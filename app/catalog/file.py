@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.catalog import export_classes
 from app.catalog.discounts import DECIMALS
 from app.catalog.errors import CatalogInvalid
 from app.catalog.models import CouponDuration, Family, Interval, PlanKind
@@ -116,6 +117,20 @@ class CouponRow(_Strict):
         return self
 
 
+class ExportRow(_Strict):
+    eccn: str
+    authorisation: str
+    ccats: str = ""
+    valid_from: date = Field(alias="from")
+
+    @model_validator(mode="after")
+    def makes_sense(self) -> Self:
+        found = export_classes.fault(self.eccn, self.authorisation, self.ccats)
+        if found:
+            raise ValueError(found)
+        return self
+
+
 class PlanRow(_Strict):
     sku: Sku
     name: str = Field(min_length=1, max_length=80)
@@ -133,6 +148,7 @@ class PlanRow(_Strict):
     bullets: list[str] = []
     flags: dict[str, bool | int] = {}
     add_on_for: list[Sku] = []
+    export: list[ExportRow] = []
     prices: list[PriceRow]
 
     @model_validator(mode="after")
@@ -145,6 +161,8 @@ class PlanRow(_Strict):
             raise ValueError("a plan needs license_sku, the short name its license file carries")
         if len({(row.currency, row.interval, row.valid_from) for row in self.prices}) != len(self.prices):
             raise ValueError("two prices for the same currency, interval and day")
+        if len({row.valid_from for row in self.export}) != len(self.export):
+            raise ValueError("two export classifications from the same day")
         series = sorted(self.prices, key=lambda row: (row.currency, row.interval, row.valid_from))
         for row, following in pairwise(series):
             same = (row.currency, row.interval) == (following.currency, following.interval)

@@ -2,7 +2,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Numeric, text
+from sqlalchemy import CheckConstraint, Numeric, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
@@ -107,6 +107,24 @@ class Price(Table, table=True):
             tuple(Tier(each["up_to"], each["unit_minor"], each["flat_minor"]) for each in self.tiers),
             self.package_size, self.base_minor,
         )  # fmt: skip
+
+
+class ExportClass(Table, table=True):
+    """How a plan is classified for export control from a day on. Never changed: documents repeat it."""
+
+    __tablename__ = "export_class"
+    __table_args__ = (
+        UniqueConstraint("plan_id", "valid_from"),
+        CheckConstraint("eccn <> '' AND authorisation <> ''", name="says_what_it_is"),
+    )
+
+    id: int | None = row_id()
+    plan_id: str = Field(foreign_key="plan.id")
+    eccn: str
+    authorisation: str  # NLR, a license exception with its paragraph, or the number of a license
+    ccats: str = ""  # of a formal classification, where there is one
+    valid_from: date
+    recorded_at: datetime = Field(sa_type=INSTANT)
 
 
 class CouponDuration(StrEnum):

@@ -16,7 +16,7 @@ from app.documents.shapes import (
     PaymentView,
     Span,
 )
-from app.documents.wording import frame, language_name, party_block, place_name, tax_name
+from app.documents.wording import export_notes, frame, language_name, party_block, place_name, tax_name
 
 _DASH = "\N{EN DASH}"
 
@@ -215,6 +215,7 @@ def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[s
         text += " " + _("Recipient: %(buyer)s.", buyer=shifted.buyer_tax_id)
         notes.append({"title": _("Reverse charge"), "text": text})
     notes += [{"title": "", "text": _(note)} for note in document.tax_notes]
+    notes += export_notes(document.export_classes, _)
     if there := document.tax_in_state_currency:
         text = _(
             "%(amount)s at 1 %(from)s = %(rate)s %(to)s (%(source)s, %(date)s).",

@@ -80,6 +80,16 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportClassView:
+    """How lines of a document are classified for export control; `what` are their descriptions."""
+
+    what: tuple[str, ...]
+    eccn: str
+    authorisation: str
+    ccats: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceLineView:
     """`net` is after `discount`, which is positive. `tax_rates` has every component's rate in percent; none: untaxed.
 
@@ -206,6 +216,7 @@ class InvoiceDocument:
     payments: tuple[PaymentView, ...] = ()
     reverse_charge: ReverseCharge | None = None
     tax_notes: tuple[str, ...] = ()  # why something is exempt or untaxed, in the words of the determination
+    export_classes: tuple[ExportClassView, ...] = ()
     tax_in_state_currency: TaxInStateCurrency | None = None
     tax_representative: Party | None = None  # Art. 226(15)
     bank: BankAccount | None = None
@@ -295,6 +306,7 @@ class QuoteDocument:
     message: str | None = None
     agreement: str | None = None  # the title of a custom agreement that applies
     tax_notes: tuple[str, ...] = ()
+    export_classes: tuple[ExportClassView, ...] = ()
     draft: bool = False
     closed: bool = False  # it can no longer be accepted
     test_mode: bool = False

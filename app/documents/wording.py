@@ -5,7 +5,7 @@ from typing import Any, Final
 import pycountry
 
 from app.core.i18n import Translator, locale_of, translate
-from app.documents.shapes import Party, TaxId
+from app.documents.shapes import ExportClassView, Party, TaxId
 
 # CLDR supplemental data, paperSize "US-Letter"; everybody else folds A4.
 _LETTER: Final = frozenset("BZ CA CL CO CR GT MX NI PA PH PR SV US VE".split())
@@ -114,3 +114,15 @@ def frame(title: str, number: str, issuer: str, *, locale: str, country: str, te
         "badge": _("TEST DOCUMENT") if test_mode else "",
         "keywords": [title, number],
     }
+
+
+def export_notes(classes: tuple[ExportClassView, ...], _: Translator) -> list[dict[str, str]]:
+    """How what is sold is classified for export control; the codes are those of its law, in every language."""
+    sentences = []
+    for each in classes:
+        said = _(
+            "%(what)s: ECCN %(eccn)s, authorisation %(authorisation)s", what=", ".join(each.what), eccn=each.eccn,
+            authorisation=each.authorisation,
+        )  # fmt: skip
+        sentences.append(f"{said}, CCATS {each.ccats}." if each.ccats else f"{said}.")
+    return [{"title": _("Export classification"), "text": " ".join(sentences)}] if sentences else []

@@ -16,9 +16,9 @@ from sqlmodel import col
 
 from app.accounts.models import LegalEntity, SellerRegistration
 from app.agreements.models import TermsVersion
-from app.catalog import file
+from app.catalog import export_classes, file
 from app.catalog.errors import CatalogInvalid
-from app.catalog.models import CatalogVersion, Coupon, Plan, Price
+from app.catalog.models import CatalogVersion, Coupon, ExportClass, Plan, Price
 from app.core import audit, policy
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
@@ -128,7 +128,31 @@ def _plan(run: _Run, row: file.PlanRow) -> None:
         if plan.retired_at is not None:
             plan.retired_at = None
             run.changes.append(f"~ plan {row.sku}: on sale again")
+    _exports(run, plan, row.export)
     _prices(run, plan, row.prices)
+
+
+def _exports(run: _Run, plan: Plan, rows: list[file.ExportRow]) -> None:
+    """A classification on file is never edited: documents were issued with it."""
+    known = {each.valid_from: each for each in export_classes.of_plan(run.tx, plan.id)}
+    for row in sorted(rows, key=lambda each: each.valid_from):
+        given: dict[str, Any] = {"eccn": row.eccn, "authorisation": row.authorisation, "ccats": row.ccats}
+        stored = known.pop(row.valid_from, None)
+        if stored is None:
+            run.tx.add(ExportClass(plan_id=plan.id, valid_from=row.valid_from, recorded_at=run.now, **given))
+            run.tx.flush()
+            run.changes.append(f"+ export class {plan.sku} {row.eccn} {row.authorisation} from {row.valid_from}")
+        elif any(getattr(stored, name) != value for name, value in given.items()):
+            raise CatalogInvalid(
+                f"The export class of {plan.sku} from {row.valid_from} is {stored.eccn} {stored.authorisation}"
+                f" {stored.ccats}".rstrip() + " and cannot change: add a row with a later `from` instead.",
+                param="export",
+            )  # fmt: skip
+    for gone in known.values():
+        raise CatalogInvalid(
+            f"The export class of {plan.sku} from {gone.valid_from} is gone from the file; documents rest on it. Put it"
+            " back, and add a row with a later `from` for what holds now.", param="export",
+        )  # fmt: skip
 
 
 def _prices(run: _Run, plan: Plan, rows: list[file.PriceRow]) -> None:

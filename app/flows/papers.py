@@ -4,12 +4,14 @@ Only frozen snapshots are read, so a document drawn again in ten years says the 
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from app.accounts.models import LegalEntity
 from app.agreements import service as agreements
 from app.agreements.models import Acceptance, TermsVersion
+from app.catalog import export_classes as catalog_exports
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.i18n import format_amount, format_money, translate
@@ -19,6 +21,7 @@ from app.documents import countries
 from app.documents.shapes import (
     CertificateDocument,
     CreditedInvoice,
+    ExportClassView,
     InvoiceDocument,
     InvoiceLineView,
     Party,
@@ -95,6 +98,10 @@ def invoice_document(
         message=str(invoice.seller.get("payment_details") or "") or None if owed else None,
         pay_url=ports.link(paying_invoices.link(ports, invoice.id)) if owed else None,
         is_tax_invoice=_is_tax_invoice([group.jurisdiction for group in groups], numbers),
+        export_classes=export_classes(
+            tx, [(line.sku, line.description) for line in lines], on=invoice.issued_on,
+            known_at=invoice.finalized_at or invoice.created_at,
+        ),
         tax_in_state_currency=there, test_mode=invoice.test,
     )  # fmt: skip
     return electronic.with_facts(document, _parties(invoice), found, treatments(lines, found))
@@ -152,6 +159,21 @@ def _credited_line(
         tax_rates=rates(found) if charged.tax_minor else (), period=Span(line.period_from, line.period_to),
         detail=f"{line.numerator}/{line.denominator}" if by_days else None,
     )  # fmt: skip
+
+
+def export_classes(
+    tx: Tx, lines: Sequence[tuple[str, str]], *, on: date, known_at: datetime
+) -> tuple[ExportClassView, ...]:  # fmt: skip
+    """What (sku, description) of each line is classified as, as of when the document was made: once per class."""
+    found = catalog_exports.of_skus(tx, [sku for sku, _ in lines], on=on, known_at=known_at)
+    grouped: dict[tuple[str, str, str], dict[str, None]] = {}
+    for sku, description in lines:
+        if (row := found.get(sku)) is not None:
+            grouped.setdefault((row.eccn, row.authorisation, row.ccats), {})[description] = None
+    return tuple(
+        ExportClassView(tuple(what), eccn, authorisation, ccats or None)
+        for (eccn, authorisation, ccats), what in grouped.items()
+    )
 
 
 def _why(note: CreditNote) -> str:

@@ -47,13 +47,13 @@ def quote_document(tx: Tx, ports: Ports, quote: Quote) -> QuoteDocument:
     at = quote.sent_at or ports.clock.now()
     terms = agreements.terms_in_force(tx, at.date())
     special = contracts.in_force(tx, quote.account_id, at)
-    locale = str(offer.inputs["buyer"]["locale"])
+    locale, lines = str(offer.inputs["buyer"]["locale"]), quotes.lines(tx, quote.id)
     return QuoteDocument(
         number=quote.shown_number, issued_on=_issued_on(tx, at), valid_until=quote.valid_until,
         seller=papers.party(seller, papers.seller_tax_ids(seller, found), locale), buyer=_buyer(offer, locale),
         lines=tuple(
             _line(line, found, currency, priced)
-            for line, priced in zip(quotes.lines(tx, quote.id), offer.lines, strict=True)
+            for line, priced in zip(lines, offer.lines, strict=True)
         ),
         tax_groups=_groups(found), subtotal=Money(offer.net_minor, currency),
         tax_total=Money(offer.tax_minor, currency), total=Money(offer.total_minor, currency),
@@ -61,7 +61,11 @@ def quote_document(tx: Tx, ports: Ports, quote: Quote) -> QuoteDocument:
         needs_signature=not quote_acceptance.by_click(tx, offer, at), terms_title=terms.title,
         terms_version=terms.version, legal_footer=papers.footer(seller), net_days=quote.net_days,
         message=quote.message or None, agreement=special.title if special else None,
-        tax_notes=(found.note,) if found.note else (), draft=quote.state is QuoteState.DRAFT,
+        tax_notes=(found.note,) if found.note else (),
+        export_classes=papers.export_classes(
+            tx, [(line.sku, line.description) for line in lines], on=_issued_on(tx, at), known_at=at
+        ),
+        draft=quote.state is QuoteState.DRAFT,
         closed=quote.state in _CLOSED, test_mode=ports.test_mode,
         payments=tuple(YearDue(each.year, each.net, each.tax) for each in quote_payments.schedule(offer)),
         due=quote_payments.due(offer) if offer.change else None,

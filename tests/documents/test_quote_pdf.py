@@ -8,7 +8,7 @@ from pypdf import PdfReader
 
 from app.core.money import Money
 from app.documents.render_pdf import render_pdf
-from app.documents.shapes import DocumentKind, InconsistentDocument, QuoteDocument, YearDue
+from app.documents.shapes import DocumentKind, ExportClassView, InconsistentDocument, QuoteDocument, YearDue
 from tests.documents.samples import quote, quote_line
 
 
@@ -51,6 +51,20 @@ def test_an_agreement_and_the_test_mode_are_named() -> None:
     assert "Angebot" in shown
     assert "Gültig bis 22.12.2026" in shown
     assert "11.781,00" in shown
+
+
+def test_how_it_is_classified_for_export_is_said_in_both_languages() -> None:
+    classes = (
+        ExportClassView(("Professional", "Premier support"), "5D992.c", "NLR", "G123456"),
+        ExportClassView(("Enterprise",), "5D002", "ENC 740.17(b)(1)"),
+    )
+    assert (
+        "Export classification Professional, Premier support: ECCN 5D992.c, authorisation NLR, CCATS G123456."
+        " Enterprise: ECCN 5D002, authorisation ENC 740.17(b)(1)." in text_of(quote(export_classes=classes))
+    )
+    german = text_of(quote(export_classes=classes), "de")
+    assert "Exportklassifizierung Professional, Premier support: ECCN 5D992.c, Genehmigung NLR" in german
+    assert "Export classification" not in text_of(quote())
 
 
 def test_a_term_billed_yearly_says_what_is_due_when_in_both_languages() -> None:

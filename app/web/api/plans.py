@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from app.accounts import service as accounts
+from app.catalog import export_classes
 from app.catalog import service as catalog
-from app.catalog.models import Family, Interval, Plan, PlanKind, Price
+from app.catalog.models import ExportClass, Family, Interval, Plan, PlanKind, Price
 from app.catalog.pricing import PriceKind
 from app.core import ids
 from app.core.clock import local_date
@@ -43,14 +44,32 @@ class PriceOut(BaseModel):
     valid_to: date | None
 
 
+class ExportClassOut(BaseModel):
+    """`authorisation` is NLR, a license exception, or the number of a license; `ccats` null without a formal one."""
+
+    eccn: str
+    authorisation: str
+    ccats: str | None
+    valid_from: date
+
+    @classmethod
+    def of(cls, row: ExportClass) -> Self:
+        return cls(
+            eccn=row.eccn, authorisation=row.authorisation, ccats=row.ccats or None, valid_from=row.valid_from
+        )  # fmt: skip
+
+
 class PlanOut(BaseModel):
-    """`prices` are those in force today; `add_on_for` names the plans an add-on can be bought with."""
+    """`prices` are those in force today, as is `export`, null where the plan has no classification; `add_on_for` names
+    the plans an add-on can be bought with.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "pln_01ka8qj6x0c5q4m3t2r1p0n9mk", "sku": "professional", "name": "Professional", "kind": "plan",
         "family": "self_managed", "tagline": "For teams that run their own server", "sales_only": False,
         "retired": False, "min_seats": 11, "max_seats": 5000, "trial_days": 30, "grace_days": 10,
         "bullets": ["Unlimited message history and search"], "entitlements": {"ldap": True}, "add_on_for": [],
+        "export": {"eccn": "5D992.c", "authorisation": "NLR", "ccats": "G123456", "valid_from": "2026-01-01"},
         "prices": [{"interval": "year", "model": "per_unit", "unit": {"amount": 12000, "currency": "USD"},
                     "tiers": [], "package_size": None, "base": {"amount": 0, "currency": "USD"},
                     "valid_from": "2026-01-01", "valid_to": None}],
@@ -71,14 +90,16 @@ class PlanOut(BaseModel):
     bullets: list[str]
     entitlements: dict[str, Any]
     add_on_for: list[str]
+    export: ExportClassOut | None
     prices: list[PriceOut]
 
     @classmethod
-    def of(cls, plan: Plan, prices: list[Price]) -> Self:
+    def of(cls, plan: Plan, prices: list[Price], export: ExportClass | None) -> Self:
         same = "id sku name kind family tagline sales_only min_seats max_seats trial_days grace_days bullets add_on_for"
         return cls(
             **{name: getattr(plan, name) for name in same.split()},
             retired=plan.retired_at is not None, entitlements=plan.flags,
+            export=ExportClassOut.of(export) if export is not None else None,
             prices=[
                 PriceOut(
                     interval=each.interval, model=each.model, unit=MoneyOut.minor(each.unit_minor, each.currency),
@@ -106,9 +127,11 @@ def list_plans(
     currency: Annotated[str | None, Query(pattern="^[A-Z]{3}$", description="Only prices in this currency.")] = None,
 ) -> PlanList:  # fmt: skip
     """Every plan and add-on on sale, with today's prices. Needs no key."""
-    prices = catalog.prices_on(tx, local_date(now, accounts.seller(tx).time_zone))
-    wanted = [price for price in prices if currency in {None, price.currency}]
-    return PlanList(data=[PlanOut.of(plan, wanted) for plan in catalog.plans_on_sale(tx)], has_more=False)
+    today = local_date(now, accounts.seller(tx).time_zone)
+    wanted = [price for price in catalog.prices_on(tx, today) if currency in {None, price.currency}]
+    plans = catalog.plans_on_sale(tx)
+    classes = export_classes.of_skus(tx, [plan.sku for plan in plans], on=today, known_at=now)
+    return PlanList(data=[PlanOut.of(plan, wanted, classes.get(plan.sku)) for plan in plans], has_more=False)
 
 
 @router.get("/{plan_id}", responses=problems(NotFound, Unavailable))
@@ -117,4 +140,6 @@ def get_plan(plan_id: str, tx: Tx, now: Now) -> PlanOut:
     plan = catalog.plans_by_id(tx, [ids.require_form("pln", plan_id)]).get(plan_id)
     if plan is None:
         raise NotFound("There is no such plan.")
-    return PlanOut.of(plan, catalog.prices_on(tx, local_date(now, accounts.seller(tx).time_zone)))
+    today = local_date(now, accounts.seller(tx).time_zone)
+    classes = export_classes.of_skus(tx, [plan.sku], on=today, known_at=now)
+    return PlanOut.of(plan, catalog.prices_on(tx, today), classes.get(plan.sku))

@@ -12,6 +12,9 @@ from starlette.responses import Response
 from app.accounts.models import Account
 from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
+from app.catalog import export_classes
+from app.catalog import service as catalog
+from app.catalog.models import ExportClass
 from app.core import ids, policy
 from app.core.db import Tx as Session
 from app.flows import rescreening, screening_decisions
@@ -56,7 +59,7 @@ def board(
     days = policy.get(tx, lists.STALE_DAYS, now)
     current = lists.current(tx)
     view = ScreeningView(
-        cases=_cases(tx), lists=_lists(tx, current, days, now), decided=_decided(tx),
+        cases=_cases(tx), lists=_lists(tx, current, days, now), decided=_decided(tx), classes=_classes(tx, now),
         progress=f"{progress.done:,} of {progress.total:,} accounts are compared with the newest lists.",
         warnings=_warnings(tx, current, days, now, test=ports.test_mode),
         form=Form(values={"q": q.strip(), "country": country.upper()}),
@@ -124,6 +127,27 @@ def _decided(tx: Session) -> Related:
         for each in found
     )  # fmt: skip
     return Related(title="Decided lately", columns=("Account", "State", "Listed", "On", "By"), rows=rows)
+
+
+def _classes(tx: Session, now: datetime) -> Related:
+    """What is on sale, with its classification of today; it comes from the catalog file."""
+    plans = catalog.plans_on_sale(tx)
+    found = export_classes.of_skus(tx, [plan.sku for plan in plans], on=now.date(), known_at=now)
+    rows = tuple(
+        (Cell(text=plan.name, note=plan.sku), *_class_cells(found.get(plan.sku)))
+        for plan in plans
+    )  # fmt: skip
+    columns = ("Plan", "ECCN", "Authorisation", "CCATS", "Since")
+    return Related(title="Export classification", columns=columns, rows=rows)
+
+
+def _class_cells(row: ExportClass | None) -> tuple[Cell, ...]:
+    if row is None:
+        return (Cell(text="not classified"), Cell(text=""), Cell(text=""), Cell(text=""))
+    return (
+        Cell(text=row.eccn, mono=True), Cell(text=row.authorisation), Cell(text=row.ccats, mono=True),
+        Cell(text=str(row.valid_from)),
+    )  # fmt: skip
 
 
 def _found(tx: Session, asked: str, country: str, now: datetime) -> Related:

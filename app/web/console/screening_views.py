@@ -11,7 +11,8 @@ from app.web.views import Form
 class ScreeningView:
     """`/console/screening`. The search (GET) sends `q`, and `country` where the hits shall say what would be refused.
 
-    `warnings` are sentences about lists that are missing or too old; `found` is None before anything was asked.
+    `classes` are the plans with how they are classified; `warnings` are sentences about lists that are missing or too
+    old; `found` is None before anything was asked.
     """
 
     template: ClassVar[str] = "console/screening.html"
@@ -19,6 +20,7 @@ class ScreeningView:
     cases: Related
     lists: Related
     decided: Related
+    classes: Related
     progress: str
     warnings: tuple[str, ...]
     form: Form = field(default_factory=Form)
