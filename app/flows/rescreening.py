@@ -22,7 +22,7 @@ from app.screening import list_files, lists, matching
 from app.screening import service as screening
 from app.screening.list_files import Format
 from app.screening.lists import Imported
-from app.screening.matching import Hit, Party
+from app.screening.matching import Hit, Listed, Party
 from app.screening.models import Role
 
 log = get_logger()
@@ -83,8 +83,8 @@ def import_list(
 @jobs.job(RESCREEN, every="23 4 * * *", retry=jobs.Retry(attempts=6, first=30))
 def rescreen(ports: Ports) -> None:
     """Compare whoever was not compared yet with the newest lists, or under another name; forget what is old enough."""
-    place = ""
-    while (found := rescreen_chunk(ports, place)) is not None:
+    place, listed = "", Listed()
+    while (found := rescreen_chunk(ports, place, listed=listed)) is not None:
         place = found
     with ports.db.transaction() as tx:
         now = ports.clock.now()
@@ -96,8 +96,13 @@ def rescreen(ports: Ports) -> None:
     log.info("screening.rescreened", forgotten=forgotten)
 
 
-def rescreen_chunk(ports: Ports, after: str = "", *, size: int = CHUNK) -> str | None:
-    """Compare some accounts behind `after`; the id of the last of them, None where there are none left."""
+def rescreen_chunk(
+    ports: Ports, after: str = "", *, size: int = CHUNK, listed: Listed | None = None
+) -> str | None:  # fmt: skip
+    """Compare some accounts behind `after`; the id of the last of them, None where there are none left. `listed` keeps
+    the names of the lists from one chunk to the next.
+    """
+    listed = listed or Listed()
     with ports.db.transaction() as tx:
         newest, now = lists.newest(tx), ports.clock.now()
         if not newest:
@@ -105,7 +110,8 @@ def rescreen_chunk(ports: Ports, after: str = "", *, size: int = CHUNK) -> str |
         found = tx.execute(_DUE, {"after": after, "newest": newest, "size": size}).all()
         if not found:
             return None
-        hits = _hits(tx, found, now)
+        listed.refresh(newest)
+        hits = _hits(tx, found, listed, now)
         for account_id, (parties, of_account) in hits.items():
             screening.screen(
                 tx, account_id, parties, of_account, by="rescreen", test=ports.test_mode, now=now, keep_clear=False
@@ -117,7 +123,9 @@ def rescreen_chunk(ports: Ports, after: str = "", *, size: int = CHUNK) -> str |
     return str(found[-1].id)
 
 
-def _hits(tx: Tx, found: Sequence[Any], now: datetime) -> dict[str, tuple[list[Party], list[Hit]]]:
+def _hits(
+    tx: Tx, found: Sequence[Any], listed: Listed, now: datetime
+) -> dict[str, tuple[list[Party], list[Hit]]]:  # fmt: skip
     """The accounts with hits. Those that stand alike are compared at once, with what is new to them."""
     groups: dict[int, dict[Party, list[str]]] = defaultdict(lambda: defaultdict(list))
     parties: dict[str, list[Party]] = {}
@@ -131,7 +139,7 @@ def _hits(tx: Tx, found: Sequence[Any], now: datetime) -> dict[str, tuple[list[P
     hits: dict[str, tuple[list[Party], list[Hit]]] = {}
     at_least = policy.get(tx, matching.REVIEW_SCORE, now)
     for since, asked in groups.items():
-        for hit in matching.find(tx, asked, at_least=at_least, on=now.date(), since=since):
+        for hit in matching.find(tx, asked, at_least=at_least, on=now.date(), since=since, listed=listed):
             for account_id in asked[hit.party]:
                 hits.setdefault(account_id, (parties[account_id], []))[1].append(hit)
     return hits

@@ -1,12 +1,12 @@
 """Which listed parties have a name like one that is asked about.
 
-The trigram index proposes candidates (`%`, which asks for three tenths of the trigrams) of about the right length;
-their scores are computed here. Names that are 85 alike share more than that, unless the differences are strewn over
-every word (docs/screening.md).
+For an order the trigram index proposes candidates (`%`, which asks for three tenths of the trigrams) of about the right
+length; their scores are computed here. Names that are 85 alike share more than that, unless the differences are strewn
+over every word (docs/screening.md). Where everybody is compared, `alike` finds the same and those as well, in memory.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -17,8 +17,9 @@ from sqlmodel import col
 from app.core import policy
 from app.core.bulk import array_text
 from app.core.db import Tx
-from app.screening import names
-from app.screening.models import Role, ScreeningEntry
+from app.screening import alike, names
+from app.screening.alike import Alike
+from app.screening.models import Role, ScreeningEntry, ScreeningName
 
 REVIEW_SCORE: Final = policy.declare(
     policy.Policy(
@@ -58,20 +59,44 @@ class Hit:
                 "score": self.score, "exact": self.exact}  # fmt: skip
 
 
-def find(tx: Tx, parties: Iterable[Party], *, at_least: int, on: date, since: int = 0) -> list[Hit]:
+class Listed:
+    """The listed names in memory, for a run that asks about everybody. Loaded when they are first asked for; what is
+    imported later is seen by `refresh`.
+    """
+
+    def __init__(self) -> None:
+        self._newest, self._since = 0, dict[int, Alike]()
+
+    def refresh(self, newest: int) -> None:
+        """Forget what is older than the newest import of any list."""
+        if newest != self._newest:
+            self._newest, self._since = newest, {}
+
+    def since(self, tx: Tx, version: int) -> Alike:
+        """The names that came after a version."""
+        if version not in self._since:
+            query = select(col(ScreeningName.entry_id), col(ScreeningName.normalized)).where(
+                col(ScreeningName.version_id) > version
+            )
+            self._since[version] = Alike((entry_id, name) for entry_id, name in tx.execute(query))
+        return self._since[version]
+
+
+def find(
+    tx: Tx, parties: Iterable[Party], *, at_least: int, on: date, since: int = 0, listed: Listed | None = None
+) -> list[Hit]:
     """The hits of parties among the entries of all lists, the most alike first; one for each party and entry.
 
-    `since` leaves out names that came with that version or before it. An entry whose last day is past is none.
+    `since` leaves out names that came with that version or before it. An entry whose last day is past is none. With
+    `listed` many are compared in memory, which misses nothing that is alike enough.
     """
     by_name: dict[str, list[Party]] = defaultdict(list)
     for party in dict.fromkeys(parties):
-        if party.normalized:
-            by_name[party.normalized].append(party)
+        if normalized := party.normalized:
+            by_name[normalized].append(party)
     best: dict[tuple[str, int], int] = {}
-    for asked, entry_id, listed in _candidates(tx, sorted(by_name), at_least, since):
-        score = names.score(asked, listed)
-        if score >= at_least:
-            best[asked, entry_id] = max(score, best.get((asked, entry_id), 0))
+    for asked, entry_id, score in _scored(tx, sorted(by_name), at_least, since, listed):
+        best[asked, entry_id] = max(score, best.get((asked, entry_id), 0))
     entries = _entries(tx, {entry_id for _, entry_id in best}, on)
     hits = [
         Hit(party, entries[entry_id], score, score == names.HIGHEST and party.country in entries[entry_id].countries)
@@ -80,6 +105,22 @@ def find(tx: Tx, parties: Iterable[Party], *, at_least: int, on: date, since: in
         for party in by_name[asked]
     ]  # fmt: skip
     return sorted(hits, key=lambda hit: (-hit.score, hit.entry.id or 0, hit.party.name))
+
+
+def _scored(
+    tx: Tx, asked: Sequence[str], at_least: int, since: int, listed: Listed | None
+) -> Iterator[tuple[str, int, int]]:
+    """Asked name, entry and score of everything that is alike enough."""
+    if listed is not None and asked and at_least >= alike.LOWEST:
+        among = listed.since(tx, since)
+        for name in asked:
+            for entry_id, _, score in among.find(name, at_least):
+                yield name, entry_id, score
+        return
+    for name, entry_id, other in _candidates(tx, asked, at_least, since):
+        score = names.score(name, other)
+        if score >= at_least:
+            yield name, entry_id, score
 
 
 _LENGTH: Final = "length(listed.normalized) BETWEEN asked.shortest AND asked.longest"

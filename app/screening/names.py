@@ -7,7 +7,7 @@ names and answers 0 to 100 can take the place of `score`.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 # Letters that no decomposition folds, and Cyrillic as passports write it; soft and hard signs are not written.
@@ -39,6 +39,9 @@ _FORMS: Final = tuple(sorted(
     )),
     key=len, reverse=True,
 ))  # fmt: skip
+# Few names end or begin with a form: looked up by the word at that end.
+_BY_LAST: Final = {form[-1]: [each for each in _FORMS if each[-1] == form[-1]] for form in _FORMS}
+_BY_FIRST: Final = {form[0]: [each for each in _FORMS if each[0] == form[0]] for form in _FORMS}
 _JOINING: Final = frozenset({"and", "the"})
 HIGHEST: Final = 100
 
@@ -54,15 +57,20 @@ def normalized(name: str) -> str:
 
 def _bare(words: list[str]) -> list[str]:
     """Without legal forms behind and in front, however many; one word always stays."""
-    while (form := next((each for each in _FORMS if _fits(each, words, words[-len(each) :])), None)) is not None:
-        words = words[: -len(form)]
-    while (form := next((each for each in _FORMS if _fits(each, words, words[: len(each)])), None)) is not None:
-        words = words[len(form) :]
+    while words and (length := _form(_BY_LAST.get(words[-1], ()), words, behind=True)):
+        words = words[:-length]
+    while words and (length := _form(_BY_FIRST.get(words[0], ()), words, behind=False)):
+        words = words[length:]
     return words
 
 
-def _fits(form: tuple[str, ...], words: list[str], part: list[str]) -> bool:
-    return len(form) < len(words) and tuple(part) == form
+def _form(forms: Sequence[tuple[str, ...]], words: list[str], *, behind: bool) -> int:
+    """How many words the longest of these forms takes, behind the name or in front of it; 0 for none."""
+    for form in forms:
+        count = len(form)
+        if count < len(words) and tuple(words[-count:] if behind else words[:count]) == form:
+            return count
+    return 0
 
 
 def spellings(name: str) -> Iterator[str]:

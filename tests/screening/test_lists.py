@@ -15,10 +15,12 @@ from tests.screening.lines import plain
 from tests.world import World, full
 
 
-def hits(world: World, name: str, country: str = "DE", **how: int) -> list[tuple[str, int, bool]]:
+def hits(
+    world: World, name: str, country: str = "DE", *, at_least: int = 85, since: int = 0
+) -> list[tuple[str, int, bool]]:
     with world.db.transaction() as tx:
-        found = matching.find(tx, [Party(Role.COMPANY, name, country)], at_least=how.pop("at_least", 85),
-                              on=transport_now().date(), **how)  # fmt: skip
+        found = matching.find(tx, [Party(Role.COMPANY, name, country)], at_least=at_least,
+                              on=transport_now().date(), since=since)  # fmt: skip
         return [(hit.entry.name, hit.score, hit.exact) for hit in found]
 
 
