@@ -42,6 +42,7 @@ def upgrade() -> None:
         "subscription", sa.Column("parked_by_screening", sa.Boolean(), nullable=False, server_default=sa.text("false"))
     )
     _export_classes()
+    _attestations()
     op.create_check_constraint(
         op.f("ck_subscription_parked_by_screening_is_parked"), "subscription",
         "NOT parked_by_screening OR parked_at IS NOT NULL",
@@ -64,6 +65,38 @@ def _export_classes() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_export_class")),
     )
     _kept("export_class")
+
+
+def _attestations() -> None:
+    op.create_table(
+        "ownership_attestation",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("order_id", sa.String(), nullable=True),
+        *(
+            sa.Column(name, sa.String(), nullable=False)
+            for name in ("text", "text_version", "text_sha256", "person_name", "person_email", "company", "ip",
+                         "user_agent", "recorded_by", "note")
+        ),
+        sa.Column("attested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "text <> '' AND person_name <> '' AND recorded_by <> ''",
+            name=op.f("ck_ownership_attestation_says_what_and_who"),
+        ),
+        sa.CheckConstraint(
+            "text_sha256 = encode(sha256(convert_to(text, 'UTF8')), 'hex')",
+            name=op.f("ck_ownership_attestation_hash_is_true"),
+        ),
+        sa.CheckConstraint(
+            "order_id IS NOT NULL OR note <> ''", name=op.f("ck_ownership_attestation_with_an_order_or_a_note")
+        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_ownership_attestation_account_id")),
+        sa.ForeignKeyConstraint(["order_id"], ["order.id"], name=op.f("fk_ownership_attestation_order_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ownership_attestation")),
+    )  # fmt: skip
+    op.create_index(op.f("ix_ownership_attestation_order_id"), "ownership_attestation", ["order_id"])
+    op.create_index("ix_ownership_attestation_latest", "ownership_attestation", ["account_id", "attested_at"])
+    _kept("ownership_attestation")
 
 
 def _kept(table: str) -> None:

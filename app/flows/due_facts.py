@@ -20,7 +20,7 @@ from app.core.bulk import among
 from app.core.db import Tx
 from app.dunning.ladder import CHARGES_A_DAY
 from app.dunning.models import AutomaticCharge
-from app.flows import billing_run, confirming
+from app.flows import attesting, billing_run, confirming
 from app.flows.market import Tables
 from app.flows.ports import Ports
 from app.flows.preview_request import UNCHECKED, PreviewRequest, TaxIdGiven
@@ -43,7 +43,7 @@ T = TypeVar("T")
 class Due:
     """A subscription whose next term is to be ordered. `plain` is False for what the single path has to decide: no
     card, too many charges, a term that is billed yearly, anything that was ever changed or is to change, an account
-    that has credit to pay with, or a name like a listed one.
+    that has credit to pay with, a name like a listed one, or to say who does not own it.
 
     `confirmations` are what registries said lately of its numbers, as those are written there.
     """
@@ -136,6 +136,7 @@ def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:
     changed, credited = _changed(tx, subscription_ids), credit.having(tx, account_ids)
     unscreened = bool(lists.missing(tx, now, test=ports.test_mode))
     questioned = set(account_ids) if unscreened else screening.in_question(tx, account_ids)
+    questioned |= attesting.missing_among(tx, account_ids, now)
     confirmations = confirming.recent(tx, [each.value for given in tax_ids.values() for each in given], now)
     return [
         Due(

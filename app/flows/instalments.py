@@ -16,6 +16,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
 from app.flows import (
+    attesting,
     billing_run,
     charging,
     completion,
@@ -121,7 +122,10 @@ def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: d
         # The term was agreed, so a year of it is never refused outright: a person looks first.
         account = accounts.get(tx, subscription.account_id)
         screened = party_screening.of_order(tx, account, preview, now, test=ports.test_mode)
-        held_back = preview.route is Route.REVIEW or screened.outcome is not CheckOutcome.CLEAR
+        held_back = (
+            preview.route is Route.REVIEW or screened.outcome is not CheckOutcome.CLEAR
+            or attesting.missing(tx, account, now)
+        )  # fmt: skip
         order = orders.place(
             tx, preview, account_id=subscription.account_id,
             state=OrderState.HELD if held_back else OrderState.AWAITING_PAYMENT, expires_at=None,

@@ -19,7 +19,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.events import Happened
 from app.core.money import Money
-from app.flows import completion, own_credit, trade_credit
+from app.flows import attesting, completion, own_credit, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
@@ -38,7 +38,9 @@ _FURTHER_TERMS: Final = frozenset({OrderKind.RENEWAL, OrderKind.INSTALMENT})
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """Who agreed, to which text; `more` is what the snapshot keeps beside the order (a quote, its signed paper)."""
+    """Who agreed, to which text; `ownership` is who attested it; `more` is what the snapshot keeps beside the order (a
+    quote, its signed paper).
+    """
 
     terms: TermsVersion
     name: str
@@ -46,6 +48,7 @@ class Agreed:
     company: str
     evidence: Evidence
     more: Mapping[str, Any] = field(default_factory=dict)
+    ownership: attesting.Said | None = None
 
 
 def enter(
@@ -79,6 +82,8 @@ def enter(
         snapshot=snapshot_of(order, preview) | dict(agreed.more), person_name=agreed.name, person_email=agreed.email,
         company=agreed.company, evidence=agreed.evidence, now=now,
     )  # fmt: skip
+    if agreed.ownership is not None:
+        attesting.keep(tx, account_id, order.id, agreed.ownership, now)
     _announce(tx, order, held=held, now=now)
     if not held and pay_by is PayBy.INVOICE:
         fulfil_on_invoice(tx, ports, order, now, net_days=net_days)

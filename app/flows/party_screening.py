@@ -17,6 +17,7 @@ from app.core import policy
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError
+from app.flows import attesting
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
@@ -61,11 +62,15 @@ def of_order(tx: Tx, account: Account, preview: Preview, now: datetime, *, test:
 
 
 def require_clear(ports: Ports, order_id: str) -> None:
-    """Screen the buyer of a held order anew, which is kept whatever comes of it. Raises NotFound, StillInReview."""
+    """Screen the buyer of a held order anew, which is kept whatever comes of it. Raises NotFound, StillInReview, also
+    where nobody has said of late who does not own it.
+    """
     with ports.db.transaction() as tx:
         order = orders.get(tx, order_id)
         preview = tx.get_one(Preview, order.preview_id)
-        screened = of_order(tx, accounts.get(tx, order.account_id), preview, ports.clock.now(), test=ports.test_mode)
+        account, now = accounts.get(tx, order.account_id), ports.clock.now()
+        screened = of_order(tx, account, preview, now, test=ports.test_mode)
+        unsaid = attesting.missing(tx, account, now)
     if screened.missing:
         raise StillInReview(f"Import the list {', '.join(screened.missing)} first: `blp screening import`.")
     if screened.cases:
@@ -74,11 +79,20 @@ def require_clear(ports: Ports, order_id: str) -> None:
             f"{count} {'name is' if count == 1 else 'names are'} like a listed one; decide under Screening, then the"
             " order goes on by itself."
         )
+    if unsaid:
+        raise StillInReview(
+            "Nobody has said of late that no listed party owns the company. Ask them in writing and record it on the"
+            " page of the account; then the order goes on by itself."
+        )
 
 
 def holds_alone(tx: Tx, order: Order, now: datetime) -> bool:
-    """Whether a held order waits for a case of its account and for nothing else that a person has to look at."""
-    return bool(screening.in_question(tx, [order.account_id])) and not waits_for_more(tx, order.id, now)
+    """Whether a held order waits for a case of its account, or for what is to be said of its ownership, and for nothing
+    else that a person has to look at.
+    """
+    account = accounts.get(tx, order.account_id)
+    asks = bool(screening.in_question(tx, [account.id])) or attesting.missing(tx, account, now)
+    return asks and not waits_for_more(tx, order.id, now)
 
 
 def waits_for_more(tx: Tx, order_id: str, now: datetime) -> bool:

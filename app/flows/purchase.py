@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from app.accounts import service as accounts
-from app.accounts.models import Account
+from app.accounts.models import Account, BuyerType
 from app.agreements import service as agreements
 from app.agreements.service import Evidence, TermsNotAccepted
 from app.catalog import coupons
@@ -19,7 +19,17 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, changing, completion, fitting, invoice_payment, ordering, trade_credit, unmatched
+from app.flows import (
+    attesting,
+    cards,
+    changing,
+    completion,
+    fitting,
+    invoice_payment,
+    ordering,
+    trade_credit,
+    unmatched,
+)
 from app.flows import preview as previews
 from app.flows.party_screening import of_order as screen_buyer
 from app.flows.ports import Ports
@@ -33,6 +43,8 @@ from app.payments import service as payments
 from app.payments.errors import CreditOverdrawn, PaymentRefused
 from app.payments.models import AttemptState, PaymentAttempt
 from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
+from app.screening import attestations
+from app.screening.attestations import OwnershipNotAttested
 from app.screening.models import CheckOutcome
 from app.screening.service import PartyRefused
 from app.subscriptions import service as subscriptions
@@ -70,6 +82,7 @@ class Placing:
     account_id: str | None = None  # the signed-in buyer's account
     term_starts_on: date | None = None  # of a renewal
     pay_by: PayBy = PayBy.CARD
+    ownership: bool = False  # the statement about the ownership was ticked
 
 
 def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
@@ -79,7 +92,8 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
     invoice is completed at once.
 
     Raises PreviewExpired, PreviewChanged (with a new preview), NeedsQuote, TermsNotAccepted, ResidenceNeeded, Invalid
-    (a missing detail), InvoiceNotOffered, PartyRefused, PaymentUnavailable (the order stands and can be paid later).
+    (a missing detail), InvoiceNotOffered, PartyRefused, OwnershipNotAttested, PaymentUnavailable (the order stands
+    and can be paid later).
     """
     try:
         order = _placed(ports, placing)
@@ -143,15 +157,23 @@ def _place(tx: Tx, ports: Ports, placing: Placing) -> Order | previews.Offer | P
     if terms.id != placing.terms_id:
         raise TermsNotAccepted(f"Version {terms.version} of the terms is in force; accept it.", param="terms")
     account = accounts.get(tx, placing.account_id) if placing.account_id else accounts.account_for_buyer(tx, buyer, now)
+    asked = attestations.asked(tx, business=buyer.type is BuyerType.BUSINESS, now=now)
+    if asked and not placing.ownership and preview.kind is OrderKind.PURCHASE:
+        raise OwnershipNotAttested
     screened = screen_buyer(tx, account, preview, now, test=ports.test_mode)
     if screened.outcome is CheckOutcome.BLOCKED:
         return PartyRefused()
-    held = preview.route is Route.REVIEW or screened.outcome is CheckOutcome.REVIEW
+    said = attesting.Said(buyer.name, buyer.email, buyer.company, placing.evidence) if placing.ownership else None
+    # Further terms rest on what was said before; where that is missing or too old a person is asked.
+    unsaid = said is None and asked and attesting.missing(tx, account, now)
+    held = preview.route is Route.REVIEW or screened.outcome is CheckOutcome.REVIEW or unsaid
     hours = policy.get(tx, PAYMENT_HOURS, now)
     if later:
         _require_credit(tx, placing, account, preview, now)
     return ordering.enter(
-        tx, ports, preview, ordering.Agreed(terms, buyer.name, buyer.email, buyer.company, placing.evidence),
+        tx, ports, preview, ordering.Agreed(
+            terms, buyer.name, buyer.email, buyer.company, placing.evidence, ownership=said if asked else None
+        ),
         account_id=account.id, po_number=placing.po_number.strip(), term_starts_on=placing.term_starts_on, held=held,
         expires_at=None if held or later else now + timedelta(hours=hours), pay_by=placing.pay_by,
         net_days=policy.get(tx, trade_credit.NET_DAYS, now), now=now,

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from app.accounts import service as accounts
+from app.accounts.models import BuyerType
 from app.agreements import papers
 from app.agreements import service as agreements
 from app.agreements.models import Paper, PaperKind, TermsVersion
@@ -20,7 +21,7 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
-from app.flows import changing, ordering, party_screening, purchase, renewal
+from app.flows import attesting, changing, ordering, party_screening, purchase, renewal
 from app.flows import preview as previews
 from app.flows.ordering import Agreed
 from app.flows.ports import Ports
@@ -31,7 +32,8 @@ from app.orders.models import Order, OrderKind, PayBy, Preview
 from app.quotes import service as quotes
 from app.quotes.errors import QuoteClosed, SignatureNeeded
 from app.quotes.models import OPEN, Quote, QuoteState
-from app.screening import destinations
+from app.screening import attestations, destinations
+from app.screening.attestations import OwnershipNotAttested
 from app.screening.models import CheckOutcome
 from app.screening.service import PartyRefused
 from app.subscriptions import service as subscriptions
@@ -55,6 +57,7 @@ class Signing:
     po_number: str = ""
     paper: Upload | None = None
     paper_kind: PaperKind = PaperKind.SIGNED_QUOTE
+    ownership: bool = False  # the statement about the ownership was ticked
 
 
 def by_click(tx: Tx, offer: Preview, now: datetime) -> bool:
@@ -77,7 +80,8 @@ def accept(ports: Ports, quote_id: str, signing: Signing) -> Started:
     """Order what the quote offers, at its price, and lead to payment.
 
     Raises NotFound, QuoteClosed (with its state), TermsNotAccepted, SignatureNeeded, PaperRefused, Invalid,
-    DestinationRefused, PartyRefused, AlreadyRenewed; PaymentUnavailable where the order stands and can be paid later.
+    DestinationRefused, PartyRefused, OwnershipNotAttested, AlreadyRenewed; PaymentUnavailable where the order
+    stands and can be paid later.
     """
     with ports.db.transaction() as tx:
         order = _accept(tx, ports, quotes.lock(tx, quote_id), signing)
@@ -96,13 +100,16 @@ def _accept(tx: Tx, ports: Ports, quote: Quote, signing: Signing) -> Order | Par
     in_force = terms(tx, now)
     if in_force.id != signing.terms_id:
         raise TermsNotAccepted(f"Version {in_force.version} of the terms is in force; accept it.", param="terms")
+    asked = asks_ownership(tx, offer, now)
+    if asked and not signing.ownership:
+        raise OwnershipNotAttested
     destination_held = _held(tx, offer, now)
     screened = party_screening.of_order(tx, accounts.get(tx, quote.account_id), offer, now, test=ports.test_mode)
     if screened.outcome is CheckOutcome.BLOCKED:
         return PartyRefused()
     paper = _paper(tx, quote, offer, signing, now)
     order = ordering.enter(
-        tx, ports, offer, _agreed(offer, quote, in_force, signing, paper), account_id=quote.account_id,
+        tx, ports, offer, _agreed(offer, quote, in_force, signing, paper, asked=asked), account_id=quote.account_id,
         po_number=signing.po_number.strip(), term_starts_on=_term(tx, offer, now),
         held=destination_held or screened.outcome is CheckOutcome.REVIEW,
         # A signed offer does not lapse because nobody paid within a day (ADR 0028).
@@ -152,14 +159,22 @@ def _paper(tx: Tx, quote: Quote, offer: Preview, signing: Signing, now: datetime
                        now=now)  # fmt: skip
 
 
-def _agreed(offer: Preview, quote: Quote, terms: TermsVersion, signing: Signing, paper: Paper | None) -> Agreed:
+def asks_ownership(tx: Tx, offer: Preview, now: datetime) -> bool:
+    """Whether whoever accepts has to say who does not own the company."""
+    return attestations.asked(tx, business=offer.inputs["buyer"]["type"] == BuyerType.BUSINESS, now=now)
+
+
+def _agreed(
+    offer: Preview, quote: Quote, terms: TermsVersion, signing: Signing, paper: Paper | None, *, asked: bool
+) -> Agreed:  # fmt: skip
     signed: dict[str, Any] = {"quote": quote.shown_number, "payment": str(quote.payment), "net_days": quote.net_days}
     if paper is not None:
         signed |= {"paper": paper.id, "paper_kind": str(paper.kind), "paper_sha256": paper.sha256}
     buyer = offer.inputs["buyer"]
+    name, email, company = signing.name.strip(), signing.email.strip(), buyer["company"] or buyer["name"]
     return Agreed(
-        terms=terms, name=signing.name.strip(), email=signing.email.strip(), company=buyer["company"] or buyer["name"],
-        evidence=signing.evidence, more=signed,
+        terms=terms, name=name, email=email, company=company, evidence=signing.evidence, more=signed,
+        ownership=attesting.Said(name, email, company, signing.evidence) if asked else None,
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 Taken back, a decision gives back what it suspended. What ended meanwhile stays ended; money that moved stays there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,7 +16,7 @@ from app.core import audit, jobs
 from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.events import Event
-from app.flows import billing_run, dunning, held_orders, party_screening, purchase, unmatched
+from app.flows import attesting, billing_run, dunning, held_orders, party_screening, purchase, unmatched
 from app.flows.party_screening import StillInReview
 from app.flows.ports import Ports
 from app.invoices.models import Invoice, InvoiceState
@@ -99,21 +100,35 @@ def follow(ports: Ports, *, case_id: str) -> None:
             for order_id in standing.open:
                 purchase.cancel(ports, order_id, by=case.decided_by, note="Refused after a review.")
         case CaseState.CLEARED:
-            for order_id in going:
-                _release(ports, order_id, case)
-            with ports.db.transaction() as tx:
-                if not screening.refused(tx, case.account_id):
-                    _give_back(tx, case, ports.clock.now())
+            _go_on(ports, going, case.account_id, by=case.decided_by, about=case.id)
 
 
-def _give_back(tx: Tx, case: ScreeningCase, now: datetime) -> None:
+@jobs.job(attesting.FOLLOW, retry=jobs.Retry(attempts=8, first=5))
+def attested(ports: Ports, *, account_id: str, by: str) -> None:
+    """What waited for somebody to say who does not own the account goes on; a repeat finds nothing to do."""
+    with ports.db.transaction() as tx:
+        now = ports.clock.now()
+        held = _standing(tx, account_id).held
+        going = [each for each in held if not party_screening.waits_for_more(tx, each, now)]
+    _go_on(ports, going, account_id, by=by, about=account_id)
+
+
+def _go_on(ports: Ports, order_ids: Sequence[str], account_id: str, *, by: str, about: str) -> None:
+    for order_id in order_ids:
+        _release(ports, order_id, by=by, about=about)
+    with ports.db.transaction() as tx:
+        if not screening.refused(tx, account_id):
+            _give_back(tx, account_id, by, ports.clock.now())
+
+
+def _give_back(tx: Tx, account_id: str, by: str, now: datetime) -> None:
     """What was suspended: the billing run, full licenses in place of bridges that were paid, work on workspaces."""
-    for subscription in tx.execute(_parked(case.account_id).with_for_update()).scalars():
-        billing_run.let_go(tx, subscription, by=case.decided_by, note="Review finished.", now=now)
-    for invoice_id in _withheld(tx, case.account_id):
+    for subscription in tx.execute(_parked(account_id).with_for_update()).scalars():
+        billing_run.let_go(tx, subscription, by=by, note="Review finished.", now=now)
+    for invoice_id in _withheld(tx, account_id):
         jobs.defer(tx, HAND_OVER, invoice_id=invoice_id)
     tasks = select(col(ProvisioningTask.id)).join(Workspace, col(Workspace.id) == col(ProvisioningTask.workspace_id))
-    waiting = tasks.where(col(Workspace.account_id) == case.account_id, col(ProvisioningTask.state) == TaskState.QUEUED)
+    waiting = tasks.where(col(Workspace.account_id) == account_id, col(ProvisioningTask.state) == TaskState.QUEUED)
     for task_id in tx.execute(waiting.limit(1)).scalars():
         jobs.defer(tx, RING, task_id=task_id)
 
@@ -172,20 +187,20 @@ def reversal_of(tx: Tx, case: ScreeningCase) -> Reversal:
     )
 
 
-def _release(ports: Ports, order_id: str, case: ScreeningCase) -> None:
+def _release(ports: Ports, order_id: str, *, by: str, about: str) -> None:
     """As a person would. An order with another name in question waits on; what is refused otherwise (another price by
     now) stays held and says why in the vendor's audit log.
     """
     try:
-        held_orders.recheck(ports, order_id, by=case.decided_by, note="Review finished.")
+        held_orders.recheck(ports, order_id, by=by, note="Review finished.")
     except StillInReview:
         log.info("screening.order_waits_on", order=order_id)
     except DomainError as refused:
         log.warning("screening.order_stays_held", order=order_id, why=refused.code)
         with ports.db.transaction() as tx:
             audit.record(
-                tx, audit.SYSTEM, actor=case.decided_by, action="screening.order_stays_held", subject=order_id,
-                now=ports.clock.now(), details={"case": case.id, "why": refused.detail},
+                tx, audit.SYSTEM, actor=by, action="screening.order_stays_held", subject=order_id,
+                now=ports.clock.now(), details={"about": about, "why": refused.detail},
             )  # fmt: skip
 
 

@@ -183,3 +183,30 @@ class ScreeningStanding(Table, table=True):
     version_id: int = Field(sa_type=BigInteger, foreign_key="screening_version.id", index=True)
     names_hash: str
     screened_at: datetime = Field(sa_type=INSTANT)
+
+
+class OwnershipAttestation(Table, table=True):
+    """That a business said who does not own it: the exact text, who, when and from where. Never changed."""
+
+    __tablename__ = "ownership_attestation"
+    __table_args__ = (
+        CheckConstraint("text <> '' AND person_name <> '' AND recorded_by <> ''", name="says_what_and_who"),
+        CheckConstraint("text_sha256 = encode(sha256(convert_to(text, 'UTF8')), 'hex')", name="hash_is_true"),
+        CheckConstraint("order_id IS NOT NULL OR note <> ''", name="with_an_order_or_a_note"),
+        Index("ix_ownership_attestation_latest", "account_id", "attested_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    order_id: str | None = Field(default=None, foreign_key="order.id", index=True)
+    text: str
+    text_version: str
+    text_sha256: str
+    person_name: str = Field(sa_column_kwargs=personal("name"))
+    person_email: str = Field(sa_column_kwargs=personal("contact"))
+    company: str = Field(sa_column_kwargs=personal("name"))
+    ip: str = Field(sa_column_kwargs=personal("network"))
+    user_agent: str = Field(sa_column_kwargs=personal("network"))
+    recorded_by: str  # buyer, or the id of a member of staff who has it in writing
+    note: str = Field(default="", sa_column_kwargs=personal("free_text"))
+    attested_at: datetime = Field(sa_type=INSTANT)

@@ -87,6 +87,7 @@ MAY: Final = {
     ("POST", "/console/accounts/{account_id}/credit/unfreeze"): {FINANCE, ADMIN},
     ("POST", "/console/accounts/{account_id}/credit/limit"): {FINANCE, ADMIN},
     ("GET", "/console/invoices/{invoice_id}/explain"): EVERYBODY,
+    ("POST", "/console/accounts/{account_id}/ownership"): {SALES, FINANCE, ADMIN},
     ("GET", "/console/screening"): EVERYBODY,
     ("GET", "/console/screening/{case_id}"): EVERYBODY,
     ("POST", "/console/screening/{case_id}/clear"): {SALES, FINANCE, ADMIN},

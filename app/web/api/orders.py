@@ -28,6 +28,7 @@ from app.orders.errors import NeedsQuote, OrderClosed, PreviewChanged, PreviewEx
 from app.orders.models import Order, OrderKind, OrderLine, OrderState, PayBy, Preview, Route
 from app.payments import service as payments
 from app.payments.errors import PaymentRefused, PaymentUnavailable
+from app.screening.attestations import OwnershipNotAttested
 from app.screening.service import PartyRefused
 from app.tax.locating import ResidenceNeeded
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, visible
@@ -51,6 +52,11 @@ class AcceptanceIn(In):
     terms: Annotated[str, StringConstraints(pattern=f"^trm_{ID}$")] = Field(description="`terms.id` of the preview.")
     person: Line | None = Field(default=None, description="Who accepts; the preview's `buyer.name` if left out.")
     authority: Literal[True] = Field(description="I may bind the company, and I accept the terms on its behalf.")
+    ownership: bool = Field(
+        default=False,
+        description="No listed party owns 50 % or more of the company; asked where the problem ownership-not-attested"
+        " says so, with the exact `statement`.",
+    )
 
 
 class OrderIn(In):
@@ -218,7 +224,7 @@ def _require_purchase_of(ports: Ports, preview: Preview, key: ApiKey | None) -> 
 @router.post("", status_code=201, responses=problems(
     *KEYLESS, NotFound, Invalid, PreviewExpired, PreviewChanged, NeedsQuote, CouponRefused, TermsNotAccepted,
     OrderClosed, PaymentUnavailable, PaymentRefused, NoSigningKey, Unavailable, InvoiceNotOffered, PartyRefused,
-    ResidenceNeeded,
+    ResidenceNeeded, OwnershipNotAttested,
 ))  # fmt: skip
 def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> OrderOut:
     """Order what a preview offers. Needs no key to pay by card. The same preview again answers with the same order.
@@ -236,9 +242,9 @@ def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> 
         account_id = account_id or preview.account_id
     placing = Placing(
         preview_id=body.preview, terms_id=body.acceptance.terms, evidence=evidence(request),
-        po_number=body.po_number, account_id=account_id, pay_by=body.payment,
+        po_number=body.po_number, account_id=account_id, pay_by=body.payment, ownership=body.acceptance.ownership,
     )  # fmt: skip
-    with named(terms="acceptance.terms"):
+    with named(terms="acceptance.terms", ownership="acceptance.ownership"):
         started = purchase.start(ports, placing)
     return of_started(ports, started, key)
 

@@ -113,6 +113,11 @@ class QuoteAcceptanceIn(In):
     person_name: Annotated[Line, Field(min_length=1)]
     person_email: Email
     authority: Literal[True] = Field(description="I may bind the company, and I accept the quote on its behalf.")
+    ownership: bool = Field(
+        default=False,
+        description="No listed party owns 50 % or more of the company; asked where the problem ownership-not-attested"
+        " says so, with the exact `statement`.",
+    )
     po_number: Annotated[Line, Field(max_length=60)] = ""
     paper: PaperIn | None = None
 

@@ -29,6 +29,7 @@ from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service
 from app.quotes.errors import DiscountNeedsApproval, QuoteClosed, QuoteNotReady, SignatureNeeded
 from app.quotes.models import PaymentTerms, Quote, QuoteState
+from app.screening.attestations import OwnershipNotAttested
 from app.screening.destinations import DestinationRefused
 from app.screening.service import PartyRefused
 from app.subscriptions.models import Billing
@@ -200,7 +201,7 @@ def decline_quote(quote_id: str, body: ClosingIn, ports: Wired, key: Writer) -> 
 
 @router.post("/{quote_id}/accept", status_code=201, responses=problems(
     *KEYED, NotFound, QuoteClosed, SignatureNeeded, PaperRefused, TermsNotAccepted, Invalid, DestinationRefused,
-    PartyRefused, AlreadyRenewed, PaymentUnavailable, PaymentRefused, NoSigningKey,
+    PartyRefused, OwnershipNotAttested, AlreadyRenewed, PaymentUnavailable, PaymentRefused, NoSigningKey,
 ))  # fmt: skip
 def accept_quote(quote_id: str, body: QuoteAcceptanceIn, request: Request, ports: Wired, key: Writer) -> OrderOut:
     """Order what the quote offers, at its price; lead the buyer to `payment_url`.
@@ -212,7 +213,7 @@ def accept_quote(quote_id: str, body: QuoteAcceptanceIn, request: Request, ports
     signing = Signing(
         name=body.person_name, email=body.person_email, terms_id=body.terms, evidence=evidence(request),
         po_number=body.po_number, paper=body.paper.upload() if body.paper else None,
-        paper_kind=PaperKind(body.paper.kind) if body.paper else PaperKind.SIGNED_QUOTE,
+        paper_kind=PaperKind(body.paper.kind) if body.paper else PaperKind.SIGNED_QUOTE, ownership=body.ownership,
     )  # fmt: skip
     with named(file="paper.content", full_name="person_name", email="person_email"):
         started = quote_acceptance.accept(ports, quote_id, signing)

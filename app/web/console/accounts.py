@@ -20,7 +20,7 @@ from app.invoices.models import Invoice
 from app.licenses.models import License, LicenseState
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
-from app.web.console import cells, lists, standing, subscriptions, tax_ids, timeline
+from app.web.console import attestation, cells, lists, standing, subscriptions, tax_ids, timeline
 from app.web.console.render import Reader, can, page
 from app.web.console.views import AccountView, Cell, Figure, ListView, Related
 from app.web.deps import Tx, ports_of
@@ -91,8 +91,10 @@ def show(
     happened, numbers = timeline.of_account(tx, account.id, events), tax_ids.of(tx, account.id)
     view = AccountView(
         account_id=account.id, name=account.name, state=_state(tx, account.id),
-        facts=(*_facts(account), *standing.facts(tx, ports, account)),
-        actions=(*standing.actions(tx, account, who, form), *tax_ids.actions(numbers, account.id, who, form)),
+        facts=(*_facts(account), *standing.facts(tx, ports, account),
+               *attestation.facts(tx, account, ports.clock.now())),
+        actions=(*standing.actions(tx, account, who, form), *tax_ids.actions(numbers, account.id, who, form),
+                 *attestation.actions(account, who, form)),
         form=form, figures=_figures(tx, account.id), related=_related(tx, account, numbers), timeline=happened.events,
         agreement=_agreement(tx, account.id, ports.clock.now()), agreements_href=f"{here}/agreements",
         quote_href=f"/console/quotes/new?account={account.id}" if can(who, May.QUOTES_WRITE) else "",

@@ -6,6 +6,7 @@ from app.web.console import (
     accounts,
     agreements,
     api_keys,
+    attestation,
     clock,
     coupons,
     credit,
@@ -40,8 +41,9 @@ from app.web.console.render import GUARDED
 
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
-    overview, search, accounts, agreements, credit, tax_ids, statement, orders, quote_builder, quotes, subscriptions,
-    renewals, licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons, tax_nexus,
-    tax_overrides, exemptions, exports, survey, jobs, policies, clock, procedures, staff, api_keys, screening,
+    overview, search, accounts, attestation, agreements, credit, tax_ids, statement, orders, quote_builder, quotes,
+    subscriptions, renewals, licenses, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons,
+    tax_nexus, tax_overrides, exemptions, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
+    screening,
 ):  # fmt: skip
     router.include_router(_page.router)

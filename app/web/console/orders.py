@@ -1,6 +1,7 @@
 """Orders: the list, and one with its route, figures and evidence; it can be canceled, and released where it is held."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import APIRouter, Depends, Request
@@ -8,6 +9,7 @@ from sqlalchemy import or_, select
 from sqlmodel import col
 from starlette.responses import Response
 
+from app.accounts import service as accounts
 from app.accounts.models import Account
 from app.accounts.permissions import StaffPermission as May
 from app.accounts.sessions import SignedInStaff
@@ -15,7 +17,7 @@ from app.agreements import service as agreements
 from app.catalog import coupons
 from app.core import ids
 from app.core.db import Tx as Session
-from app.flows import held_orders, purchase, unmatched
+from app.flows import attesting, held_orders, purchase, unmatched
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.licenses import service as licenses
@@ -30,7 +32,7 @@ from app.web import auth
 from app.web.console import cells, lists
 from app.web.console.render import Note, Reader, attempt, can, form_for, money, page, reason, shown
 from app.web.console.views import Action, Cell, ConsoleOrderView, ListView, Related
-from app.web.deps import Tx, Wired
+from app.web.deps import Tx, Wired, ports_of
 from app.web.views import Fact, Form, Link, MoneyRow, Reason, Step
 
 router = APIRouter()
@@ -132,7 +134,7 @@ def _show(request: Request, tx: Session, who: SignedInStaff, order_id: str, form
     view = ConsoleOrderView(
         order_id=order.id, state=str(order.state), route=str(order.route),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
-        reasons=(*reasons(order.reasons), *_screened(tx, order), *map(_loose, loose)),
+        reasons=(*reasons(order.reasons), *_screened(tx, order, ports_of(request).clock.now()), *map(_loose, loose)),
         rows=rows_of(lines, determination, order.currency, order.discount, given),
         total=money(order.total_minor, order.currency), treatment=in_words(determination),
         facts=_facts(tx, order), steps=_steps(order, attempts), evidence=_evidence(tx, order),
@@ -141,15 +143,17 @@ def _show(request: Request, tx: Session, who: SignedInStaff, order_id: str, form
     return page(request, tx, view, who, status=status)
 
 
-def _screened(tx: Session, order: Order) -> tuple[Reason, ...]:
-    """Names of the account that are like listed ones, while the order is not over."""
+def _screened(tx: Session, order: Order, now: datetime) -> tuple[Reason, ...]:
+    """Names of the account that are like listed ones, and what it has not said, while the order is not over."""
     if order.state not in {OrderState.HELD, OrderState.AWAITING_PAYMENT}:
         return ()
-    return tuple(
+    unsaid = "Nobody has said of late that no listed party owns the company; record it on the page of the account."
+    asks = order.state is OrderState.HELD and attesting.missing(tx, accounts.get(tx, order.account_id), now)
+    return (*((Reason(code="ownership", sentence=unsaid),) if asks else ()), *(
         Reason(code="screening", sentence=f"The name {each.party_name} is {each.score} of 100 like {each.entry['name']}"
                f" ({each.entry['source']}): {each.state}. See Screening, case {each.id}.")
         for each in screening.standing_of(tx, order.account_id)
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def _loose(found: unmatched.Unmatched) -> Reason:

@@ -36,6 +36,7 @@ LONGEST_NOTE: Final = 1000
 # What a redirect after an action says; anything else in `done` says nothing.
 _DONE: Final = {
     "case-cleared": "The case is cleared. Orders that waited for nothing else go on by themselves.",
+    "ownership-recorded": "Recorded. What waited for it goes on within a minute.",
     "case-overturned": "Overturned. What was suspended because of the case is given back within a minute.",
     "case-reopened": "Open again. What is ordered from now on waits until it is decided.",
     "case-confirmed": "Confirmed. Orders are given up, nothing more is delivered, subscriptions wait for a person.",

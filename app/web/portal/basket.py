@@ -32,7 +32,7 @@ _WITH_REGIONS: Final = ("US", "CA")
 _INPUTS: Final = (
     "sku", "currency", "seats", "term", "email", "full_name", "company", "tax_id", "country", "region", "address",
     "city", "postcode", "payment", "po_number", "accept", "terms_id", "preview_id", "coupon",
-    "residence",
+    "residence", "ownership",
 )  # fmt: skip
 _NEEDED: Final = {
     "full_name": "Give the name of the person who accepts the terms.",
@@ -46,7 +46,7 @@ _INPUT_OF: Final = {
     "email": "email", "name": "full_name", "company": "company", "line1": "address", "city": "city",
     "postcode": "postcode", "country": "country", "tax_id": "tax_id", "currency": "term", "terms": "accept",
     "lines.0.quantity": "seats", "coupon": "coupon", "term_years": "term", "billing": "term",
-    "residence": "residence",
+    "residence": "residence", "ownership": "ownership",
 }  # fmt: skip
 
 

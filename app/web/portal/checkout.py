@@ -40,6 +40,7 @@ from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired
 from app.orders.models import PayBy, Preview, Route
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
+from app.screening import attestations
 from app.subscriptions.models import YEAR_MONTHS, Billing
 from app.tax import service as tax
 from app.web import csrf, show, whereabouts
@@ -202,6 +203,7 @@ def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
         Placing(
             stored.id, filled.value("terms_id"), evidence, po_number=filled.value("po_number"), account_id=account_id,
             pay_by=PayBy.INVOICE if filled.value("payment") == PayBy.INVOICE else PayBy.CARD,
+            ownership=bool(filled.value("ownership")),
         ),
     )  # fmt: skip
     return see_other(started.payment_url or f"/orders/{started.token}")
@@ -274,6 +276,7 @@ def _view(
         ca_provinces=basket.regions("CA"), payments=payments, payment_hint=hint,
         terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, authority=agreements.AUTHORITY, known_person=scene.who is not None,
+        ownership=attestations.TEXT if attestations.asked(tx, business=True, now=ports.clock.now()) else "",
         consumers=scene.consumers, asks_residence="residence" in errors or bool(filled.value("residence")),
     )  # fmt: skip
 

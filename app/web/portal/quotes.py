@@ -35,6 +35,7 @@ from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
 from app.quotes.errors import QuoteClosed
 from app.quotes.models import OPEN, Quote, QuoteState
+from app.screening import attestations
 from app.subscriptions.replay import model_of
 from app.tax import service as tax
 from app.web import csrf, show
@@ -117,7 +118,7 @@ def _accept(
         return see_other(f"/q/{token}")  # accepted; the page leads to the order, where paying is tried again
     except DomainError as refused:
         typed = {name: form.text(name) for name in ("full_name", "email", "po_number", "paper_kind")}
-        known = refused.param if refused.param in {*typed, "accept", "file"} else ""
+        known = refused.param if refused.param in {*typed, "accept", "ownership", "file"} else ""
         view = FormView(values=typed, errors={known: refused.detail})
         return _page(request, ports, who, token, view, refused.status)
     return see_other(started.payment_url or f"/orders/{started.token}")
@@ -135,6 +136,7 @@ def _signing(request: Request, form: Posted, upload: Upload | None, found: Quote
         evidence=Evidence(client_ip(request), request.headers.get("user-agent", "")),
         po_number=form.text("po_number")[:60], paper=upload,
         paper_kind=PaperKind.PURCHASE_ORDER if kind == PaperKind.PURCHASE_ORDER else PaperKind.SIGNED_QUOTE,
+        ownership=bool(form.text("ownership")),
     )  # fmt: skip
 
 
@@ -197,6 +199,7 @@ def _offered(tx: Unit, ports: Ports, found: Quote, token: str, form: FormView) -
         button=f"Accept for {due}", terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}"),
         terms_version=terms.version, terms_id=terms.id, authority=agreements.AUTHORITY, preview_id=offer.id,
         newer_href=f"/q/{ports.secrets.sign_token(quotes.TOKEN, later.id)}" if later else "",
+        ownership=attestations.TEXT if quote_acceptance.asks_ownership(tx, offer, now) else "",
         order_href=_order_href(ports, found), payment=_payment(found, yearly=bool(payments)),
         payments=figures.payment_rows(payments, found.net_days),
         payments_total=str(quote_payments.whole(payments)) if payments else "", on_invoice=found.net_days is not None,

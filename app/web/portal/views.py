@@ -100,12 +100,13 @@ class AddOn:
 class CheckoutView:
     """`/checkout`. One form; inputs: sku, currency, terms_id (hidden), seats, term, addon*, email, full_name, company,
     tax_id, country, address, city, region, postcode, residence (tick), payment (card|invoice), po_number,
-    accept (tick), preview_id, intent (`preview` recalculates, `place` orders).
+    accept (tick), ownership (tick), preview_id, intent (`preview` recalculates, `place` orders).
 
     `preview_href` answers the same form by POST with a `PreviewView` fragment. `regions` are the states and
     provinces; an option's value is "US-NY" or "CA-ON", the field shows for those two countries only.
     `asks_residence` where something speaks against the country of the address.
-    `payments` has one entry where only a card is possible. `authority` is the statement the tick makes.
+    `payments` has one entry where only a card is possible. `authority` is the statement the tick makes; `ownership`
+    that of the other tick, empty where nobody is asked.
     """
 
     template: ClassVar[str] = "portal/checkout.html"
@@ -127,6 +128,7 @@ class CheckoutView:
     terms: Link
     terms_version: str
     authority: str
+    ownership: str = ""
     known_person: bool = False
     consumers: bool = False
     asks_residence: bool = False
@@ -254,7 +256,8 @@ class QuoteView:
     """`/q/{token}`. State is sent, viewed, accepted, declined, expired, superseded or withdrawn.
 
     `accept_by_click` is False at or above the e-signature threshold: then a signed paper is sent to `sign_href`.
-    Inputs: full_name, email, po_number, accept (tick), preview_id, terms_id; when signing also file and paper_kind
+    Inputs: full_name, email, po_number, accept (tick), ownership (tick, with its statement), preview_id, terms_id; when
+    signing also file and paper_kind
     (signed_quote or purchase_order); the declining form: reason. `seen_href` is told that a person looks.
     """
 
@@ -287,6 +290,7 @@ class QuoteView:
     terms_id: str = ""
     payment: str = ""
     agreement_note: str = ""
+    ownership: str = ""
     on_invoice: bool = False
     payments: tuple[MoneyRow, ...] = ()  # what is due when of a term billed yearly
     payments_total: str = ""
