@@ -19,7 +19,17 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
-from app.flows import cards, changing, completion, fitting, invoice_payment, ordering, trade_credit, unmatched
+from app.flows import (
+    asking_tax,
+    cards,
+    changing,
+    completion,
+    fitting,
+    invoice_payment,
+    ordering,
+    trade_credit,
+    unmatched,
+)
 from app.flows import preview as previews
 from app.flows.party_screening import of_order as screen_buyer
 from app.flows.ports import Ports
@@ -91,9 +101,11 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
 
 
 def _placed(ports: Ports, placing: Placing) -> Order:
-    with ports.db.transaction() as tx:
+    def place(tx: Tx) -> tuple[Order | previews.Offer | PartyRefused, Preview | None]:
         found = _place(tx, ports, placing)
-        fresh = previews.keep(tx, found, ports.clock.now()) if isinstance(found, previews.Offer) else None
+        return found, previews.keep(tx, found, ports.clock.now()) if isinstance(found, previews.Offer) else None
+
+    found, fresh = asking_tax.answered(ports, place)
     if isinstance(found, Order):
         return found
     if isinstance(found, PartyRefused):  # raised here, so that the case and its record are kept
