@@ -186,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         address = {k[26:-1]: v for k, v in form.items() if k.startswith("customer_details[address][")}
         if address["country"] == "US" and not address.get("postal_code", "").isdigit():
             raise Refused("customer_tax_location_invalid", "We could not determine the customer's tax location.")
-        items = []
+        items: list[dict[str, Any]] = []
         while f"line_items[{len(items)}][amount]" in form:
             items.append(self._item(form, len(items), address))
         with self.stripe.table() as table:
@@ -196,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "id": f"taxcalc_{row}", "object": "tax.calculation", "livemode": False, "currency": form["currency"],
                 "amount_total": tax + sum(each["amount"] for each in items), "customer": None,
                 "customer_details": {"address": address, "tax_ids": [], "address_source": "billing"},
-                "expires_at": int(transport_now().timestamp()) + self.stripe.lives, "ship_from_details": None, "shipping_cost": None,
+                "expires_at": int(transport_now().timestamp()) + self.stripe.lives, "shipping_cost": None,
                 "line_items": {"object": "list", "data": items, "has_more": False, "url": f"{CALCULATIONS}/line_items"},
                 "tax_amount_exclusive": tax, "tax_amount_inclusive": 0, "tax_breakdown": [],
                 "tax_date": int(form["tax_date"]),
