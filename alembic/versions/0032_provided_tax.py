@@ -36,7 +36,6 @@ def upgrade() -> None:
     op.create_foreign_key(
         op.f("fk_tax_determination_calculation_id"), "tax_determination", "tax_calculation", ["calculation_id"], ["id"]
     )
-    op.create_index("ix_tax_determination_calculation_id", "tax_determination", ["calculation_id"])
 
 
 def _calculations() -> None:

@@ -24,7 +24,7 @@ class TaxDetermination(Table, table=True):
     request: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
     inputs_hash: str
     data_version: str
-    calculation_id: str | None = Field(default=None, foreign_key="tax_calculation.id", index=True)
+    calculation_id: str | None = Field(default=None, foreign_key="tax_calculation.id")
     determined_at: datetime = Field(sa_type=INSTANT)
 
 

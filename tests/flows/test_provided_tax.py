@@ -1,5 +1,6 @@
 """Tax that Stripe Tax computes, from the price to the provider's books, and what becomes of it otherwise (ADR 0052)."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -28,13 +29,14 @@ from app.orders import service as orders
 from app.orders.errors import PreviewChanged
 from app.orders.models import OrderState, Preview, Route
 from app.reports import tax_evidence, verify_books
-from app.tax import overruling, records
+from app.tax import overruling
 from app.tax import service as tax
 from app.tax.calculations import COUNTRIES
 from app.tax.determination import Determination, Treatment
 from app.tax.models import RecordState, TaxRecord
 from app.tax.overruling import Wanted
 from app.tax.records import RecordSettled
+from app.web.console import tasks
 from tests import shop
 from tests.adapters.fake_stripe_tax import CALCULATIONS, REVERSALS, SALES, FakeStripeTax, Levy
 from tests.console.helping import certified
@@ -121,8 +123,11 @@ def test_a_sale_is_taxed_as_computed_and_recorded_and_credited_to_the_last_cent(
     with world.db.transaction() as tx:
         assert [t.tax_minor for t in invoices.taxes(tx, invoice.id)] == [p.amount.minor for p in found.components]
         evidence = tax_evidence.write(tx, invoice).decode()
-    assert "taxcalc_1" in evidence
     (sale,) = fake.booked()
+    told = json.loads(evidence)["calculation"]
+    assert (told["ref"], told["recorded_as"]) == ("taxcalc_1", sale["id"])
+    assert told["reply"]["line_items"]["data"][0]["amount_tax"] == invoice.tax_minor
+    assert "Invalidenstr. 1" not in json.dumps(told), "the buyer is not kept twice"
     assert (sale["reference"], record_of(world, invoice.number or "").ref) == (invoice.number, sale["id"])
     first, rest = credited(world, invoice, 100_00), credited(world, invoice, None)
     world.work()
@@ -236,7 +241,8 @@ def test_one_that_would_differ_now_waits_for_a_person(world: World, fake: FakeSt
     assert (row.state, row.code, fake.booked()) == (RecordState.REFUSED, "computed_anew_differs", [])
     assert "Enter the sale there by hand" in row.detail
     with world.db.transaction() as tx:
-        assert [each.id for each in records.unsettled(tx, before=transport_now() - timedelta(days=1))] == [row.id]
+        (waits,) = [each for each in tasks.tasks(tx, world.ports.clock.now()) if each.kind == "tax"]
+    assert (waits.title, waits.detail) == (f"{invoice.number} was refused by the tax books", row.detail)
 
 
 def test_a_sale_whose_every_answer_is_lost_is_found_by_a_person_and_then_credited(
