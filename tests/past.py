@@ -64,6 +64,7 @@ class Past:
         self._told[key] = self._told.get(key, 0) + 1
         if self._told[key] > 1:
             copy = f"{self.name}_after_{next(self._names)}"
+            self.database.dispose()  # a copy ends every connection, and those just used are not asked whether they live
             embedded_postgres.clone_database(self.cluster, self.name, copy)
             self._kept[key] = copy, result
         return result
