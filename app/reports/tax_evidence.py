@@ -97,7 +97,7 @@ def _determination(given: TaxDetermination) -> dict[str, Any]:
 
 
 def _calculation(tx: Tx, given: TaxDetermination, invoice: Invoice) -> dict[str, Any]:
-    """The provider's answer as it came, and where the sale stands in its books; nothing where our own engine decided."""
+    """The provider's answer as it came, and the sale in its books; nothing where our own engine decided."""
     found = records.calculation_of(tx, given.id)
     if found is None:
         return {}

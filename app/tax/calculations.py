@@ -20,8 +20,10 @@ from app.tax.errors import TaxRefused, TaxUnavailable
 from app.tax.models import TaxCalculation
 from app.tax.provider import Computed
 from app.tax.request import Request
+from app.tax.ruling import Treatment
 
-# Of what the provider did not answer: short, so that the next click asks again, and long enough for the one at hand.
+# Of what is held: short, so that the next click asks again what somebody may have put right meanwhile, and long enough
+# for the one at hand.
 _FAILURE_STANDS: Final = timedelta(minutes=1)
 UNREACHABLE: Final = "unreachable"
 
@@ -71,8 +73,10 @@ def answer_to(tx: Tx, question: Request, *, hours: int, now: datetime) -> Determ
     ).scalar_one_or_none()
     if row is None:
         return None
-    until = row.asked_at + _FAILURE_STANDS if row.ref is None else row.expires_at
-    return Determination.from_json(row.result) if until is None or now < until else None
+    found = Determination.from_json(row.result)
+    held = found.treatment is Treatment.NEEDS_REVIEW
+    until = row.asked_at + _FAILURE_STANDS if held else row.expires_at
+    return found if until is None or now < until else None
 
 
 def keep(

@@ -67,11 +67,11 @@ def determination(
         return held(request, wrong, version=version, calculation=calculation, data=data)
     lines = tuple(_line(request, i, computed, own) for i in range(len(request.lines)))
     headline = min((line.treatment for line in lines), key=_ORDER.index)
+    components = _components(request.currency, list(computed.lines.values()))
     return Determination(
-        treatment=headline, jurisdiction=_taxed_in(place),
+        treatment=headline, jurisdiction=_placed_in(place, components),
         tax=Money(sum(line.tax.minor for line in lines), request.currency),
-        components=_components(request.currency, list(computed.lines.values())),
-        note=_note(request, own, headline, data), reason=_reason(computed, title),
+        components=components, note=_note(request, own, headline, data), reason=_reason(computed, title),
         precision=_PRECISION, data_version=version, inputs_hash=request.inputs_hash(), lines=lines,
         calculation=calculation,
     )  # fmt: skip
@@ -101,6 +101,12 @@ def _taxed_in(place: Place) -> str:
     return place.jurisdiction
 
 
+def _placed_in(place: Place, components: Sequence[Component]) -> str:
+    """Where the buyer is, or where the tax goes if that is another country (Art. 59c: the seller's own)."""
+    charged = components[0].jurisdiction if components else place.country
+    return _taxed_in(place) if charged.partition("-")[0] == place.country else charged
+
+
 def _wrong(request: Request, computed: Computed) -> str | None:
     """What does not add up in an answer."""
     asked = {i for i, line in enumerate(request.lines) if line.amount}
@@ -127,7 +133,9 @@ def _wrong_with(line: ComputedLine) -> str | None:
 def _unborne(
     request: Request, own: Determination, computed: Computed, place: Place, title: str, data: TaxData
 ) -> str | None:  # fmt: skip
-    """What our own facts speak against: a relief that nobody proved, or no registration where one is kept here."""
+    """What our own facts speak against: a relief that nobody proved, a charge where one is proved, or no registration
+    where one is kept here.
+    """
     for line in computed.lines.values():
         treatment = _treatment(line.shares)
         share = next(each for each in line.shares if each.treatment is treatment)
@@ -140,6 +148,8 @@ def _unborne(
             )
         if treatment is Treatment.REVERSE_CHARGE and own.treatment is not Treatment.REVERSE_CHARGE:
             return f"{title} would leave the tax to the buyer, but nothing known here bears that: {own.reason}"
+        if treatment in _CHARGED and own.treatment is Treatment.REVERSE_CHARGE:
+            return f"{title} charges what the buyer accounts for by the rules here: {own.reason}"
         if treatment is Treatment.CUSTOMER_EXEMPT and certificate_of(request, data) is None:
             return (
                 f"{title} takes the buyer for exempt, but no accepted certificate for {_taxed_in(place)} is kept here."

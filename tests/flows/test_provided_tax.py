@@ -166,6 +166,10 @@ def test_the_answer_is_no_and_says_why(world: World, fake: FakeStripeTax) -> Non
     assert "ZIP is missing" in found
     assert {treatment_of(world, n) for n in range(6)} == {"needs_review"}
     assert fake.count(CALCULATIONS) == 5, "without a ZIP there is no use in asking"
+    fake.places["NY"] = (Levy("state", "New York", rate="4"),)
+    with world.db.transaction() as tx:
+        tx.execute(text("SELECT pg_sleep(2)"))
+    assert of(world, buffalo(world, seats=29)).treatment is Treatment.STANDARD, "somebody put it right meanwhile"
 
 
 def treatment_of(world: World, n: int) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.tax import provided
 from app.tax.determination import Determination, determine
 from app.tax.provider import Computed, ComputedLine, Share
-from app.tax.request import Buyer, Exemption, Line, Registration, Request, Seller
+from app.tax.request import Buyer, Exemption, Line, Registration, Request, Seller, TaxId
 from app.tax.ruling import Treatment
 
 SELLER = Seller("US", registrations=(Registration("US-TX", "standard"),))
@@ -98,6 +98,14 @@ def test_an_answer_that_contradicts_itself_is_held_and_never_zero() -> None:
         assert why in meant(question(100_00), said)[2]
 
 
+def test_a_supply_that_is_taxed_at_the_sellers_is_placed_there() -> None:
+    small = Seller("IE", below_eu_threshold=True)
+    asked = question(100_00, buyer=Buyer("DE", None, "10115", "Berlin", "consumer"), seller=small)
+    said = answer((share(23_00, rate="23", name="VAT", code="IE"),))
+    found = provided.determination(asked, determine(asked), said, title="Stripe Tax", calculation="tcl_1")
+    assert (found.jurisdiction, found.tax.minor) == ("IE", 23_00)
+
+
 def test_a_relief_needs_what_proves_it() -> None:
     exempt = answer((share(0, treatment=Treatment.CUSTOMER_EXEMPT, rate=None),))
     assert meant(question(100_00), exempt)[0] is Treatment.NEEDS_REVIEW
@@ -105,5 +113,10 @@ def test_a_relief_needs_what_proves_it() -> None:
     assert meant(question(100_00, buyer=held), exempt)[0] is Treatment.CUSTOMER_EXEMPT
     reverse = answer((share(0, treatment=Treatment.REVERSE_CHARGE, rate=None),))
     assert "nothing known here bears that" in meant(question(100_00), reverse)[2]
+    confirmed = Buyer("DE", None, "10115", "Berlin", "business", (TaxId("eu_vat", "DE136695976", "valid"),))
+    abroad = question(100_00, buyer=confirmed, seller=Seller("IE"))
+    assert meant(abroad, reverse)[0] is Treatment.REVERSE_CHARGE
+    charged = answer((share(19_00, rate="19", name="VAT", code="DE"),))
+    assert "charges what the buyer accounts for" in meant(abroad, charged)[2]
     untaxed = answer((share(0, treatment=Treatment.PRODUCT_EXEMPT, rate=None),))
     assert meant(question(100_00), untaxed)[0] is Treatment.PRODUCT_EXEMPT
