@@ -194,7 +194,7 @@ def _taken_back(tx: Tx, note: CreditNote, sale: TaxRecord) -> Sequence[TakenBack
 
 
 def retry(tx: Tx, record_id: str, *, by: str) -> TaxRecord:
-    """Have it tried again at once. Raises NotFound, RecordSettled."""
+    """Have it tried again. Raises NotFound, RecordSettled."""
     row = records.lock(tx, record_id)
     records.reopen(row)
     audit.record(tx, audit.SYSTEM, actor=by, action="tax.record_retried", subject=row.id, now=transport_now(),

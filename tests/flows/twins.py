@@ -42,6 +42,7 @@ _MASKED = {
 def twin(cluster: Cluster, world: World) -> Iterator[Ports]:
     """The ports of a copy of the world as it is now."""
     name = "blp_twin"
+    world.db.dispose()  # a copy ends every connection, and those just used are not asked whether they live
     clone_database(cluster, world.past.name, name)
     database = Database(cluster.url(name), pool_size=8)
     try:
