@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     hmrc_client_id: str = ""
     hmrc_client_secret: SecretStr | None = None
     hmrc_requester: str = ""
+    # `stripe`: Stripe Tax computes the tax of buyers in the countries of the policy tax_provider_countries.
+    tax: Literal["rates", "stripe"] = "rates"
     # Where nothing else is the sandbox's (production), provisioners are always external.
     provisioner: Literal["sandbox", "external"] = "sandbox"
     trusted_proxies: tuple[str, ...] = ()
@@ -80,6 +82,9 @@ class Settings(BaseSettings):
                 )
                 if value is None or not value.get_secret_value()
             ]
+        if self.tax == "stripe" and not self._stripe_key():
+            missing.append("BLP_TAX=stripe needs BLP_STRIPE_SECRET_KEY")
+        if "stripe" in {self.payments, self.tax}:
             missing += self._wrong_about_stripe()
         if self.mail == "smtp" and not self.smtp_host:
             missing.append("BLP_MAIL=smtp needs BLP_SMTP_HOST")

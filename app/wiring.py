@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from app.adapters.http_out import GuardedHttpOut
+from app.adapters.no_tax_provider import NoTaxProvider
 from app.adapters.no_tax_registry import NoTaxRegistry
 from app.adapters.polling_provisioners import PollingProvisioners
 from app.adapters.sandbox import clock_walk, refuse_in_production
@@ -21,8 +22,9 @@ from app.adapters.sandbox.provisioner import SandboxProvisioners
 from app.adapters.sandbox.signature import webhook_secret
 from app.adapters.sandbox.tax_registry import SandboxTaxRegistry
 from app.adapters.smtp import SmtpMailer
-from app.adapters.stripe.pace import NoPace, SharedPace
+from app.adapters.stripe.pace import NoPace, Pace, SharedPace
 from app.adapters.stripe.payments import StripePayments
+from app.adapters.stripe.tax import StripeTax
 from app.adapters.tax_registries import Hmrc, TaxRegistries, Vies
 from app.config import Settings
 from app.core.clock import RealClock
@@ -30,7 +32,7 @@ from app.core.db import Database
 from app.core.security import Secrets
 from app.flows.ports import Mailer, Ports
 from app.payments.provider import PaymentProvider
-from app.tax.provider import TaxIdRegistry
+from app.tax.provider import TaxIdRegistry, TaxProvider
 from app.web import pages
 from app.workspaces.provider import Provisioners
 
@@ -62,6 +64,7 @@ def wire(settings: Settings, database: Database) -> Wired:
         payments=_payments(settings, database, secrets),
         mailer=_mailer(settings, database),
         tax_ids=_tax_ids(settings),
+        tax=_tax(settings, database),
         http=GuardedHttpOut(allow_loopback=settings.sandbox),
         provisioners=_provisioners(settings, database, secrets),
         base_url=settings.base_url.rstrip("/"),
@@ -89,9 +92,22 @@ def _payments(settings: Settings, database: Database, secrets: Secrets) -> Payme
             api_key=settings.stripe_secret_key.get_secret_value(),
             webhook_secret=believed,
             api_base=settings.stripe_api_base,
-            pace=NoPace() if settings.stripe_api_base else SharedPace(database, live=settings.takes_money),
+            pace=_stripe_pace(settings, database),
         )
     return SandboxPayments(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
+
+
+def _stripe_pace(settings: Settings, database: Database) -> Pace:
+    return NoPace() if settings.stripe_api_base else SharedPace(database, live=settings.takes_money)
+
+
+def _tax(settings: Settings, database: Database) -> TaxProvider:
+    if settings.tax == "stripe" and settings.stripe_secret_key:
+        return StripeTax(
+            api_key=settings.stripe_secret_key.get_secret_value(), api_base=settings.stripe_api_base,
+            pace=_stripe_pace(settings, database),
+        )  # fmt: skip
+    return NoTaxProvider()
 
 
 def _provisioners(settings: Settings, database: Database, secrets: Secrets) -> Provisioners:

@@ -20,7 +20,7 @@ SCOPES: Final = frozenset(
         "accounts:read", "accounts:write", "invoices:read", "invoices:write", "payments:write", "refunds:write",
         "licenses:read", "payment_methods:write",
         "licenses:write", "workspaces:read", "workspaces:write", "provisioning:work", "surveys:read", "surveys:write",
-        "reports:read", "events:read", "webhooks:write", "keys:write",
+        "reports:read", "events:read", "webhooks:write", "keys:write", "tax:read", "tax:write",
     }
 )  # fmt: skip
 LONGEST: Final = timedelta(days=366)

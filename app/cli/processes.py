@@ -181,15 +181,25 @@ def _ask_stripe(wired: Wired) -> int:
     """Whether the key may do what BLP does, and whether events will arrive; nothing where the sandbox is paid."""
     from app.adapters.stripe import doctor as stripe_doctor
     from app.adapters.stripe.payments import StripePayments
+    from app.adapters.stripe.tax import StripeTax
+    from app.core import policy
+    from app.tax.calculations import COUNTRIES
 
-    payments, faults = wired.ports.payments, 0
-    if isinstance(payments, StripePayments):
-        for each in stripe_doctor.examine(payments, base_url=wired.ports.base_url):
-            if each.fault:
-                faults += _fault(each.text)
-            else:
-                typer.echo(each.text)
-    return faults
+    ports, found = wired.ports, list[stripe_doctor.Finding]()
+    with ports.db.transaction() as tx:
+        countries = policy.get(tx, COUNTRIES, ports.clock.now())
+    if isinstance(ports.payments, StripePayments):
+        found += stripe_doctor.examine(ports.payments, base_url=ports.base_url)
+    if isinstance(ports.tax, StripeTax):
+        found += stripe_doctor.examine_tax(ports.tax, countries)
+    elif countries:
+        held = ", ".join(countries)
+        found += [stripe_doctor.Finding(True, f"Every sale to {held} is held: the policy tax_provider_countries wants a"
+                                        " provider, and BLP_TAX is rates.")]  # fmt: skip
+    for each in found:
+        if not each.fault:
+            typer.echo(each.text)
+    return sum(_fault(each.text) for each in found if each.fault)
 
 
 def _look_at_the_front_door(base_url: str) -> None:

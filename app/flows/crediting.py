@@ -16,7 +16,7 @@ from app.core.db import Tx
 from app.core.errors import DomainError
 from app.core.events import Happened
 from app.core.money import Money
-from app.flows import drawing
+from app.flows import drawing, provider_books
 from app.flows.ports import Ports
 from app.invoices import credit_notes, crediting
 from app.invoices import service as invoices
@@ -70,6 +70,7 @@ def issue(
     if settlement.invoice:
         settle(tx, invoice, now)
     drawing.later(tx, note)
+    provider_books.intend_reversal(tx, invoice, note)
     if told and not settlement.refund:  # of a refund people hear when the money leaves
         jobs.defer(tx, "notify.credit_note", credit_note_id=note.id)
     return note

@@ -32,7 +32,10 @@ from app.screening import service as screening
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import ScheduledChange, ScheduledState, Subscription, SubscriptionLine
 from app.tax import certificates
+from app.tax import request as taxing
 from app.tax import service as tax
+from app.tax.calculations import TaxUnasked
+from app.tax.determination import Determination
 from app.tax.models import ExemptionCertificate
 
 _DAY: Final = timedelta(days=1)
@@ -114,6 +117,10 @@ class Loaded(Tables):
 
     def certificates(self, account_id: str) -> Sequence[ExemptionCertificate]:
         return self._certificates.get(account_id, ())
+
+    def _provided(self, question: taxing.Request, own: Determination) -> Determination:
+        """Whose tax a provider computes is left to the single path, which may ask (ADR 0052)."""
+        raise TaxUnasked(question, own)
 
 
 def lock(tx: Tx, ports: Ports, ids: Sequence[str], now: datetime) -> list[Due]:

@@ -17,6 +17,7 @@ from app.core.errors import Invalid
 from app.core.money import Money
 from app.flows import (
     attesting,
+    asking_tax,
     billing_run,
     charging,
     completion,
@@ -109,7 +110,8 @@ def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: d
     """The order of the year at the agreed prices; the buyer's tax numbers are asked about as for any sale."""
     now = ports.clock.now()
     tax_ids = confirming.confirmed(ports, asked, now)
-    with ports.db.transaction() as tx:
+
+    def story(tx: Tx) -> Order | None:
         subscription = subscriptions.lock(tx, held.id)
         known = orders.instalment_of(tx, subscription.id, starts_on)
         if known is not None or not _wants(subscription, starts_on):
@@ -142,7 +144,9 @@ def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: d
             ordering.intend(tx, ports, order)
         elif not held_back:
             completion.complete_without_payment(tx, ports, order, now)
-    return order
+        return order
+
+    return asking_tax.answered(ports, story)
 
 
 def _tell(tx: Tx, order: Order, starts_on: date, now: datetime) -> None:

@@ -14,7 +14,7 @@ from app.core.db import Tx
 from app.core.events import Happened
 from app.core.i18n import translate
 from app.core.money import Money, total
-from app.flows import crediting, drawing
+from app.flows import crediting, drawing, provider_books
 from app.invoices import reminders
 from app.invoices import service as invoices
 from app.invoices.models import Invoice
@@ -71,6 +71,7 @@ def number_and_book(tx: Tx, draft: Invoice, *, issued_on: date, due_on: date, no
     told = issued_event(invoice)
     events.append(tx, told.kind, invoice.id, now=now, account_id=invoice.account_id, **told.data)
     drawing.later(tx, invoice)
+    provider_books.intend_sale(tx, invoice)
     return invoice
 
 

@@ -31,7 +31,7 @@ from app.invoices.credit_notes import Settlement
 from app.invoices.models import CreditReason, Invoice, InvoiceLine, InvoiceState
 from app.orders.models import Order, OrderState, Preview
 from app.payments import refunds
-from app.tax import overruling
+from app.tax import overruling, records
 from app.tax import request as taxing
 from app.tax import service as tax
 from app.tax.determination import Determination, Treatment, determine
@@ -134,6 +134,8 @@ def outlook(tx: Tx, invoice: Invoice) -> Correction:
         raise NotCorrectable("Something of it was credited; correct the rest with a credit note.")
     if any(refunds.is_contested(tx, each.payment_id) for each in invoices.payments(tx, invoice.id)):
         raise NotCorrectable("Its payment is disputed; wait for the outcome.")
+    if records.calculation_of(tx, invoice.tax_determination_id) is not None:
+        raise NotCorrectable("A tax provider computed its tax; credit it, and sell it again with the number confirmed.")
     before = tax.question_of(tx, invoice.tax_determination_id)
     numbers = tuple(_as_known_now(tx, invoice.account_id, each) for each in before.buyer.tax_ids)
     if not any(new.status == "valid" != old.status for new, old in zip(numbers, before.buyer.tax_ids, strict=True)):

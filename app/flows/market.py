@@ -14,6 +14,7 @@ from app.catalog import coupons
 from app.catalog import service as catalog
 from app.catalog.models import Coupon, Interval, Plan, Price
 from app.core import policy
+from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.money import Money
 from app.flows.preview_request import PreviewRequest
@@ -21,8 +22,10 @@ from app.orders import routing
 from app.orders import service as orders
 from app.orders.models import OfferSource, OrderKind
 from app.subscriptions import service as subscriptions
-from app.tax import certificates, local_import, overruling
+from app.tax import calculations, certificates, local_import, overruling, provided
 from app.tax import request as taxing
+from app.tax.calculations import TaxUnasked
+from app.tax.determination import Determination, determine
 from app.tax.local_rates import Locality
 from app.tax.models import ExemptionCertificate
 from app.tax.overrides import Overrides
@@ -68,13 +71,12 @@ class Market(Protocol):
         """The exemption certificates of the account that were accepted, expired or not."""
         ...
 
-    def local_rates(self, buyer: taxing.Buyer, on: date) -> Locality | None:
-        """What imported local rates say of an address in the United States."""
+    def is_computed_elsewhere(self, country: str) -> bool:
+        """Whether a provider computes the tax of buyers there."""
         ...
 
-    @property
-    def overrides(self) -> Overrides:
-        """What the operator decided instead of the tax data on file (R-TAX-7)."""
+    def taxed(self, question: taxing.Request) -> Determination:
+        """The tax of an offer (R-TAX-7). Raises TaxUnasked where a provider has to be asked first."""
         ...
 
 
@@ -116,13 +118,41 @@ class Tables:
 
     @cached_property
     def overrides(self) -> Overrides:
+        """What the operator decided instead of the tax data on file."""
         return overruling.in_force(self._tx)
 
     @cached_property
     def _local_versions(self) -> Mapping[str, tuple[int, int]]:
         return local_import.versions(self._tx)
 
+    @cached_property
+    def _countries(self) -> frozenset[str]:
+        countries = policy.get(self._tx, calculations.COUNTRIES, self._now)
+        return frozenset(countries)
+
+    def is_computed_elsewhere(self, country: str) -> bool:
+        return country.upper() in self._countries
+
+    def taxed(self, question: taxing.Request) -> Determination:
+        own = determine(
+            question, local=self.local_rates(question.buyer, question.date), overrides=self.overrides
+        )  # fmt: skip
+        if not self._countries or not provided.is_asked(question, own, self._countries):
+            return own
+        if (why := provided.cannot_be_asked(question)) is not None:
+            return provided.held(question, why, version=own.data_version, calculation=None)
+        return self._provided(question, own)
+
+    def _provided(self, question: taxing.Request, own: Determination) -> Determination:
+        """What the provider answered lately. Raises TaxUnasked."""
+        hours = policy.get(self._tx, calculations.FRESH_HOURS, self._now)
+        found = calculations.answer_to(self._tx, question, hours=hours, now=transport_now())
+        if found is None:
+            raise TaxUnasked(question, own)
+        return found
+
     def local_rates(self, buyer: taxing.Buyer, on: date) -> Locality | None:
+        """What imported local rates say of an address in the United States."""
         # Most states and most installations have none to ask for.
         if buyer.country != "US" or not buyer.postcode:
             return None

@@ -164,10 +164,11 @@ def _special(tx: Tx, order_ids: Sequence[str], subscription_ids: Sequence[str]) 
 
 
 def _is_plain(paid: Paid) -> bool:
-    """A renewal by card of what is held, running, of plans without a workspace."""
+    """A renewal by card of what is held, running, of plans without a workspace, taxed by our own engine."""
     order, subscription = paid.order, paid.subscription
     return (
         (order.kind, order.state, order.pay_by) == (OrderKind.RENEWAL, OrderState.AWAITING_PAYMENT, PayBy.CARD)
+        and paid.determination.calculation is None
         and paid.attempt.state in {AttemptState.UNKNOWN, AttemptState.PENDING}
         and paid.report.amount == Money(order.total_minor, order.currency)
         and order.term_starts_on is not None

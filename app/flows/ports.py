@@ -8,7 +8,7 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.security import Secrets
 from app.payments.provider import PaymentProvider
-from app.tax.provider import TaxIdRegistry
+from app.tax.provider import TaxIdRegistry, TaxProvider
 from app.webhooks.provider import HttpOut
 from app.workspaces.provider import Provisioners
 
@@ -27,6 +27,7 @@ class Ports:
     payments: PaymentProvider
     mailer: Mailer
     tax_ids: TaxIdRegistry
+    tax: TaxProvider
     http: HttpOut
     provisioners: Provisioners
     base_url: str  # without a trailing slash; every link begins with it

@@ -20,7 +20,7 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money, total
-from app.flows import change_pricing, confirming, own_credit
+from app.flows import asking_tax, change_pricing, confirming, own_credit
 from app.flows.change_pricing import SMALLEST_CHARGE, Priced, Target
 from app.flows.market import Market, Tables
 from app.flows.ports import Ports
@@ -38,7 +38,7 @@ from app.subscriptions.models import YEAR_MONTHS, Billing, Subscription
 from app.tax import certificates, locating
 from app.tax import request as taxing
 from app.tax import service as tax
-from app.tax.determination import Determination, Treatment, determine
+from app.tax.determination import Determination, Treatment
 from app.tax.models import TaxDetermination
 
 PREVIEW_HOURS: Final = policy.declare(
@@ -46,7 +46,6 @@ PREVIEW_HOURS: Final = policy.declare(
 )
 
 
-# What is paid in advance, by interval: the first is meant where nothing is said (R-PRO-1).
 def price(ports: Ports, wanted: PreviewRequest, *, agreed: Sequence[PricedLine] | None = None) -> Preview:
     """Price, tax and route a request and keep the answer; at prices that were `agreed` before, where there are any.
 
@@ -55,10 +54,10 @@ def price(ports: Ports, wanted: PreviewRequest, *, agreed: Sequence[PricedLine] 
     """
     now = ports.clock.now()
     tax_ids = confirming.confirmed(ports, wanted, now)
-    with ports.db.transaction() as tx:
-        quoted = wanted.source is OfferSource.QUOTE
-        credit_of = None if quoted else wanted.account_id
-        return keep(tx, compute(tx, wanted, tax_ids, now, agreed=agreed, credit_of=credit_of), now)
+    credit_of = None if wanted.source is OfferSource.QUOTE else wanted.account_id
+    return asking_tax.answered(
+        ports, lambda tx: keep(tx, compute(tx, wanted, tax_ids, now, agreed=agreed, credit_of=credit_of), now)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ def compute(
     tx: Tx, wanted: PreviewRequest, tax_ids: Sequence[TaxIdGiven], now: datetime, *,
     agreed: Sequence[PricedLine] | None = None, credit_of: str | None = None,
 ) -> Offer:  # fmt: skip
-    """Price, tax and route a request whose tax numbers were checked. Raises like `price`.
+    """Price, tax and route a request whose tax numbers were checked. Raises like `price`, and TaxUnasked.
 
     `agreed` are lines at prices that were agreed before, instead of today's list. `credit_of` is the account whose
     credit pays: only where it is known that it is its people who ask, lest an address shows a stranger what is there.
@@ -167,7 +166,7 @@ def offer_of(
     plans = [market.plan(line.sku) for line in wanted.lines]
     priced = pricing(plans, today) if pricing is not None else whole_term(market, wanted, plans, today, agreed)
     question = _tax_question(market, wanted, tax_ids, priced.plans, priced.lines, now)
-    answer = determine(question, local=market.local_rates(question.buyer, question.date), overrides=market.overrides)
+    answer = market.taxed(question)
     lines = tuple(replace(line, tax=taxed.tax) for line, taxed in zip(priced.lines, answer.lines, strict=True))
     route = _route(market, wanted, account_id, plans, priced, answer, rule)
     kept = coupons.terms(priced.coupon, wanted.currency) if priced.coupon is not None else None
@@ -285,6 +284,7 @@ def _tax_question(
     asked = taxing.Buyer(
         country=buyer.country, region=buyer.region or None, postcode=buyer.postcode or None,
         city=buyer.city or None, type="business" if buyer.type is BuyerType.BUSINESS else "consumer",
+        street=(buyer.line1 or None) if market.is_computed_elsewhere(buyer.country) else None,
         tax_ids=tuple(
             taxing.TaxId(each.type, each.value, each.status, each.check, each.checked_at, each.reference)
             for each in tax_ids

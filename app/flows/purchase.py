@@ -21,6 +21,7 @@ from app.core.money import Money
 from app.dunning import service as dunning
 from app.flows import (
     attesting,
+    asking_tax,
     cards,
     changing,
     completion,
@@ -105,9 +106,11 @@ def start(ports: Ports, placing: Placing, *, open_page: bool = True) -> Started:
 
 
 def _placed(ports: Ports, placing: Placing) -> Order:
-    with ports.db.transaction() as tx:
+    def place(tx: Tx) -> tuple[Order | previews.Offer | PartyRefused, Preview | None]:
         found = _place(tx, ports, placing)
-        fresh = previews.keep(tx, found, ports.clock.now()) if isinstance(found, previews.Offer) else None
+        return found, previews.keep(tx, found, ports.clock.now()) if isinstance(found, previews.Offer) else None
+
+    found, fresh = asking_tax.answered(ports, place)
     if isinstance(found, Order):
         return found
     if isinstance(found, PartyRefused):  # raised here, so that the case and its record are kept

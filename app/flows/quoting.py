@@ -24,7 +24,7 @@ from app.core.errors import Invalid
 from app.core.money import Money
 from app.core.security import allow
 from app.core.states import MoveRefused
-from app.flows import confirming, invoicing, quote_discounts
+from app.flows import asking_tax, confirming, invoicing, quote_discounts
 from app.flows import preview as previews
 from app.flows.ordering import require_complete
 from app.flows.ports import Ports
@@ -112,7 +112,9 @@ def request(ports: Ports, preview_id: str, *, note: str = "", account_id: str | 
 
 
 def figures(tx: Tx, basis: Basis, draft: Draft, now: datetime) -> Offer:
-    """What a draft would cost, with the tax numbers as last checked; nothing is stored. Raises like `save`."""
+    """What a draft would cost, with the tax numbers as last checked; nothing is stored. Raises like `save`, and
+    TaxUnasked where only saving it asks for the tax.
+    """
     wanted = _wanted(tx, basis, draft)
     return previews.compute(tx, wanted, wanted.tax_ids, now)
 
@@ -127,14 +129,17 @@ def save(ports: Ports, basis: Basis, draft: Draft, *, by: str) -> Quote:
     with ports.db.transaction() as tx:
         wanted = _wanted(tx, basis, draft)
     checked = confirming.confirmed(ports, wanted, now)
-    with ports.db.transaction() as tx:
+
+    def story(tx: Tx) -> Quote:
         quote = quotes.lock(tx, basis.quote_id) if basis.quote_id else None
         account_id = quote.account_id if quote else basis.account_id or ""
         if quote is None:
             quote = quotes.new_draft(account_id=account_id, reasons=[], contact_name=draft.contact_name,
                                      contact_email=draft.contact_email, now=now)  # fmt: skip
         _write(tx, quote, draft, previews.compute(tx, wanted, checked, now), by=by, now=now)
-    return quote
+        return quote
+
+    return asking_tax.answered(ports, story)
 
 
 def _write(tx: Tx, quote: Quote, draft: Draft, priced: Offer, *, by: str, now: datetime) -> None:
@@ -224,7 +229,8 @@ def send(ports: Ports, quote_id: str, *, by: str) -> Quote:
     since it was saved).
     """
     now = ports.clock.now()
-    with ports.db.transaction() as tx:
+
+    def story(tx: Tx) -> Quote:
         quote = quotes.lock(tx, quote_id)
         if quote.state is not QuoteState.DRAFT:
             raise MoveRefused(f"A quote that is {quote.state} is not sent.", state=str(quote.state))
@@ -240,7 +246,9 @@ def send(ports: Ports, quote_id: str, *, by: str) -> Quote:
         quotes.move(tx, quote, QuoteState.SENT, by=by, now=now,
                     total={"amount": offer.total_minor, "currency": offer.currency})  # fmt: skip
         jobs.defer(tx, "notify.quote_sent", quote_id=quote.id, once=f"quote-sent:{quote.id}")
-    return quote
+        return quote
+
+    return asking_tax.answered(ports, story)
 
 
 def _require_ready(tx: Tx, quote: Quote, offer: Preview, now: datetime) -> None:
@@ -260,7 +268,8 @@ def revise(ports: Ports, quote_id: str, *, by: str, reason: str) -> Quote:
     Raises NotFound, MoveRefused: only the latest revision is revised, and an accepted one only when its order died.
     """
     now = ports.clock.now()
-    with ports.db.transaction() as tx:
+
+    def story(tx: Tx) -> Quote:
         old = quotes.lock(tx, quote_id)
         if old.offer_id is None or old.state in {QuoteState.REQUESTED, QuoteState.DRAFT, QuoteState.SUPERSEDED}:
             raise MoveRefused(f"A quote that is {old.state} is not revised.", state=str(old.state))
@@ -276,7 +285,9 @@ def revise(ports: Ports, quote_id: str, *, by: str, reason: str) -> Quote:
             contact_email=old.contact_email, now=now, revises=old,
         )  # fmt: skip
         _write(tx, fresh, draft, previews.compute(tx, wanted, wanted.tax_ids, now), by=by, now=now)
-    return fresh
+        return fresh
+
+    return asking_tax.answered(ports, story)
 
 
 def _require_order_dead(tx: Tx, old: Quote) -> None:

@@ -21,7 +21,7 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.money import Money
-from app.flows import change_pricing, changing, purchase, renewal
+from app.flows import asking_tax, change_pricing, changing, purchase, renewal
 from app.flows import preview as previews
 from app.flows.change_pricing import Diff, Target
 from app.flows.ports import Ports
@@ -193,7 +193,8 @@ def next_term(ports: Ports, offer: Preview) -> previews.Offer | None:
     price that there is not. Nothing is kept.
     """
     now = ports.clock.now()
-    with ports.db.transaction() as tx:
+
+    def story(tx: Tx) -> previews.Offer | None:
         held = subscriptions.get(tx, offer.subscription_id or "")
         if held.not_renewing_at is not None:
             return None
@@ -209,6 +210,8 @@ def next_term(ports: Ports, offer: Preview) -> previews.Offer | None:
             return previews.compute(tx, asked, checked, now)
         except (NoPrice, SeatsOutOfRange, Invalid):
             return None  # a person has to look at the renewal; it does not stand in the way of this change
+
+    return asking_tax.answered(ports, story)
 
 
 def commit(ports: Ports, preview_id: str, how: Ordering) -> Changed:

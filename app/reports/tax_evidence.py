@@ -1,7 +1,8 @@
 """Why an invoice bears the tax it bears, in one file for an auditor (R-TAX-2, R-TAX-5): the same books, the same bytes.
 
-The determination with its inputs and data version, what registries said of the buyer's numbers until then, the evidence
-of the place, the overrides that decided, the sources of the rates, the entries of the ledger, and a hash of each part.
+The determination with its inputs and data version, what a tax provider answered where one was asked, what registries
+said of the buyer's numbers until then, the evidence of the place, the overrides that decided, the sources of the rates,
+the entries of the ledger, and a hash of each part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from app.core.db import Tx
 from app.core.errors import NotFound
 from app.invoices.models import CreditNote, Invoice, InvoiceLine, InvoiceTax
 from app.ledger.models import LedgerEntry, Posting
-from app.tax import locating
+from app.tax import locating, records
 from app.tax import request as taxing
 from app.tax.citations import cite
 from app.tax.dataset import load
@@ -41,6 +42,7 @@ def write(tx: Tx, invoice: Invoice) -> bytes:
         "invoice": _invoice(tx, invoice),
         "credit_notes": _credit_notes(tx, invoice),
         "determination": _determination(given),
+        "calculation": _calculation(tx, given, invoice),
         "tax_id_checks": _checks(tx, given),
         "location": _location(tx, given, invoice),
         "certificates": _certificates(tx, given, invoice),
@@ -91,6 +93,18 @@ def _determination(given: TaxDetermination) -> dict[str, Any]:
         "result": given.result, "inputs_hash": given.inputs_hash, "data_version": given.data_version,
         # The hash that was recorded then, held against the inputs as they are kept now.
         "inputs_are_those_of_then": taxing.hash_of(given.request) == given.inputs_hash,
+    }  # fmt: skip
+
+
+def _calculation(tx: Tx, given: TaxDetermination, invoice: Invoice) -> dict[str, Any]:
+    """The provider's answer as it came, and the sale in its books; nothing where our own engine decided."""
+    found = records.calculation_of(tx, given.id)
+    if found is None:
+        return {}
+    record = records.of_invoice(tx, invoice.id)
+    return {
+        "id": found.id, "provider": found.provider, "ref": found.ref, "asked_at": found.asked_at.isoformat(),
+        "reply": found.reply, "recorded_as": record.ref if record is not None else None,
     }  # fmt: skip
 
 

@@ -73,10 +73,12 @@ class Determination:
     inputs_hash: str
     lines: tuple[LineTax, ...]
     overrides: tuple[Overruled, ...] = ()
+    calculation: str | None = None  # the row that keeps a provider's answer, where one decided (R-TAX-7)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; rates as decimal strings, amounts as whole minor units of `currency`."""
-        return {
+        provided = {} if self.calculation is None else {"calculation": self.calculation}
+        return provided | {
             "treatment": self.treatment.value,
             "jurisdiction": self.jurisdiction,
             "currency": self.tax.currency,
@@ -135,6 +137,7 @@ class Determination:
             overrides=tuple(
                 Overruled(each["id"], each["jurisdiction"], each["source"]) for each in stored.get("overrides", ())
             ),
+            calculation=stored.get("calculation"),
         )
 
 

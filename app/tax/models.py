@@ -11,7 +11,10 @@ from app.core.db import INSTANT, Table, personal, row_id, text_enum
 
 
 class TaxDetermination(Table, table=True):
-    """One answer of the engine, kept as it was given; a trigger refuses every change."""
+    """One answer of the engine, kept as it was given; a trigger refuses every change.
+
+    `calculation_id` where a provider decided.
+    """
 
     __tablename__ = "tax_determination"
 
@@ -21,7 +24,74 @@ class TaxDetermination(Table, table=True):
     request: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs=personal("contact"))
     inputs_hash: str
     data_version: str
+    calculation_id: str | None = Field(default=None, foreign_key="tax_calculation.id")
     determined_at: datetime = Field(sa_type=INSTANT)
+
+
+class TaxCalculation(Table, table=True):
+    """What a provider said when it was asked for the tax of a question, or that it did not; it never changes.
+
+    `inputs_hash` is the question's. `result` is what the answer means for the document, `reply` the provider's own
+    answer without the buyer. `code` is its word for an answer that it did not give, and then there is no `ref`.
+    """
+
+    __tablename__ = "tax_calculation"
+    __table_args__ = (
+        CheckConstraint("(ref IS NULL) = (code <> '')", name="answered_or_why_not"),
+        CheckConstraint("ref IS NOT NULL OR (result ->> 'treatment') = 'needs_review'", name="held_without_an_answer"),
+        Index("ix_tax_calculation_inputs", "inputs_hash", "asked_at"),
+        UniqueConstraint("provider", "ref"),
+    )
+
+    id: str = Field(primary_key=True)
+    provider: str
+    inputs_hash: str
+    ref: str | None = None
+    code: str = ""
+    result: dict[str, Any] = Field(sa_type=JSONB)
+    reply: dict[str, Any] = Field(sa_type=JSONB)
+    asked_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class RecordState(StrEnum):
+    WAITING = "waiting"
+    RECORDED = "recorded"
+    REFUSED = "refused"
+
+
+class TaxRecord(Table, table=True):
+    """A document that belongs in the books of the provider that computed its tax, under its number.
+
+    Of an invoice the sale, of a credit note what it takes back. `lines` are the provider's ids of the sale's lines by
+    position. A trigger lets nothing change but how it went.
+    """
+
+    __tablename__ = "tax_record"
+    __table_args__ = (
+        CheckConstraint("(invoice_id IS NULL) <> (credit_note_id IS NULL)", name="of_one_document"),
+        CheckConstraint("(state = 'recorded') = (ref IS NOT NULL)", name="recorded_somewhere"),
+        CheckConstraint("(state = 'recorded') = (recorded_at IS NOT NULL)", name="recorded_at_a_time"),
+        CheckConstraint("state <> 'refused' OR code <> ''", name="refused_for_a_reason"),
+        CheckConstraint("spent_keys >= 0", name="spent_keys_are_counted"),
+        UniqueConstraint("provider", "reference"),
+        Index("ix_tax_record_open", "id", postgresql_where=text("state <> 'recorded'")),
+    )
+
+    id: str = Field(primary_key=True)
+    provider: str
+    calculation_id: str = Field(foreign_key="tax_calculation.id")
+    invoice_id: str | None = Field(default=None, foreign_key="invoice.id", unique=True)
+    credit_note_id: str | None = Field(default=None, foreign_key="credit_note.id", unique=True)
+    reference: str
+    state: RecordState = Field(sa_type=text_enum(RecordState, name="record_state"))
+    ref: str | None = None
+    lines: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
+    spent_keys: int = 0
+    code: str = ""
+    detail: str = ""
+    created_at: datetime = Field(sa_type=INSTANT)
+    recorded_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class TaxIdCheck(Table, table=True):

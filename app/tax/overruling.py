@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from psycopg.errors import ExclusionViolation
 from sqlalchemy import select
@@ -111,6 +111,15 @@ def end(tx: Tx, override_id: str, *, last_day: date, why: str, by: str, now: dat
     details = {"last_day": last_day.isoformat(), "withdrawn": row.withdrawn, "why": row.ended_why}
     audit.record(tx, audit.SYSTEM, actor=by, action="tax.override_ended", subject=row.id, now=now, details=details)
     return row
+
+
+def state_of(row: TaxOverride, today: date) -> Literal["scheduled", "active", "expired", "withdrawn"]:
+    """Whether it counts for a supply of today."""
+    if row.withdrawn:
+        return "withdrawn"
+    if row.valid_to is not None and row.valid_to < today:
+        return "expired"
+    return "scheduled" if row.valid_from > today else "active"
 
 
 def get(tx: Tx, override_id: str) -> TaxOverride:

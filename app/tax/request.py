@@ -103,6 +103,7 @@ class Buyer:
     type: BuyerType = "consumer"
     tax_ids: tuple[TaxId, ...] = ()
     exemptions: tuple[Exemption, ...] = ()
+    street: str | None = None  # known only where a provider is asked, which looks closer than our own rows
 
 
 @dataclass(frozen=True, slots=True)

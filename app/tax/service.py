@@ -36,7 +36,7 @@ def row_of(determination: Determination, request: dict[str, Any], now: datetime)
     return {
         "id": new_id("txd"), "treatment": determination.treatment.value, "result": determination.to_json(),
         "request": request, "inputs_hash": determination.inputs_hash, "data_version": determination.data_version,
-        "determined_at": now,
+        "calculation_id": determination.calculation, "determined_at": now,
     }  # fmt: skip
 
 

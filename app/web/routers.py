@@ -27,6 +27,7 @@ from app.web.api import (
     statements,
     subscriptions,
     surveys,
+    tax,
     webhook_endpoints,
     workspaces,
 )
@@ -54,6 +55,7 @@ def include(app: FastAPI) -> None:
     portal.include(app)
     app.include_router(console_sign_in.router)
     app.include_router(surveys.router)
+    app.include_router(tax.router)
     app.include_router(webhook_endpoints.router)
     app.include_router(events.router)
     app.include_router(reports.router)

@@ -13,9 +13,10 @@ from pydantic import SecretStr, ValidationError
 from structlog.testing import capture_logs
 
 from app.adapters.sandbox.signature import sign
-from app.adapters.stripe.doctor import ENDPOINTS_SCOPE, SCOPES, examine
+from app.adapters.stripe.doctor import ENDPOINTS_SCOPE, SCOPES, examine, examine_tax
 from app.adapters.stripe.events import KINDS
 from app.adapters.stripe.payments import StripePayments
+from app.adapters.stripe.tax import StripeTax
 from app.adapters.stripe.version import API_VERSION
 from app.config import Settings
 from app.core.clock import transport_now
@@ -189,6 +190,17 @@ def test_the_doctor_looks_at_the_webhook_endpoint(
     fake.endpoints = [endpoint(**changes)]
     found = list(examine(adapter(fake), base_url=SHOP))
     assert [each.fault for each in found if words in each.text] == [fault]
+
+
+def test_the_doctor_asks_about_stripe_tax_where_it_is_set_up(fake: FakeStripe) -> None:
+    tax = StripeTax(api_key="rk_test_x", api_base=fake.base)
+    assert [(each.fault, "buyers in CA, US" in each.text) for each in examine_tax(tax, ["US", "CA"])] == [(False, True)]
+    fake.forbidden = {"tax"}
+    missing, unused = examine_tax(tax, [])
+    assert (missing.fault, "Tax Calculations and Transactions: Write" in missing.text) == (True, True)
+    assert "never asked" in unused.text
+    nowhere = StripeTax(api_key="rk_test_x", api_base="http://127.0.0.1:9")
+    assert ["did not answer" in each.text for each in examine_tax(nowhere, ["US"])] == [True, False]
 
 
 def test_the_doctor_says_what_it_could_not_look_at(fake: FakeStripe) -> None:

@@ -7,6 +7,7 @@ import httpx
 from app.core.db import metadata
 from tests import shop
 from tests.api.buying import BERLIN, EU_VAT, Buyer
+from tests.api.test_tax import OVERRIDE, recorded
 from tests.world import World
 
 # What a request itself leaves behind, whatever it asks: when a key was last used.
@@ -50,7 +51,8 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
         "account_id": order["account_id"], "jurisdiction": "US-NY", "reason": "resale", "number": "1",
         "signed_on": "2026-01-01", "content": b64encode(b"%PDF-1.7 %%EOF").decode(),
     }).json()  # fmt: skip
-    ids |= {"certificate_id": certificate["id"]}
+    override = vendor.post("/v1/tax/overrides", json=OVERRIDE).json()
+    ids |= {"certificate_id": certificate["id"], "override_id": override["id"], "record_id": recorded(world)}
     ids |= {"refund_id": refund["id"], "credit_note_id": refund["credit_note_id"],
             "dispute_id": vendor.get("/v1/disputes").json()["data"][0]["id"]}  # fmt: skip
     paths = vendor.get("/openapi.json").json()["paths"]

@@ -44,6 +44,7 @@ NOT_PERSONAL = {
     "exemption_certificate.submitted_by": "the id of a member of the account or of a key",
     "nexus_alert.seen_by": "the id of a staff member",
     "nexus_alert.seen_note": "what the vendor decided",
+    "tax_record.credit_note_id": "the id of a row",
     "tax_override.buyer_type": "a kind of buyer",
     "tax_override.ended_by": "the id of a staff member or of the operator",
     "tax_override.ended_why": "why the vendor decided it",
@@ -218,7 +219,10 @@ HARMLESS_JSON = {
     "subscription_line.pricing": CATALOG,
     "survey_invitation.segment": "plan, size and kind of a purchase",
     "nexus_alert.figures": "sums of sales",
+    "tax_calculation.reply": "rates and amounts; the buyer is taken out",
+    "tax_calculation.result": "rates, amounts and reasons",
     "tax_determination.result": "rates, amounts and reasons",
+    "tax_record.lines": "the ids of lines",
     "webhook_endpoint.event_types": "names of events",
 }
 KNOWN = {f"{each.table}.{each.column}" for each in personal.columns()}

@@ -4,12 +4,13 @@ Each permission is tried on an object that does not exist: Stripe answers 403 wi
 there is no such object. Nothing is read or changed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from app.adapters.stripe.events import KINDS
 from app.adapters.stripe.payments import StripePayments
+from app.adapters.stripe.tax import StripeTax
 from app.adapters.stripe.version import API_VERSION
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ SCOPES: Final[dict[str, Callable[["stripe.StripeClient"], object]]] = {
     "Charges and Refunds: Write": lambda client: client.v1.refunds.cancel(f"re_{_NOBODY}"),
     "Disputes: Read": lambda client: client.v1.disputes.retrieve(f"dp_{_NOBODY}"),
 }
+# Of Stripe Tax: asked only where that is set up.
+TAX_SCOPES: Final[dict[str, Callable[["stripe.StripeClient"], object]]] = {
+    "Tax Calculations and Transactions: Write": lambda client: client.v1.tax.transactions.create_from_calculation(
+        {"calculation": f"taxcalc_{_NOBODY}", "reference": _NOBODY}
+    ),
+}
 ENDPOINTS_SCOPE: Final = "Webhook Endpoints: Read"
 
 
@@ -58,6 +65,25 @@ def examine(payments: StripePayments, *, base_url: str) -> Iterator[Finding]:
         if not missing:
             mode = "live" if payments.live else "test"
             yield Finding(False, f"Stripe takes the {mode} key, which may do all that BLP asks; API {API_VERSION}")
+
+
+def examine_tax(tax: StripeTax, countries: Collection[str]) -> Iterator[Finding]:
+    """Whether Stripe Tax may be asked, and for whom it is; `countries` are those of the policy."""
+    import stripe
+
+    try:
+        for scope, call in TAX_SCOPES.items():
+            if not _allowed(tax.client, call):
+                yield Finding(True, f"The Stripe key lacks the permission “{scope}”: add it to the restricted key.")
+    except stripe.AuthenticationError:
+        yield Finding(True, "Stripe refuses the key: check BLP_STRIPE_SECRET_KEY, it may have been rolled or expired.")
+    except stripe.StripeError as exc:
+        yield Finding(False, f"Stripe did not answer ({type(exc).__name__}), so Stripe Tax was not checked.")
+    whom = ", ".join(sorted(countries))
+    if whom:
+        yield Finding(False, f"Stripe Tax computes the tax of buyers in {whom}")
+    else:
+        yield Finding(False, "Stripe Tax is set up and never asked: no country is in the policy tax_provider_countries")
 
 
 def _allowed(client: "stripe.StripeClient", call: Callable[["stripe.StripeClient"], object]) -> bool:

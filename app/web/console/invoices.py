@@ -27,6 +27,7 @@ from app.payments.models import DisputeState, Method, Payment
 from app.reports import tax_evidence
 from app.subscriptions.proration import Share
 from app.subscriptions.replay import Replayed
+from app.tax import records
 from app.tax import service as tax
 from app.web import auth, issued, receipts
 from app.web.console import cells, documents, lists, orders
@@ -161,7 +162,8 @@ def _show(request: Request, tx: Session, who: SignedInStaff, invoice_id: str, fo
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"),
         rows=orders.rows_of(lines, determination, found.currency, found.discount, given),
         total=money(found.total_minor, found.currency), open_amount=str(due) if due else "",
-        treatment=orders.in_words(determination), facts=(*_facts(found), *_in_place_of(tx, found)),
+        treatment=orders.in_words(determination),
+        facts=(*_facts(found), *_in_place_of(tx, found), *_provider_books(tx, found)),
         documents=_documents(tx, found, who),
         postings=cells.postings(tx, _sources(tx, found)), related=_related(tx, found),
         actions=_actions(tx, found, who, form, due), form=form,
@@ -283,6 +285,15 @@ def _facts(found: Invoice) -> tuple[Fact, ...]:
         facts.append(Fact(name="Paid", value=f"{found.paid_at:%Y-%m-%d %H:%M} UTC"))
     facts.append(Fact(name="Id", value=found.id, mono=True))
     return tuple(facts)
+
+
+def _provider_books(tx: Session, found: Invoice) -> tuple[Fact, ...]:
+    """Where the sale stands with the provider that computed its tax."""
+    record = records.of_invoice(tx, found.id)
+    if record is None:
+        return ()
+    said = f"recorded as {record.ref}" if record.ref else f"{record.state}: {record.detail or 'not there yet'}"
+    return (Fact(name="Tax provider", value=f"{record.provider}, {said}"),)
 
 
 def _in_place_of(tx: Session, found: Invoice) -> tuple[Fact, ...]:

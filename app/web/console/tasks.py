@@ -19,7 +19,8 @@ from app.payments.models import Dispute, DisputeState, Refund, RefundState
 from app.quotes.models import Quote, QuoteState
 from app.screening import service as screening
 from app.subscriptions.models import Subscription
-from app.tax import certificates
+from app.tax import certificates, records
+from app.tax.models import RecordState
 from app.web.console import exemptions, tax_nexus
 from app.web.console.views import Task
 
@@ -29,6 +30,8 @@ Waiting = tuple[
     datetime, Literal["quote", "held", "payment", "refund", "dispute", "parked", "tax", "screening"], str, str, str
 ]
 _MOST: Final = 50
+_TAKEN_WITHIN: Final = timedelta(days=1)
+PROCEDURE: Final = "tax-records"
 
 
 def tasks(tx: Session, now: datetime) -> tuple[Task, ...]:
@@ -36,7 +39,7 @@ def tasks(tx: Session, now: datetime) -> tuple[Task, ...]:
     late_after = timedelta(days=policy.get(tx, ANSWER_DAYS, now))
     found = [
         *_quotes(tx), *_steep(tx, now), *_held(tx), *_payments(tx), *_refunds(tx), *_disputes(tx), *_parked(tx),
-        *_thresholds(tx), *_certificates(tx), *_screening(tx),
+        *_thresholds(tx), *_certificates(tx), *_tax_records(tx), *_screening(tx),
     ]  # fmt: skip
     shown = [
         (since, Task(kind=kind, title=title, detail=detail, waiting=waited(now - since), href=href,
@@ -75,6 +78,19 @@ def _certificates(tx: Session) -> list[Waiting]:
         (
             each.submitted_at, "tax", f"{names[each.account_id]} sent in an exemption certificate",
             f"For {each.jurisdiction}, number {each.number}.", exemptions.AT,
+        )
+        for each in rows
+    ]  # fmt: skip
+
+
+def _tax_records(tx: Session) -> list[Waiting]:
+    """Documents that the tax provider refused, or has not taken for a day of real time."""
+    rows = records.unsettled(tx, before=transport_now() - _TAKEN_WITHIN, limit=_MOST)
+    return [
+        (
+            each.created_at, "tax",
+            f"{each.reference} {'was refused by' if each.state is RecordState.REFUSED else 'is not in'} the tax books",
+            each.detail or "The provider was not reached.", f"/console/procedures/{PROCEDURE}",
         )
         for each in rows
     ]  # fmt: skip

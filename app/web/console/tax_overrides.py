@@ -141,15 +141,7 @@ def _page(request: Request, tx: Session, now: datetime, who: SignedInStaff, form
 
 
 def _ended(row: TaxOverride, today: date) -> bool:
-    return row.withdrawn or (row.valid_to is not None and row.valid_to < today)
-
-
-def _state(row: TaxOverride, today: date) -> str:
-    if row.withdrawn:
-        return "withdrawn"
-    if _ended(row, today):
-        return "expired"
-    return "scheduled" if row.valid_from > today else "active"
+    return overruling.state_of(row, today) in {"expired", "withdrawn"}
 
 
 def _shown(day: date | None) -> str:
@@ -170,7 +162,7 @@ def _row(tx: Session, row: TaxOverride, today: date, *, writes: bool, form: Form
         facts.append(Fact(name="Ended", value=f"{_shown(row.ended_at)} by {who}: {row.ended_why}"))
     open_still = writes and row.ended_at is None and not _ended(row, today)
     return OverrideRow(
-        id=row.id, title=f"{row.jurisdiction}: {_says(row)}", state=_state(row, today), facts=tuple(facts),
+        id=row.id, title=f"{row.jurisdiction}: {_says(row)}", state=overruling.state_of(row, today), facts=tuple(facts),
         end_href=f"{AT}/{row.id}/end" if open_still else "", form=form_for(f"end-{row.id}", form),
     )  # fmt: skip
 
