@@ -91,6 +91,7 @@ def _clean(value: Any) -> Any:
 
 def _head(kind: DocumentKind, document: InvoiceDocument) -> Terms:
     credited, supply = document.credits, document.supply
+    before = credited or document.replaces
     notes = [_TEST] if document.test_mode else []
     notes += [credited.reason] if credited and credited.reason else []
     if shifted := document.reverse_charge:
@@ -106,7 +107,7 @@ def _head(kind: DocumentKind, document: InvoiceDocument) -> Terms:
         "BT-14": document.order_number,
         "BT-73": supply.start if supply else None,
         "BT-74": supply.last if supply else None,
-        "BG-3": [{"BT-25": credited.number, "BT-26": credited.issued_on}] if credited else None,
+        "BG-3": [{"BT-25": before.number, "BT-26": before.issued_on}] if before else None,
     }
 
 
@@ -225,7 +226,7 @@ def _line(number: int, line: InvoiceLineView, vat: LineVat) -> Terms:
         "BT-151": vat.category.value,
         "BT-152": _rate(vat),
         "BT-153": line.description,
-        "BT-154": line.detail,
+        "BT-154": line.detail or (f"{line.days[0]}/{line.days[1]}" if line.days else None),
     }
     return found | {"BG-27": _discounts(line.discount)}
 

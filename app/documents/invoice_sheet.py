@@ -100,7 +100,7 @@ def _paid(payment: PaymentView, _: Translator, locale: str) -> str:
 
 
 def _facts(document: InvoiceDocument, _: Translator, locale: str) -> list[tuple[str, str]]:
-    credited = document.credits
+    credited, replaced = document.credits, document.replaces
     rows = [
         (_("Issued"), format_date(document.issued_on, locale)),
         (_("Due"), format_date(document.due_on, locale) if document.due_on else None),
@@ -110,6 +110,8 @@ def _facts(document: InvoiceDocument, _: Translator, locale: str) -> list[tuple[
         (_("Invoice"), credited.number if credited else None),
         (_("Invoice date"), format_date(credited.issued_on, locale) if credited else None),
         (_("Reason"), credited.reason if credited else None),
+        (_("Replaces invoice"), replaced.number if replaced else None),
+        (_("Invoice date"), format_date(replaced.issued_on, locale) if replaced else None),
     ]
     return [(name, value) for name, value in rows if value]
 
@@ -124,6 +126,9 @@ def _line(line: InvoiceLineView, _: Translator, locale: str) -> dict[str, Any]:
     notes = [_span(line.period, locale)] if line.period else []
     if line.detail:
         notes.append(line.detail)
+    if line.days:
+        days, of = (format_number(each, locale) for each in line.days)
+        notes.append(_("for %(days)s of %(all)s days", days=days, all=of))
     if line.discount:
         notes.append(_("includes a discount of %(amount)s", amount=format_money(line.discount, locale)))
     return {

@@ -12,18 +12,18 @@ from app.agreements import service as agreements
 from app.agreements.models import Acceptance, TermsVersion
 from app.core.clock import local_date
 from app.core.db import Tx
-from app.core.i18n import format_amount, format_money, translate
+from app.core.i18n import format_amount, format_money, format_number, translate
 from app.core.i18n import locale_of as known_locale
 from app.core.money import Money, total
 from app.documents import countries
 from app.documents.shapes import (
     CertificateDocument,
-    CreditedInvoice,
     InvoiceDocument,
     InvoiceLineView,
     Party,
     PaymentMethod,
     PaymentView,
+    PrecedingInvoice,
     ReverseCharge,
     Span,
     TaxGroupView,
@@ -94,7 +94,7 @@ def invoice_document(
         tax_notes=tuple(note for note in invoice.notes if shifted is None or note != found.note),
         message=str(invoice.seller.get("payment_details") or "") or None if owed else None,
         pay_url=ports.link(paying_invoices.link(ports, invoice.id)) if owed else None,
-        is_tax_invoice=_is_tax_invoice([group.jurisdiction for group in groups], numbers),
+        is_tax_invoice=_is_tax_invoice([group.jurisdiction for group in groups], numbers), replaces=_replaced(tx, invoice),
         tax_in_state_currency=there, test_mode=invoice.test,
     )  # fmt: skip
     return electronic.with_facts(document, _parties(invoice), found, treatments(lines, found))
@@ -124,12 +124,21 @@ def credit_note_document(
         tax_total=Money(note.tax_minor, currency), total=Money(note.total_minor, currency),
         amount_due=Money.zero(currency), legal_footer=footer(note.seller),
         supply=Span(note.supply_from, note.supply_to), po_number=note.po_number or None, reverse_charge=shifted,
-        credits=CreditedInvoice(invoice.number, invoice.issued_on, _why(note)),
+        credits=PrecedingInvoice(invoice.number, invoice.issued_on, _why(note)),
         tax_notes=tuple(each for each in note.notes if shifted is None or each != found.note),
         message=_whereto(note), tax_in_state_currency=there, test_mode=note.test,
     )  # fmt: skip
     kinds_of = [kinds[line.invoice_line_id] for line in credited]
     return electronic.with_facts(document, _parties(note), found, kinds_of)
+
+
+def _replaced(tx: Tx, invoice: Invoice) -> PrecedingInvoice | None:
+    if invoice.replaces is None:
+        return None
+    before = tx.get_one(Invoice, invoice.replaces)
+    if before.number is None or before.issued_on is None:
+        raise ValueError(f"{invoice.id} replaces a draft")
+    return PrecedingInvoice(before.number, before.issued_on)
 
 
 def _parties(paper: Paper) -> electronic.Parties:
@@ -146,11 +155,11 @@ def treatments(lines: Sequence[InvoiceLine], found: Determination) -> list[Treat
 def _credited_line(
     line: CreditNoteLine, charged: InvoiceLine, found: Determination, currency: str
 ) -> InvoiceLineView:  # fmt: skip
-    by_days = line.rule != "amount"
+    by_days = line.rule != "amount" and line.numerator != line.denominator
     return InvoiceLineView(
         description=line.description, quantity=Decimal(charged.quantity), net=Money(line.net_minor, currency),
         tax_rates=rates(found) if charged.tax_minor else (), period=Span(line.period_from, line.period_to),
-        detail=f"{line.numerator}/{line.denominator}" if by_days else None,
+        days=(line.numerator, line.denominator) if by_days else None,
     )  # fmt: skip
 
 
@@ -220,7 +229,9 @@ def _lines(
             description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),
             unit_price=Money(line.unit_minor, currency) if made.plain else None,
             tax_rates=rates(found) if treatment in taxed else (), period=Span(line.period_from, line.period_to),
-            detail=None if made.plain else made.equation(lambda amount: format_amount(amount, locale)),
+            detail=None if made.plain else made.equation(
+                lambda amount: format_amount(amount, locale), lambda count: format_number(count, locale)
+            ),
             discount=Money(line.discount_minor, currency) if line.discount_minor else None,
         ))  # fmt: skip
     return tuple(views)

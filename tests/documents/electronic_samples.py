@@ -9,9 +9,9 @@ from app.core.money import Money
 from app.documents.electronic_shapes import Electronic, ElectronicParty, LineVat, VatCategory
 from app.documents.shapes import (
     BankAccount,
-    CreditedInvoice,
     InvoiceDocument,
     Party,
+    PrecedingInvoice,
     TaxGroupView,
     TaxInStateCurrency,
 )
@@ -78,7 +78,7 @@ def several() -> InvoiceDocument:
 
 
 def credited(**changes: Any) -> InvoiceDocument:
-    note = CreditedInvoice("INV-2026-00017", date(2026, 10, 1), "Change of plan")
+    note = PrecedingInvoice("INV-2026-00017", date(2026, 10, 1), "Change of plan")
     given: dict[str, Any] = {"number": "CN-2026-00003", "credits": note, "payments": (), "due_on": None,
                              "message": "We keep €1,428.00 as your credit for later invoices."}  # fmt: skip
     return standard(**(given | changes))
@@ -98,7 +98,7 @@ def samples() -> dict[str, InvoiceDocument]:
         "online": online, "one-stop shop": consumer, "yen": standard(("120000", "10"), currency="JPY"),
         "credit note": credited(), "credit note AE": shifted(
             number="CN-2026-00004", payments=(), message="We send it back.",
-            credits=CreditedInvoice("INV-2026-00018", date(2026, 10, 1)),
+            credits=PrecedingInvoice("INV-2026-00018", date(2026, 10, 1)),
         ),
     }  # fmt: skip
 
