@@ -5,6 +5,7 @@ from typing import Any
 
 from app.core.i18n import Translator, format_amount, format_date, format_money, format_number, format_percent, translate
 from app.core.money import Money, total
+from app.documents.notes import in_words
 from app.documents.shapes import (
     OPERATOR,
     BankAccount,
@@ -16,7 +17,14 @@ from app.documents.shapes import (
     PaymentView,
     Span,
 )
-from app.documents.wording import frame, language_name, party_block, place_name, tax_name
+from app.documents.wording import (
+    frame,
+    language_name,
+    party_block,
+    place_name,
+    reverse_charge_sentence,
+    tax_name,
+)
 
 _DASH = "\N{EN DASH}"
 
@@ -214,12 +222,8 @@ def _tax(document: InvoiceDocument, _: Translator, locale: str) -> dict[str, Any
 def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[str, str]]:
     notes = []
     if shifted := document.reverse_charge:
-        text = _("The recipient of the supply owes the tax (%(basis)s).", basis=shifted.legal_basis)
-        if shifted.seller_tax_id:
-            text += " " + _("Supplier: %(seller)s.", seller=shifted.seller_tax_id)
-        text += " " + _("Recipient: %(buyer)s.", buyer=shifted.buyer_tax_id)
-        notes.append({"title": _("Reverse charge"), "text": text})
-    notes += [{"title": "", "text": _(note)} for note in document.tax_notes]
+        notes.append({"title": _("Reverse charge"), "text": reverse_charge_sentence(shifted, _)})
+    notes += [{"title": "", "text": in_words(note, _)} for note in document.tax_notes]
     if there := document.tax_in_state_currency:
         text = _(
             "%(amount)s at 1 %(from)s = %(rate)s %(to)s (%(source)s, %(date)s).",
