@@ -1,12 +1,14 @@
 """What a reader may expect of every page: nothing torn apart, nothing cut off, nothing repeated without need."""
 
 import io
+import time
 from decimal import Decimal
 from typing import Final
 
 import pytest
 from pypdf import PdfReader
 
+from app.documents.press import press
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind, InvoiceDocument, QuoteDocument
 from tests.documents.samples import invoice, line, quote, quote_line
@@ -55,3 +57,19 @@ def test_the_signature_of_a_quote_comes_after_all_that_is_signed() -> None:
     assert isinstance(offer, QuoteDocument)
     shown = " ".join(pages(kind, offer))
     assert shown.index("Notes") < shown.index("We accept quote")
+
+
+def test_seconds_later_and_from_another_press_every_document_is_the_same_to_the_byte() -> None:
+    def drawn() -> dict[tuple[str, str], bytes]:
+        made = {}
+        for language in ("en", "de"):
+            for name, (kind, document) in specimens(language).items():
+                made[name, language] = render_pdf(kind, document, language)
+        return made
+
+    first = drawn()
+    time.sleep(1.1)  # the stamps of a PDF are in seconds
+    press.cache_clear()
+    again = drawn()
+    assert [each for each in first if first[each] != again[each]] == []
+    assert len(set(first.values())) == len(first)
