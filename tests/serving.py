@@ -8,7 +8,7 @@ from time import monotonic, sleep
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 
 from app.core import embedded_postgres
 from app.web.middleware import Receive, Scope, Send
@@ -22,6 +22,8 @@ def _with_known_doors(app: FastAPI) -> FastAPI:
         router = getattr(route, "original_router", None)
         if router is not None:
             app.router.routes[place] = _doors.setdefault(id(router), route)
+        elif isinstance(route, Mount) and isinstance(route.app, FastAPI):
+            _with_known_doors(route.app)
     return app
 
 

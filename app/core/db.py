@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
+from time import monotonic
 from typing import Any, Final
 
 import orjson
@@ -21,12 +22,16 @@ from sqlalchemy import (
     Index,
     MetaData,
     create_engine,
+    event,
     text,
 )
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
@@ -39,6 +44,8 @@ _NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+# For so long after its last use a connection is taken to live.
+_TRUSTED_SECONDS: Final = 1.0
 metadata: MetaData = SQLModel.metadata
 metadata.naming_convention = _NAMING
 
@@ -109,6 +116,27 @@ def require_no_transaction() -> None:
         raise NetworkInsideTransaction("commit before calling an outside party: intend, call, record")
 
 
+def _ask_whether_it_lives(engine: Engine) -> None:
+    """Ask each connection that rested, and make all anew where one is dead.
+
+    The pool's own question before every use is a round trip a unit of work; a server that went away is not back within
+    the time that we do not ask.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def rests(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def goes_on(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if monotonic() - record.info.get("rests_since", monotonic()) < _TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.OperationalError as gone:
+            raise InvalidatePoolError from gone
+
+
 class Database:
     """An engine and the only way to open a unit of work on it."""
 
@@ -118,12 +146,12 @@ class Database:
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_pre_ping=True,
             pool_use_lifo=True,
             connect_args={"options": "-c timezone=UTC"},
             json_serializer=json_text,
             json_deserializer=orjson.loads,
         )
+        _ask_whether_it_lives(self.engine)
         self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @property

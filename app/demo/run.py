@@ -3,13 +3,17 @@
 import json
 import signal
 import threading
+from pathlib import Path
 from time import perf_counter
+from typing import Final
 
 from app.core.processes import ChildBroken
 from app.demo import story, verify
 from app.demo.cast import Vendor, WentWrong
 from app.demo.house import FOLDER, ROOT, STAFF_EMAIL, House, built
 from app.demo.show import Teller
+
+_MOST_COMPLAINTS: Final = 12
 
 
 def main(*, once: bool) -> int:
@@ -29,8 +33,17 @@ def main(*, once: bool) -> int:
                 _serve(house, told, teller)
     except (WentWrong, ChildBroken, LookupError) as exc:
         teller.say(f"\nThe story broke off: {exc}")
+        for log in sorted(FOLDER.glob("*.log")):
+            said, name = _complaints(log), log.relative_to(ROOT)
+            teller.say(f"\n{name} complains:\n{said}" if said else f"\n{name} has no complaint.")
         return 1
     return 0
+
+
+def _complaints(log: Path) -> str:
+    """The last lines of a process's log that are not mere news."""
+    lines = [each for each in log.read_text("utf-8", errors="replace").splitlines() if '"level": "info"' not in each]
+    return "\n".join(f"  {each[:400]}" for each in lines[-_MOST_COMPLAINTS:])
 
 
 def _summarize(teller: Teller, told: story.Told, seconds: float) -> None:

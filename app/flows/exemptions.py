@@ -48,7 +48,7 @@ def submit(tx: Tx, account_id: str, stated: Stated, upload: Upload, *, by: str, 
     return certificates.submit(tx, account_id, known, paper.id, by=by, now=now)
 
 
-def accept(tx: Tx, certificate_id: str, *, note: str, by: str, now: datetime) -> ExemptionCertificate:
+def accept(tx: Tx, certificate_id: str, note: str, *, by: str, now: datetime) -> ExemptionCertificate:
     """Let it count, and tell the customer. Raises NotFound, CertificateDecided, Invalid (expired meanwhile)."""
     account = accounts.get(tx, certificates.get(tx, certificate_id).account_id)
     row = certificates.accept(
@@ -59,14 +59,14 @@ def accept(tx: Tx, certificate_id: str, *, note: str, by: str, now: datetime) ->
     return row
 
 
-def reject(tx: Tx, certificate_id: str, *, reason: str, by: str, now: datetime) -> ExemptionCertificate:
+def reject(tx: Tx, certificate_id: str, reason: str, *, by: str, now: datetime) -> ExemptionCertificate:
     """Say no, and tell the customer why. Raises NotFound, CertificateDecided."""
     row = certificates.reject(tx, certificate_id, reason=reason, by=by, now=now)
     jobs.defer(tx, reviewed, certificate_id=row.id, state=row.state.value)
     return row
 
 
-def revoke(tx: Tx, certificate_id: str, *, reason: str, by: str, now: datetime) -> ExemptionCertificate:
+def revoke(tx: Tx, certificate_id: str, reason: str, *, by: str, now: datetime) -> ExemptionCertificate:
     """Let it count no longer, and tell the customer why. Raises NotFound, CertificateDecided."""
     row = certificates.revoke(tx, certificate_id, reason=reason, by=by, now=now)
     jobs.defer(tx, reviewed, certificate_id=row.id, state=row.state.value)

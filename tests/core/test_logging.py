@@ -13,10 +13,10 @@ from app.core import logging
 @pytest.fixture
 def _restored() -> Iterator[None]:
     root = library.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     yield
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.mark.usefixtures("_restored")

@@ -1,8 +1,8 @@
 """Exemption certificates of customers: looked at, accepted, rejected, revoked (ADR 0050)."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -29,6 +29,24 @@ router = APIRouter()
 AT: Final = "/console/tax/exemptions"
 
 
+class _Act(Protocol):
+    def __call__(self, tx: Session, certificate_id: str, why: str, /, *, by: str, now: datetime) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What staff may say of a certificate: the name of its form, the word of the notice, and the act."""
+
+    name: str
+    done: str
+    act: _Act
+
+
+_ACCEPT: Final = _Decision("accept", "accepted", story.accept)
+_REJECT: Final = _Decision("reject", "rejected", story.reject)
+_REVOKE: Final = _Decision("revoke", "revoked", story.revoke)
+
+
 @router.get(AT)
 def listed(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
     """What waits, the oldest first, then what was decided."""
@@ -47,11 +65,7 @@ def accept(
     request: Request, ports: Wired, now: Now, who: TaxKeeper, certificate_id: str, note: Note = ""
 ) -> Response:  # fmt: skip
     """Let it count: orders from now on bear no tax there."""
-
-    def deed(tx: Session) -> None:
-        story.accept(tx, certificate_id, note=reason(note), by=who.staff_id, now=now)
-
-    return _decide(request, ports, now, who, certificate_id, note, "accept", deed, "certificate-accepted")
+    return _decide(request, ports, now, who, certificate_id, note, _ACCEPT)
 
 
 @router.post(AT + "/{certificate_id}/reject")
@@ -59,11 +73,7 @@ def reject(
     request: Request, ports: Wired, now: Now, who: TaxKeeper, certificate_id: str, note: Note = ""
 ) -> Response:  # fmt: skip
     """Say no; the customer is told the reason."""
-
-    def deed(tx: Session) -> None:
-        story.reject(tx, certificate_id, reason=reason(note), by=who.staff_id, now=now)
-
-    return _decide(request, ports, now, who, certificate_id, note, "reject", deed, "certificate-rejected")
+    return _decide(request, ports, now, who, certificate_id, note, _REJECT)
 
 
 @router.post(AT + "/{certificate_id}/revoke")
@@ -71,16 +81,11 @@ def revoke(
     request: Request, ports: Wired, now: Now, who: TaxKeeper, certificate_id: str, note: Note = ""
 ) -> Response:  # fmt: skip
     """Let an accepted one count no longer; the customer is told the reason."""
-
-    def deed(tx: Session) -> None:
-        story.revoke(tx, certificate_id, reason=reason(note), by=who.staff_id, now=now)
-
-    return _decide(request, ports, now, who, certificate_id, note, "revoke", deed, "certificate-revoked")
+    return _decide(request, ports, now, who, certificate_id, note, _REVOKE)
 
 
 def _decide(
-    request: Request, ports: Wired, now: datetime, who: SignedInStaff, certificate_id: str, note: str, what: str,
-    deed: Callable[[Session], None], done: str,
+    request: Request, ports: Wired, now: datetime, who: SignedInStaff, certificate_id: str, note: str, what: _Decision
 ) -> Response:  # fmt: skip
     ids.require_form("exc", certificate_id)
     with ports.db.session() as tx:
@@ -88,12 +93,14 @@ def _decide(
 
     def decide() -> None:
         with ports.db.session() as tx:
-            deed(tx)
+            what.act(tx, certificate_id, reason(note), by=who.staff_id, now=now)
 
     def again(tx: Session, told: Form, status: int) -> Response:
         return _page(request, tx, now, who, told, status)
 
-    return attempt(ports, f"{what}-{certificate_id}", {"note": note}, decide, again, to=AT, done=done)
+    return attempt(
+        ports, f"{what.name}-{certificate_id}", {"note": note}, decide, again, to=AT, done=f"certificate-{what.done}"
+    )
 
 
 def _page(request: Request, tx: Session, now: datetime, who: SignedInStaff, form: Form, status: int) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
@@ -28,29 +28,26 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import DomainError, NotAllowed
 from app.core.ids import has_form
-from app.core.money import Money, total
+from app.core.money import Money
 from app.flows import preview as previews
 from app.flows import purchase, quoting, trade_credit
-from app.flows.notify import ANSWER_DAYS
 from app.flows.ports import Ports
-from app.flows.preview_request import TERM_MONTHS, PreviewRequest
+from app.flows.preview_request import PreviewRequest
 from app.flows.purchase import ORDER_TOKEN, Placing
 from app.orders import service as orders
 from app.orders.errors import NeedsQuote, PreviewChanged, PreviewExpired
 from app.orders.models import PayBy, Preview, Route
 from app.payments.errors import PaymentRefused, PaymentUnavailable
 from app.quotes import service as quotes
-from app.subscriptions.models import YEAR_MONTHS, Billing
-from app.tax import service as tax
 from app.web import csrf, show, whereabouts
 from app.web.auth import CustomerIfAny
 from app.web.deps import Wired, client_ip, count_try
-from app.web.portal import basket, figures
+from app.web.portal import basket, figures, slip
 from app.web.portal.basket import Basket
 from app.web.portal.pricing import DELIVERIES
 from app.web.portal.render import Form, Posted, locale_of, see_other
 from app.web.portal.views import AddOn, CheckoutView, PreviewView
-from app.web.views import Link, MoneyRow, Option
+from app.web.views import Link, Option
 
 # A preview may ask a tax registry: enough for a person who tries every seat count, too few for a program.
 _PREVIEWS: Final = (300, 600)
@@ -60,14 +57,6 @@ _TERMS: Final = {
     "year": "1 year", "2years": "2 years, paid in advance", "3years": "3 years, paid in advance",
     "2years-yearly": "2 years, billed yearly", "3years-yearly": "3 years, billed yearly", "month": "1 month",
 }  # fmt: skip
-_RENEWAL: Final = {
-    Interval.YEAR: "It ends after one year. Renewing is your decision; nothing is charged by itself.",
-    Interval.MONTH: "It renews every month with the card you pay with, until you say otherwise.",
-}
-_ROUTES: Final[dict[Route, Literal["automatic", "quote", "review"]]] = {
-    Route.AUTOMATIC: "automatic", Route.SALES: "quote", Route.REVIEW: "review",
-}  # fmt: skip
-_Notice = Literal["", "changed", "expired"]
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf.protect)])
 
@@ -224,7 +213,7 @@ def _price(scene: Scene, wanted: PreviewRequest) -> Preview:
 
 
 def _shown_again(
-    scene: Scene, filled: Basket, *, notice: _Notice = "", errors: dict[str, str] | None = None
+    scene: Scene, filled: Basket, *, notice: slip.Notice = "", errors: dict[str, str] | None = None
 ) -> Response:
     """The page with fresh figures; what cannot be priced is said at its input."""
     wrong = {**(errors or {})}
@@ -244,7 +233,7 @@ def _shown_again(
 
 def _page(
     scene: Scene, filled: Basket, found: Preview | None, errors: dict[str, str] | None = None,
-    status: HTTPStatus = HTTPStatus.OK, *, notice: _Notice = "",
+    status: HTTPStatus = HTTPStatus.OK, *, notice: slip.Notice = "",
 ) -> Response:  # fmt: skip
     with scene.ports.db.transaction() as tx:
         view = _view(tx, scene, filled, found, errors or {}, notice)
@@ -252,7 +241,7 @@ def _page(
 
 
 def _view(
-    tx: Tx, scene: Scene, filled: Basket, found: Preview | None, errors: dict[str, str], notice: _Notice
+    tx: Tx, scene: Scene, filled: Basket, found: Preview | None, errors: dict[str, str], notice: slip.Notice
 ) -> CheckoutView:
     ports = scene.ports
     plan = catalog.plan_by_sku(tx, filled.value("sku"))
@@ -278,11 +267,11 @@ def _view(
     )  # fmt: skip
 
 
-def _slip(tx: Tx, scene: Scene, filled: Basket, found: Preview | None, notice: _Notice = "") -> PreviewView:
+def _slip(tx: Tx, scene: Scene, filled: Basket, found: Preview | None, notice: slip.Notice = "") -> PreviewView:
     """The figures beside the form; where there is a choice of how to pay, the button speaks of ordering."""
     if found is None:
-        return _estimate(tx, scene.ports, filled)
-    view = preview_view(tx, scene.ports, found, notice)
+        return slip.estimate(tx, filled, _today(tx, scene.ports))
+    view = slip.of_preview(tx, scene.ports, found, notice)
     if found.route is Route.AUTOMATIC and len(_payments(tx, scene, found)[0]) > 1:
         view = replace(view, button=f"Order for {view.total}")
     return view
@@ -302,68 +291,6 @@ def _payments(tx: Tx, scene: Scene, found: Preview | None) -> tuple[tuple[Option
     days = policy.get(tx, trade_credit.NET_DAYS, now)
     on_invoice = Option(value=PayBy.INVOICE.value, label=f"On invoice, due in {figures.counted(days, 'day', 'days')}")
     return (by_card, on_invoice), f"{hint} An order on invoice needs your PO number and is delivered at once."
-
-
-def preview_view(tx: Tx, ports: Ports, found: Preview, notice: _Notice = "") -> PreviewView:
-    """A stored preview as the slip beside the form."""
-    interval = Interval(found.inputs["interval"])
-    determination = tax.stored(tx, found.tax_determination_id)
-    full = str(found.due)
-    days = figures.counted(policy.get(tx, ANSWER_DAYS, ports.clock.now()), "day", "days")
-    said = {
-        Route.AUTOMATIC: "Runs by itself: the license is ready seconds after the payment.",
-        Route.SALES: f"Above what runs by itself. The same button asks for a quote; a person answers within {days}.",
-        Route.REVIEW: f"A person looks at this order before anything is charged, within {days}.",
-    }
-    button = {
-        Route.AUTOMATIC: f"Pay {full}" if found.due else "Order, paid from your credit",
-        Route.SALES: "Request a quote", Route.REVIEW: f"Order for {full}",
-    }  # fmt: skip
-    return PreviewView(
-        preview_id=found.id,
-        rows=(*figures.rows(found.lines, determination, interval, found.discount), *figures.own_credit_rows(found)),
-        total=full,
-        treatment=figures.treatment(determination), route=_ROUTES[found.route], route_sentence=said[found.route],
-        reasons=figures.reasons(found), renewal=_renewal(found, interval), expires_at=found.expires_at,
-        button=button[found.route], notice=notice,
-    )  # fmt: skip
-
-
-def _renewal(found: Preview, interval: Interval) -> str:
-    years = (found.inputs.get("term_months") or 12) // 12
-    words = _RENEWAL[interval] if years < 2 else _RENEWAL[interval].replace("one year", f"{years} years")
-    if found.committed_minor is None:
-        return words
-    whole = Money(found.committed_minor, found.currency)
-    return (
-        f"You are billed at the start of each of {years} years; the whole term comes to {whole} before tax."
-        f" {words.replace('nothing is charged by itself', 'no further term is charged by itself')}"
-    )
-
-
-def _estimate(tx: Tx, ports: Ports, filled: Basket) -> PreviewView:
-    """What is known before the country is: the lines without tax, and what is missing."""
-    missing = next(iter(filled.errors.values()), "Choose the country; the total with tax appears here.")
-    rows: list[MoneyRow] = []
-    if "seats" not in filled.errors and "term" not in filled.errors:
-        rows = _net_rows(tx, filled, _today(tx, ports))
-    return PreviewView(missing=missing, rows=tuple(rows))
-
-
-def _net_rows(tx: Tx, filled: Basket, today: date) -> list[MoneyRow]:
-    seats = int(filled.value("seats").replace(",", "").replace(" ", ""))
-    (interval, months, billing), currency = basket.TERMS[filled.value("term")], filled.value("currency")
-    billed = YEAR_MONTHS if billing is Billing.YEARLY else months
-    plans = [catalog.plan_by_sku(tx, sku) for sku in (filled.value("sku"), *filled.addons)]
-    rows, nets = [], []
-    for plan in plans:
-        row = catalog.price_on(tx, plan, currency, interval, today)
-        line = figures.unsaved(row.pricing, seats, billed // TERM_MONTHS[interval][0])
-        nets.append(Money(line.net_minor, currency))
-        note = figures.how(line, currency, interval.value)
-        rows.append(MoneyRow(label=plan.name, amount=str(nets[-1]), note=note))
-    net = total(nets, currency)
-    return [*rows, MoneyRow(label="Before tax", amount=str(net), kind="subtotal")]
 
 
 def _today(tx: Tx, ports: Ports) -> date:
