@@ -13,15 +13,19 @@ from sqlalchemy import select, text
 from sqlmodel import col
 
 from app.accounts.models import LegalEntity, SellerRegistration
+from app.catalog.models import Interval
 from app.core.i18n import format_date
 from app.core.money import Money
 from app.documents import countries
 from app.flows import issued_papers, state_currency
+from app.flows import preview as previews
+from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
 from app.flows.state_currency import NoExchangeRate
 from app.invoices.models import Invoice
 from app.tax import exchange_rates
 from app.tax.exchange_rates import Rate
 from tests import shop
+from tests.documents.reading import left_in
 from tests.world import World
 
 # What one euro is; the day before the sales.
@@ -143,6 +147,43 @@ def test_each_place_has_what_its_law_wants_on_paper(world: World) -> None:
         currency = countries.load().tax_currency(place, today)
         assert (f"Tax in {currency}" in said) is (currency is not None and invoice.tax_minor > 0), place
         check_file(pdf, place, currency, invoice)
+
+
+# A business there gives its number and is not charged: what its German paper calls the number, and says.
+RELIEVED: Final = (
+    (LONDON, "gb_vat", "GB980780684", "MwSt-Nr. GB980780684", "Der Kunde schuldet die britische Mehrwertsteuer"),
+    (OSLO, "no_vat", "974760673MVA", "MwSt-Nr. 974760673MVA", "Der Kunde schuldet die norwegische Mehrwertsteuer"),
+    (REYKJAVIK, "is_vat", "00621", "MwSt-Nr. 00621", "Der Kunde schuldet die isländische Mehrwertsteuer"),
+    (SYDNEY, "au_abn", "51824753556", "ABN 51824753556", "hat das erklärt (GST Act Div. 84)"),
+    (AUCKLAND, "nz_gst", "49091850", "GST 49091850", "Fernleistung an einen für GST Registrierten"),
+    (SINGAPORE, "sg_gst", "M90312345A", "GST M90312345A", "führt sie ab, wo er sie schuldet"),
+    (MUMBAI, "in_gst", "27AAPFU0939F1ZV", "GSTIN 27AAPFU0939F1ZV", "IGST Act s. 5(3)"),
+    (SEOUL, "kr_brn", "1238012345", "BRN 1238012345", "führt die koreanische Mehrwertsteuer ab"),
+)  # fmt: skip
+
+
+def test_a_business_that_is_relieved_reads_why_with_both_numbers_on_paper_and_in_the_file(world: World) -> None:
+    registered(world)
+    for where, kind, value, called, why in RELIEVED:
+        place = str(where["country"])
+        who = shop.buyer(
+            **({"region": "", "company": f"{place} Ltd", "locale": "de", "email": f"{place}@x.example"} | where)
+        )
+        wanted = PreviewRequest(
+            lines=(LineRequest("professional", 25),), interval=Interval.YEAR, currency="USD", buyer=who,
+            tax_ids=(TaxIdGiven(kind, value),),
+        )  # fmt: skip
+        started = shop.order(world, previews.price(world.ports, wanted))
+        assert started.payment_url is not None
+        shop.pay(world, started.payment_url)
+        world.work()
+        pdf = paper_of(world, started.order_id)
+        said = shown(pdf)
+        for each in (called, why, f"Steuernummer des Kunden: {value}."):
+            assert each in said, (place, each, said)
+        assert left_in(said) == [], place
+        _, xml = facturx.get_facturx_xml_from_pdf(pdf, check_xsd=True)
+        assert why in xml.decode(), place
 
 
 def check_file(pdf: bytes, place: str, currency: str | None, invoice: Invoice) -> None:
