@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel, col
 
 from app.bench import due
-from app.bench.billing import A_CHUNK
+from app.bench.billing import ENDED
 from app.bench.due import paid
 from app.bench.harness import RUNS, CannotMeasure, Figure, cpu_seconds, quantile
 from app.bench.house import CATALOG, ROOT
@@ -221,7 +221,7 @@ def _answer(ports: Ports) -> None:
 def _round(billed: _Billed, floor: Database, key: RSAPrivateKey) -> _Lap:
     """A slice that was billed, and its rows copied."""
     n = billed.n
-    chunks = [chunk for file in billed.files for chunk in _transactions(file)]
+    chunks = _transactions(billed.files)
     typed = [[(each, _typed(each)) for each in chunk] for chunk in chunks]
     rows = [[(each, _for_the_driver(each, found)) for each, found in chunk] for chunk in typed]
     _bare_tables(floor, chunks)
@@ -235,19 +235,18 @@ def _round(billed: _Billed, floor: Database, key: RSAPrivateKey) -> _Lap:
     return _Lap(n, billed.cost, bare, by_rows, ready, real, signatures, billed.peak_mb, billed.laps)
 
 
-def _transactions(file: Path) -> Iterator[list[Copied]]:
-    """What a run copied, by transaction."""
-    chunk: list[Copied] = []
-    with file.open("rb") as read:
-        while line := read.readline():
-            head = json.loads(line)
-            if head != A_CHUNK:
-                chunk.append(Copied(head["table"], head["columns"], read.read(head["size"])))
-            elif chunk:
-                yield chunk
-                chunk = []
-    if chunk:
-        yield chunk
+def _transactions(files: Sequence[Path]) -> list[list[Copied]]:
+    """What the workers copied, by transaction, in the order in which these ended: later rows name earlier ones."""
+    found: list[tuple[float, list[Copied]]] = []
+    for file in files:
+        with file.open("rb") as read:
+            while line := read.readline():
+                head = json.loads(line)
+                if ENDED in head:
+                    found.append((head[ENDED], []))
+                else:
+                    found[-1][1].append(Copied(head["table"], head["columns"], read.read(head["size"])))
+    return [chunk for _, chunk in sorted(found, key=lambda each: each[0]) if chunk]
 
 
 def _spender(database: Database) -> Callable[[], float]:
