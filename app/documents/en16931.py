@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from app.core.i18n import Translator, translate
 from app.core.money import Money, exponent, total
 from app.documents.electronic_shapes import Electronic, ElectronicParty, LineVat, Syntax, VatCategory
+from app.documents.notes import in_words
 from app.documents.shapes import (
     DocumentKind,
     InconsistentDocument,
@@ -19,6 +21,7 @@ from app.documents.shapes import (
     Party,
     PaymentMethod,
 )
+from app.documents.wording import reverse_charge_sentence
 
 Terms = dict[str, Any]
 
@@ -31,7 +34,6 @@ _MEANS: Final = {
     PaymentMethod.CARD: "48", PaymentMethod.CHEQUE: "20", PaymentMethod.DIRECT_DEBIT: "49",
     PaymentMethod.CREDIT: "97", PaymentMethod.CREDIT_NOTE: "97", PaymentMethod.WIRE: _NOT_DEFINED,
 }  # fmt: skip
-_TEST: Final = "TEST DOCUMENT: made in test mode, nothing is owed."
 # What XML 1.0 §2.2 cannot hold, in whatever way it is escaped.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # lxml marks what is empty as nil, which the schema does not allow; text cannot look like it, its "<" is escaped.
@@ -39,8 +41,10 @@ _NIL: Final = re.compile(rb'<ram:ApplicableHeaderTradeDelivery [^<>]*xsi:nil="tr
 MOST_DECIMALS: Final = 2  # BR-DEC-*
 
 
-def electronic_xml(kind: DocumentKind, document: InvoiceDocument, syntax: Syntax) -> bytes:
-    """The file, UTF-8; the same arguments give the same bytes. Tests hold it against the schemas, nothing does here.
+def electronic_xml(kind: DocumentKind, document: InvoiceDocument, syntax: Syntax, locale: str = "en") -> bytes:
+    """The file, UTF-8, its sentences in the language of the paper; the same arguments give the same bytes.
+
+    Tests hold it against the schemas, nothing does here.
 
     Raises ValueError where the document has no `electronic` facts, InconsistentDocument where its figures and those
     facts contradict each other.
@@ -48,13 +52,13 @@ def electronic_xml(kind: DocumentKind, document: InvoiceDocument, syntax: Syntax
     import facturx  # type: ignore[import-untyped]  # the package carries no types
 
     make = facturx.generate_cii_xml if syntax is Syntax.CII else facturx.generate_ubl_xml
-    made: bytes = make(terms(kind, document), level="en16931", check_xsd=False, check_schematron=False)
+    made: bytes = make(terms(kind, document, locale), level="en16931", check_xsd=False, check_schematron=False)
     return _NIL.sub(b"<ram:ApplicableHeaderTradeDelivery/>", made)
 
 
-def terms(kind: DocumentKind, document: InvoiceDocument) -> Terms:
+def terms(kind: DocumentKind, document: InvoiceDocument, locale: str = "en") -> Terms:
     """The document by the numbers of EN 16931, amounts as decimal strings. Raises as `electronic_xml`."""
-    facts = document.electronic
+    facts, _ = document.electronic, translate(locale)
     if facts is None:
         raise ValueError(f"{document.number} has nothing to make an electronic invoice of")
     if (kind is DocumentKind.CREDIT_NOTE) != (document.credits is not None):
@@ -62,15 +66,15 @@ def terms(kind: DocumentKind, document: InvoiceDocument) -> Terms:
     if len(facts.lines) != len(document.lines):
         raise InconsistentDocument(f"{document.number}: {len(facts.lines)} VAT facts for {len(document.lines)} lines")
     found: Terms = _clean(
-        _head(kind, document)
-        | _settlement(document)
+        _head(kind, document, _)
+        | _settlement(document, _)
         | _totals(document)
         | {
             "BG-4": _party(document.seller, facts.seller),
             "BG-7": _party(document.buyer, facts.buyer),
-            "BG-23": _breakdown(document, facts),
+            "BG-23": _breakdown(document, facts, _),
             "BG-25": [
-                _line(number, line, vat)
+                _line(number, line, vat, _)
                 for number, (line, vat) in enumerate(zip(document.lines, facts.lines, strict=True), 1)
             ],
         }
@@ -89,13 +93,16 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _head(kind: DocumentKind, document: InvoiceDocument) -> Terms:
+def _head(kind: DocumentKind, document: InvoiceDocument, _: Translator) -> Terms:
     credited, supply = document.credits, document.supply
-    notes = [_TEST] if document.test_mode else []
+    before = credited or document.replaces
+    notes = []
+    if document.test_mode:
+        notes = [_("TEST DOCUMENT"), _("This document was made in test mode. It is no demand for payment.")]
     notes += [credited.reason] if credited and credited.reason else []
     if shifted := document.reverse_charge:
-        notes.append(f"Reverse charge ({shifted.legal_basis}).")
-    notes += document.tax_notes
+        notes.append(f"{_('Reverse charge')}. {reverse_charge_sentence(shifted, _)}")
+    notes += [in_words(note, _) for note in document.tax_notes]
     return {
         "BT-1": document.number,
         "BT-2": document.issued_on,
@@ -106,22 +113,22 @@ def _head(kind: DocumentKind, document: InvoiceDocument) -> Terms:
         "BT-14": document.order_number,
         "BT-73": supply.start if supply else None,
         "BT-74": supply.last if supply else None,
-        "BG-3": [{"BT-25": credited.number, "BT-26": credited.issued_on}] if credited else None,
+        "BG-3": [{"BT-25": before.number, "BT-26": before.issued_on}] if before else None,
     }
 
 
-def _settlement(document: InvoiceDocument) -> Terms:
+def _settlement(document: InvoiceDocument, _: Translator) -> Terms:
     """How it is or was paid; what is still owed needs a day or words (BR-CO-25)."""
     bank = document.bank
     account = bank.iban or bank.account_number if bank else None
     found: Terms = {"BT-20": document.message, "BT-83": bank.reference if bank else document.number}
     if document.credits:
         # Payable by the seller, in the ways the message tells; without one the document says only that it is credited.
-        return {"BT-20": document.message or f"Credited to invoice {document.credits.number}"}
+        return {"BT-20": document.message or _("Credited to invoice %(number)s", number=document.credits.number)}
     if not document.amount_due:
         return found | {"BT-81": _MEANS[document.payments[-1].method] if document.payments else None}
     if document.due_on is None and not document.message:
-        found["BT-20"] = "Due on receipt"
+        found["BT-20"] = _("Due on receipt")
     found["BT-9"] = document.due_on
     if bank and account:
         return found | {"BT-81": _TRANSFER, "BT-84": account, "BT-85": bank.holder, "BT-86": bank.bic}
@@ -170,7 +177,7 @@ def _party(shown: Party, facts: ElectronicParty) -> Terms:
     return found | {"identifiers": {None: facts.identifier} if facts.identifier else None}
 
 
-def _breakdown(document: InvoiceDocument, facts: Electronic) -> list[Terms]:
+def _breakdown(document: InvoiceDocument, facts: Electronic, _: Translator) -> list[Terms]:
     """One group for each category and rate (BR-S-08), its tax as the document states it (BR-S-09)."""
     found = []
     for vat in dict.fromkeys(facts.lines):
@@ -179,7 +186,7 @@ def _breakdown(document: InvoiceDocument, facts: Electronic) -> list[Terms]:
         group: Terms = {"BT-116": _amount(taxable), "BT-117": _amount(_tax(document, vat, taxable)),
                         "BT-118": vat.category.value, "BT-119": _rate(vat)}  # fmt: skip
         if vat.category not in {VatCategory.STANDARD, VatCategory.ZERO_RATED}:
-            group |= {"BT-120": facts.reason, "BT-121": facts.reason_code}
+            group |= {"BT-120": in_words(facts.reason, _), "BT-121": facts.reason_code}
         found.append(group)
     taxes = sum((Decimal(group["BT-117"]) for group in found), Decimal(0))
     if taxes != document.tax_total.major():
@@ -208,7 +215,7 @@ def _rate(vat: LineVat) -> str | None:
     return None if vat.category is VatCategory.OUTSIDE else f"{vat.rate.normalize():f}"
 
 
-def _line(number: int, line: InvoiceLineView, vat: LineVat) -> Terms:
+def _line(number: int, line: InvoiceLineView, vat: LineVat, _: Translator) -> Terms:
     """Quantity × price ÷ base quantity − discount is the net, also where no price of one led to it."""
     full = line.net + line.discount if line.discount else line.net
     price = line.unit_price
@@ -225,10 +232,16 @@ def _line(number: int, line: InvoiceLineView, vat: LineVat) -> Terms:
         "BT-151": vat.category.value,
         "BT-152": _rate(vat),
         "BT-153": line.description,
-        "BT-154": line.detail,
+        "BT-154": line.detail or _days(line.days, _),
     }
-    return found | {"BG-27": _discounts(line.discount)}
+    return found | {"BG-27": _discounts(line.discount, _)}
 
 
-def _discounts(discount: Money | None) -> Sequence[Terms]:
-    return [{"amount": _amount(discount), "reason": "Discount", "reason_code": _DISCOUNT}] if discount else []
+def _days(days: tuple[int, int] | None, _: Translator) -> str:
+    return _("for %(days)s of %(all)s days", days=days[0], all=days[1]) if days else ""
+
+
+def _discounts(discount: Money | None, _: Translator) -> Sequence[Terms]:
+    if not discount:
+        return []
+    return [{"amount": _amount(discount), "reason": _("Discount"), "reason_code": _DISCOUNT}]

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.core.i18n import Translator, format_amount, format_date, format_money, format_number, format_percent, translate
 from app.core.money import Money, total
+from app.documents.notes import in_words
 from app.documents.shapes import (
     OPERATOR,
     BankAccount,
@@ -16,7 +17,15 @@ from app.documents.shapes import (
     PaymentView,
     Span,
 )
-from app.documents.wording import export_notes, frame, language_name, party_block, place_name, tax_name
+from app.documents.wording import (
+    export_notes,
+    frame,
+    language_name,
+    party_block,
+    place_name,
+    reverse_charge_sentence,
+    tax_name,
+)
 
 _DASH = "\N{EN DASH}"
 
@@ -100,7 +109,7 @@ def _paid(payment: PaymentView, _: Translator, locale: str) -> str:
 
 
 def _facts(document: InvoiceDocument, _: Translator, locale: str) -> list[tuple[str, str]]:
-    credited = document.credits
+    credited, replaced = document.credits, document.replaces
     rows = [
         (_("Issued"), format_date(document.issued_on, locale)),
         (_("Due"), format_date(document.due_on, locale) if document.due_on else None),
@@ -110,6 +119,8 @@ def _facts(document: InvoiceDocument, _: Translator, locale: str) -> list[tuple[
         (_("Invoice"), credited.number if credited else None),
         (_("Invoice date"), format_date(credited.issued_on, locale) if credited else None),
         (_("Reason"), credited.reason if credited else None),
+        (_("Replaces invoice"), replaced.number if replaced else None),
+        (_("Invoice date"), format_date(replaced.issued_on, locale) if replaced else None),
     ]
     return [(name, value) for name, value in rows if value]
 
@@ -124,6 +135,9 @@ def _line(line: InvoiceLineView, _: Translator, locale: str) -> dict[str, Any]:
     notes = [_span(line.period, locale)] if line.period else []
     if line.detail:
         notes.append(line.detail)
+    if line.days:
+        days, of = (format_number(each, locale) for each in line.days)
+        notes.append(_("for %(days)s of %(all)s days", days=days, all=of))
     if line.discount:
         notes.append(_("includes a discount of %(amount)s", amount=format_money(line.discount, locale)))
     return {
@@ -209,12 +223,8 @@ def _tax(document: InvoiceDocument, _: Translator, locale: str) -> dict[str, Any
 def _notes(document: InvoiceDocument, _: Translator, locale: str) -> list[dict[str, str]]:
     notes = []
     if shifted := document.reverse_charge:
-        text = _("The recipient of the supply owes the tax (%(basis)s).", basis=shifted.legal_basis)
-        if shifted.seller_tax_id:
-            text += " " + _("Supplier: %(seller)s.", seller=shifted.seller_tax_id)
-        text += " " + _("Recipient: %(buyer)s.", buyer=shifted.buyer_tax_id)
-        notes.append({"title": _("Reverse charge"), "text": text})
-    notes += [{"title": "", "text": _(note)} for note in document.tax_notes]
+        notes.append({"title": _("Reverse charge"), "text": reverse_charge_sentence(shifted, _)})
+    notes += [{"title": "", "text": in_words(note, _)} for note in document.tax_notes]
     notes += export_notes(document.export_classes, _)
     if there := document.tax_in_state_currency:
         text = _(

@@ -37,7 +37,13 @@ def _space(run: re.Match[str]) -> str:
 
 def breakable(text: str, longest: int = _LONGEST_WORD) -> str:
     """Allow breaks inside words too long for their column: a name of 300 letters wraps and stays on the page."""
-    return re.sub(rf"\S{{{longest + 1},}}", lambda word: _BREAK.join(_pieces(word[0])), text)
+    return re.sub(rf"\S{{{longest + 1},}}", lambda word: "".join(_in_parts(word[0], longest)), text)
+
+
+def _in_parts(word: str, longest: int) -> Iterable[str]:
+    """A hyphen before a letter is a place to break already; only what is too long without one is cut."""
+    for part in re.split(r"(?<=[^\W\d]-)(?=[^\W\d])", word):
+        yield part if len(part) <= longest else _BREAK.join(_pieces(part))
 
 
 def _pieces(word: str) -> Iterable[str]:

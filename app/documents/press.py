@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -59,6 +59,19 @@ class Press:
                 if named <= boxed:
                     raise Undrawable(f"replaced, and still refused: {sorted(named)!r}") from error
                 boxed |= most_likely_undrawable(named - boxed)
+
+    def undrawable(self, pieces: Sequence[str]) -> set[str]:
+        """The characters of these texts that no font can draw, each with what it cannot be drawn without."""
+        import typst
+
+        try:
+            self._compile({"data": json.dumps({"pieces": pieces})}, datetime(2000, 1, 1, tzinfo=UTC))
+        except typst.TypstError as error:
+            named = set("".join(_named(error.diagnostic)))
+            if not named:
+                raise
+            return most_likely_undrawable(named)
+        return set()
 
     def _compile(self, inputs: dict[str, str], at: datetime) -> bytes:
         with self.lock:

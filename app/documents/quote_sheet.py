@@ -5,6 +5,7 @@ from typing import Any
 
 from app.core.i18n import Translator, format_amount, format_date, format_money, format_number, format_percent, translate
 from app.core.money import Money, total
+from app.documents.notes import in_words
 from app.documents.shapes import QuoteDocument, QuoteLineView
 from app.documents.wording import export_notes, frame, party_block, place_name, tax_name
 
@@ -200,7 +201,7 @@ def _signature(document: QuoteDocument, _: Translator) -> dict[str, Any] | None:
 
 
 def _notes(document: QuoteDocument, _: Translator) -> list[dict[str, str]]:
-    notes = [{"title": "", "text": _(note)} for note in document.tax_notes]
+    notes = [{"title": "", "text": in_words(note, _)} for note in document.tax_notes]
     notes += export_notes(document.export_classes, _)
     if document.agreement:
         text = _("“%(title)s” applies to this quote; where it says otherwise it prevails.", title=document.agreement)

@@ -70,7 +70,7 @@ def draw_invoice(kind: DocumentKind, document: InvoiceDocument, locale: str, *, 
     sheet, files = invoice_sheet(kind, document, tag), document.attachments
     if document.electronic is None:
         return Drawn(press("invoice", font_dir).print(sheet, files, issued_at, missing_sentence(tag)), None)
-    xml = electronic_xml(kind, document, Syntax.CII)
+    xml = electronic_xml(kind, document, Syntax.CII, tag)
     files = (*files, factur_x.attachment(xml))
     printed = press("invoice", font_dir).print(sheet, files, issued_at, missing_sentence(tag))
     return Drawn(factur_x.declared(printed), xml)

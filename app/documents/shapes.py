@@ -94,7 +94,7 @@ class InvoiceLineView:
     """`net` is after `discount`, which is positive. `tax_rates` has every component's rate in percent; none: untaxed.
 
     `unit_price` is left out where quantity times price is not how the line was made (graduated prices, proration);
-    `detail` then says how it was (R-PRO-4).
+    `detail` then says how it was (R-PRO-4). Of a credit note `days` are those given back, of those that were billed.
     """
 
     description: str
@@ -105,6 +105,7 @@ class InvoiceLineView:
     period: Span | None = None
     detail: str | None = None
     discount: Money | None = None
+    days: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +175,8 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class CreditedInvoice:
-    """What a credit note corrects (BT-25, BT-26)."""
+class PrecedingInvoice:
+    """The invoice that a credit note corrects, or whose place another takes (BT-25, BT-26)."""
 
     number: str
     issued_on: date
@@ -222,7 +223,8 @@ class InvoiceDocument:
     bank: BankAccount | None = None
     pay_url: str | None = None
     message: str | None = None
-    credits: CreditedInvoice | None = None
+    credits: PrecedingInvoice | None = None
+    replaces: PrecedingInvoice | None = None  # credited in full by a note of its own (ADR 0046)
     is_tax_invoice: bool = False  # the heading AU, NZ, SG and IN ask for
     copy_of: CopyOf | None = None
     test_mode: bool = False

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pycountry
 
 from app.core.i18n import Translator, locale_of, translate
-from app.documents.shapes import ExportClassView, Party, TaxId
+from app.documents.shapes import ExportClassView, Party, ReverseCharge, TaxId
 
 # CLDR supplemental data, paperSize "US-Letter"; everybody else folds A4.
 _LETTER: Final = frozenset("BZ CA CL CO CR GT MX NI PA PH PR SV US VE".split())
@@ -59,6 +59,14 @@ def tax_id_line(tax_id: TaxId, _: Translator) -> str:
 def tax_name(name: str, _: Translator) -> str:
     """The names taxes commonly have; one that is a proper name in its country stays as it is."""
     return {"VAT": _("VAT"), "Sales tax": _("Sales tax"), "Local sales tax": _("Local sales tax")}.get(name, name)
+
+
+def reverse_charge_sentence(shifted: ReverseCharge, _: Translator) -> str:
+    """Who owes the tax, by what rule, and the numbers of both (Art. 226(11a))."""
+    said = [_("The recipient of the supply owes the tax (%(basis)s).", basis=_.gettext(shifted.legal_basis))]
+    if shifted.seller_tax_id:
+        said.append(_("Supplier: %(seller)s.", seller=shifted.seller_tax_id))
+    return " ".join([*said, _("Recipient: %(buyer)s.", buyer=shifted.buyer_tax_id)])
 
 
 def place_name(jurisdiction: str, locale: str) -> str:

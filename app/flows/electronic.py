@@ -61,11 +61,11 @@ def with_facts(
         return replace(document, not_electronic=refused.detail)
 
 
-def file_of(kind: DocumentKind, document: InvoiceDocument, syntax: Syntax) -> bytes:
+def file_of(kind: DocumentKind, document: InvoiceDocument, syntax: Syntax, locale: str = "en") -> bytes:
     """The document as XML. Raises NoElectronicForm with the reason where there is none."""
     if document.electronic is None:
         raise NoElectronicForm(f"{document.number} is to be had as PDF only. {document.not_electronic}")
-    return electronic_xml(kind, document, syntax)
+    return electronic_xml(kind, document, syntax, locale)
 
 
 def may_have_one(taxes: Iterable[str]) -> bool:

@@ -16,8 +16,8 @@ from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money
 from app.flows import (
-    attesting,
     asking_tax,
+    attesting,
     billing_run,
     charging,
     completion,

@@ -53,12 +53,12 @@ def _draw(tx: Tx, ports: Ports, document: Invoice | CreditNote) -> IssuedDocumen
 
 
 def _said(
-    tx: Tx, ports: Ports, document: Invoice | CreditNote, there: TaxInStateCurrency | None
+    tx: Tx, ports: Ports, document: Invoice | CreditNote, there: TaxInStateCurrency | None, language: str = ""
 ) -> tuple[DocumentKind, InvoiceDocument, str]:  # fmt: skip
-    locale = papers.locale_of(document)
+    locale = language or papers.locale_of(document)
     if isinstance(document, Invoice):
-        return DocumentKind.INVOICE, papers.invoice_document(tx, ports, document, there), locale
-    return DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, document, there), locale
+        return DocumentKind.INVOICE, papers.invoice_document(tx, ports, document, there, locale=locale), locale
+    return DocumentKind.CREDIT_NOTE, papers.credit_note_document(tx, document, there, locale=locale), locale
 
 
 def _stated(tx: Tx, ports: Ports, document: Invoice | CreditNote) -> TaxInStateCurrency | None:
@@ -98,7 +98,7 @@ def in_language(tx: Tx, ports: Ports, document: Invoice | CreditNote, language: 
     original = paper(tx, ports, document)
     if locale_of(original.language).language == language:
         return None
-    kind, said, _ = _said(tx, ports, document, _kept(original))
+    kind, said, _ = _said(tx, ports, document, _kept(original), language)
     # The electronic form stays with the original, so that a program books it once.
     copy = replace(said, electronic=None, copy_of=CopyOf(original.language, original.sha256))
     return draw_invoice(kind, copy, language).pdf
@@ -109,8 +109,8 @@ def xml(tx: Tx, ports: Ports, document: Invoice | CreditNote, syntax: Syntax) ->
     original = paper(tx, ports, document)
     if original.xml is not None and syntax is Syntax.CII:
         return original.xml
-    kind, said, _ = _said(tx, ports, document, _kept(original))
-    return electronic.file_of(kind, said, syntax)
+    kind, said, locale = _said(tx, ports, document, _kept(original))
+    return electronic.file_of(kind, said, syntax, locale)
 
 
 @jobs.job(drawing.DRAW, retry=jobs.Retry(attempts=5, first=60))

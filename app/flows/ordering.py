@@ -19,7 +19,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.events import Happened
 from app.core.money import Money
-from app.flows import attesting, completion, own_credit, trade_credit
+from app.flows import attesting, completion, own_credit, printable, trade_credit
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.orders import service as orders
@@ -59,8 +59,9 @@ def enter(
     """Write down an order at the preview's figures, with its evidence and the first attempt to pay.
 
     One on invoice is delivered at once, its invoice due in `net_days`. The caller has locked the preview and knows
-    that its figures may be charged, or owed.
+    that its figures may be charged, or owed. Raises Invalid for a `po_number` that no document can show.
     """
+    printable.require({"po_number": po_number})
     request = previews.request_of(preview)
     tax_ids = request.tax_ids
     accounts.keep_tax_ids(tx, account_id, ((each.type, each.value, each.status) for each in tax_ids), now)

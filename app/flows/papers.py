@@ -14,19 +14,18 @@ from app.agreements.models import Acceptance, TermsVersion
 from app.catalog import export_classes as catalog_exports
 from app.core.clock import local_date
 from app.core.db import Tx
-from app.core.i18n import format_amount, format_money, translate
-from app.core.i18n import locale_of as known_locale
+from app.core.i18n import Translator, format_amount, format_money, format_number, translate, written_in
 from app.core.money import Money, total
 from app.documents import countries
 from app.documents.shapes import (
     CertificateDocument,
-    CreditedInvoice,
     ExportClassView,
     InvoiceDocument,
     InvoiceLineView,
     Party,
     PaymentMethod,
     PaymentView,
+    PrecedingInvoice,
     ReverseCharge,
     Span,
     TaxGroupView,
@@ -69,12 +68,13 @@ def locale_of(invoice: Paper) -> str:
 
 
 def invoice_document(
-    tx: Tx, ports: Ports, invoice: Invoice, there: TaxInStateCurrency | None = None
+    tx: Tx, ports: Ports, invoice: Invoice, there: TaxInStateCurrency | None = None, *, locale: str = ""
 ) -> InvoiceDocument:  # fmt: skip
     """What the invoice said when it was issued, ready for `render_pdf` (ADR 0049). Raises ValueError for a draft.
 
-    `there` is its tax in the currency of the state that gets it.
+    `there` is its tax in the currency of the state that gets it; `locale` that of the reader, left out the buyer's.
     """
+    locale = str(written_in(locale or locale_of(invoice)))
     if invoice.number is None or invoice.issued_on is None:
         raise ValueError(f"{invoice.id} is a draft")
     currency, found = invoice.currency, tax.stored(tx, invoice.tax_determination_id)
@@ -86,12 +86,12 @@ def invoice_document(
     lines, numbers = invoices.lines(tx, invoice.id), seller_tax_ids(invoice.seller, found)
     document = InvoiceDocument(
         number=invoice.number, issued_on=invoice.issued_on, due_on=invoice.due_on,
-        seller=party(invoice.seller, numbers, locale_of(invoice)),
-        buyer=buyer_party(invoice),
-        lines=_lines(lines, found, currency, locale_of(invoice)),
+        seller=party(invoice.seller, numbers, locale),
+        buyer=buyer_party(invoice, locale),
+        lines=_lines(lines, found, currency, locale),
         tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(invoice.net_minor, currency),
         tax_total=Money(invoice.tax_minor, currency), total=Money(invoice.total_minor, currency), amount_due=owed,
-        legal_footer=footer(invoice.seller), supply=Span(invoice.supply_from, invoice.supply_to),
+        legal_footer=footer(invoice.seller, locale), supply=Span(invoice.supply_from, invoice.supply_to),
         po_number=invoice.po_number or None, order_number=order.id, payments=paid, reverse_charge=shifted,
         # The note of the determination says in one sentence what the block says in three facts: one of them.
         tax_notes=tuple(note for note in invoice.notes if shifted is None or note != found.note),
@@ -102,15 +102,16 @@ def invoice_document(
             tx, [(line.sku, line.description) for line in lines], on=invoice.issued_on,
             known_at=invoice.finalized_at or invoice.created_at,
         ),
-        tax_in_state_currency=there, test_mode=invoice.test,
+        tax_in_state_currency=there, replaces=_replaced(tx, invoice), test_mode=invoice.test,
     )  # fmt: skip
     return electronic.with_facts(document, _parties(invoice), found, treatments(lines, found))
 
 
 def credit_note_document(
-    tx: Tx, note: CreditNote, there: TaxInStateCurrency | None = None
+    tx: Tx, note: CreditNote, there: TaxInStateCurrency | None = None, *, locale: str = ""
 ) -> InvoiceDocument:  # fmt: skip
-    """What the credit note says, ready for `render_pdf`; `there` as of an invoice."""
+    """What the credit note says, ready for `render_pdf`; `there` and `locale` as of an invoice."""
+    locale = str(written_in(locale or locale_of(note)))
     currency, found = note.currency, tax.stored(tx, note.tax_determination_id)
     invoice = tx.get_one(Invoice, note.invoice_id)
     if invoice.number is None or invoice.issued_on is None:
@@ -122,21 +123,30 @@ def credit_note_document(
     credited = credit_notes.lines(tx, note.id)
     document = InvoiceDocument(
         number=note.number, issued_on=note.issued_on,
-        seller=party(note.seller, seller_tax_ids(note.seller, found), locale_of(note)), buyer=buyer_party(note),
+        seller=party(note.seller, seller_tax_ids(note.seller, found), locale), buyer=buyer_party(note, locale),
         lines=tuple(
             _credited_line(line, charged[line.invoice_line_id], found, currency)
             for line in credited
         ),
         tax_groups=tuple(group_view(group, currency) for group in groups), subtotal=Money(note.net_minor, currency),
         tax_total=Money(note.tax_minor, currency), total=Money(note.total_minor, currency),
-        amount_due=Money.zero(currency), legal_footer=footer(note.seller),
+        amount_due=Money.zero(currency), legal_footer=footer(note.seller, locale),
         supply=Span(note.supply_from, note.supply_to), po_number=note.po_number or None, reverse_charge=shifted,
-        credits=CreditedInvoice(invoice.number, invoice.issued_on, _why(note)),
+        credits=PrecedingInvoice(invoice.number, invoice.issued_on, _why(note, translate(locale))),
         tax_notes=tuple(each for each in note.notes if shifted is None or each != found.note),
-        message=_whereto(note), tax_in_state_currency=there, test_mode=note.test,
+        message=_whereto(note, locale), tax_in_state_currency=there, test_mode=note.test,
     )  # fmt: skip
     kinds_of = [kinds[line.invoice_line_id] for line in credited]
     return electronic.with_facts(document, _parties(note), found, kinds_of)
+
+
+def _replaced(tx: Tx, invoice: Invoice) -> PrecedingInvoice | None:
+    if invoice.replaces is None:
+        return None
+    before = tx.get_one(Invoice, invoice.replaces)
+    if before.number is None or before.issued_on is None:
+        raise ValueError(f"{invoice.id} replaces a draft")
+    return PrecedingInvoice(before.number, before.issued_on)
 
 
 def _parties(paper: Paper) -> electronic.Parties:
@@ -153,11 +163,11 @@ def treatments(lines: Sequence[InvoiceLine], found: Determination) -> list[Treat
 def _credited_line(
     line: CreditNoteLine, charged: InvoiceLine, found: Determination, currency: str
 ) -> InvoiceLineView:  # fmt: skip
-    by_days = line.rule != "amount"
+    by_days = line.rule != "amount" and line.numerator != line.denominator
     return InvoiceLineView(
         description=line.description, quantity=Decimal(charged.quantity), net=Money(line.net_minor, currency),
         tax_rates=rates(found) if charged.tax_minor else (), period=Span(line.period_from, line.period_to),
-        detail=f"{line.numerator}/{line.denominator}" if by_days else None,
+        days=(line.numerator, line.denominator) if by_days else None,
     )  # fmt: skip
 
 
@@ -176,9 +186,8 @@ def export_classes(
     )
 
 
-def _why(note: CreditNote) -> str:
+def _why(note: CreditNote, _: Translator) -> str:
     """The reason in the reader's language."""
-    _ = translate(locale_of(note))
     words = {
         CreditReason.PLAN_CHANGE: _("Change of plan"),
         CreditReason.CANCELLATION: _("Cancellation"),
@@ -189,9 +198,8 @@ def _why(note: CreditNote) -> str:
     return words[note.reason]
 
 
-def _whereto(note: CreditNote) -> str:
+def _whereto(note: CreditNote, locale: str) -> str:
     """A sentence for every way the money takes."""
-    locale = locale_of(note)
     _ = translate(locale)
     ways = (
         (note.to_refund_minor, _("We send %(amount)s back to the means of payment you used.")),
@@ -242,7 +250,9 @@ def _lines(
             description=line.description, quantity=Decimal(line.quantity), net=Money(line.net_minor, currency),
             unit_price=Money(line.unit_minor, currency) if made.plain else None,
             tax_rates=rates(found) if treatment in taxed else (), period=Span(line.period_from, line.period_to),
-            detail=None if made.plain else made.equation(lambda amount: format_amount(amount, locale)),
+            detail=None if made.plain else made.equation(
+                lambda amount: format_amount(amount, locale), lambda count: format_number(count, locale)
+            ),
             discount=Money(line.discount_minor, currency) if line.discount_minor else None,
         ))  # fmt: skip
     return tuple(views)
@@ -293,13 +303,13 @@ def seller_tax_ids(seller: Mapping[str, Any], found: Determination) -> tuple[Tax
     return tuple(TaxId(countries.load().seller_id(each["jurisdiction"]), each["number"]) for each in mine)
 
 
-def buyer_party(invoice: Paper) -> Party:
+def buyer_party(invoice: Paper, locale: str) -> Party:
     """Who is billed, from the frozen copy: the company, for the attention of the person."""
     buyer = invoice.buyer
     ids = tuple(TaxId(each["type"], each["value"]) for each in buyer["tax_ids"] if each["status"] != "invalid")
     company = str(buyer.get("company") or "")
     named = {**buyer, "name": company or buyer["name"]}
-    return party(named, ids, locale_of(invoice), contact=buyer["name"] if company else None)
+    return party(named, ids, locale, contact=buyer["name"] if company else None)
 
 
 def party(snapshot: Mapping[str, Any], tax_ids: tuple[TaxId, ...], locale: str, *, contact: str | None = None) -> Party:
@@ -319,17 +329,17 @@ def address_lines(snapshot: Mapping[str, Any], locale: str) -> tuple[str, ...]:
         place = [" ".join(part for part in (city, region) if part), postcode]
     else:
         place = [" ".join(part for part in (postcode, city) if part), region]
-    name = str(known_locale(locale).territories.get(country, country))
+    name = str(written_in(locale).territories.get(country, country))
     lines = [str(snapshot.get("line1") or ""), str(snapshot.get("line2") or ""), *place, name]
     return tuple(line for line in lines if line.strip())
 
 
-def footer(seller: Mapping[str, Any]) -> tuple[str, ...]:
-    place = ", ".join(address_lines(seller, "en"))
+def footer(seller: Mapping[str, Any], locale: str) -> tuple[str, ...]:
+    place = ", ".join(address_lines(seller, locale))
     return (f"{seller['name']} · {place}", str(seller["email"]))
 
 
-def acceptance_certificate(tx: Tx, ports: Ports, acceptance: Acceptance) -> CertificateDocument:
+def acceptance_certificate(tx: Tx, ports: Ports, acceptance: Acceptance, locale: str) -> CertificateDocument:
     """The evidence of R-ACC-1 as a certificate that verifies offline with the published keys."""
     terms = tx.get_one(TermsVersion, acceptance.terms_id)
     order = tx.get_one(Order, acceptance.order_id)
@@ -339,12 +349,12 @@ def acceptance_certificate(tx: Tx, ports: Ports, acceptance: Acceptance) -> Cert
     }
     vendor["email"] = entity.email
     return CertificateDocument(
-        number=acceptance.id, accepted_at=acceptance.accepted_at, vendor=party(vendor, (), "en"),
+        number=acceptance.id, accepted_at=acceptance.accepted_at, vendor=party(vendor, (), locale),
         terms_id=acceptance.terms_id, terms_title=terms.title, terms_version=acceptance.terms_version,
         terms_sha256=acceptance.terms_sha256, order_number=order.id, order_sha256=acceptance.snapshot_sha256,
         person_name=acceptance.person_name, person_email=acceptance.person_email, company=acceptance.company,
         authority=acceptance.authority_statement, ip=acceptance.ip, user_agent=acceptance.user_agent,
         kid=acceptance.kid, signature=acceptance.signature, signed_text=agreements.statement(acceptance).decode(),
-        verify_url=ports.link("/verify"), keys_url=ports.link("/v1/licenses/keys"), legal_footer=footer(vendor),
+        verify_url=ports.link("/verify"), keys_url=ports.link("/v1/licenses/keys"), legal_footer=footer(vendor, locale),
         test_mode=order.test,
     )  # fmt: skip

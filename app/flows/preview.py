@@ -20,7 +20,7 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.core.money import Money, total
-from app.flows import asking_tax, change_pricing, confirming, own_credit
+from app.flows import asking_tax, change_pricing, confirming, own_credit, printable
 from app.flows.change_pricing import SMALLEST_CHARGE, Priced, Target
 from app.flows.market import Market, Tables
 from app.flows.ports import Ports
@@ -52,6 +52,8 @@ def price(ports: Ports, wanted: PreviewRequest, *, agreed: Sequence[PricedLine] 
     Raises UnknownPlan, NoPrice, SeatsOutOfRange, CouponRefused, ConsumersNotServed, DestinationRefused, Invalid
     (naming the field). What needs a person is not refused: the route says so.
     """
+    if wanted.kind is OrderKind.PURCHASE and wanted.source is OfferSource.LIST:
+        printable.require_buyer(wanted.buyer)
     now = ports.clock.now()
     tax_ids = confirming.confirmed(ports, wanted, now)
     credit_of = None if wanted.source is OfferSource.QUOTE else wanted.account_id

@@ -20,8 +20,8 @@ from app.core.errors import Invalid, NotFound
 from app.core.money import Money
 from app.dunning import service as dunning
 from app.flows import (
-    attesting,
     asking_tax,
+    attesting,
     cards,
     changing,
     completion,

@@ -59,7 +59,7 @@ def quote_document(tx: Tx, ports: Ports, quote: Quote) -> QuoteDocument:
         tax_total=Money(offer.tax_minor, currency), total=Money(offer.total_minor, currency),
         months=None if offer.change else previews.request_of(offer).months, accept_url=link_to(ports, quote),
         needs_signature=not quote_acceptance.by_click(tx, offer, at), terms_title=terms.title,
-        terms_version=terms.version, legal_footer=papers.footer(seller), net_days=quote.net_days,
+        terms_version=terms.version, legal_footer=papers.footer(seller, locale), net_days=quote.net_days,
         message=quote.message or None, agreement=special.title if special else None,
         tax_notes=(found.note,) if found.note else (),
         export_classes=papers.export_classes(

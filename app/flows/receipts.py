@@ -48,14 +48,15 @@ def receipt_document(tx: Tx, ports: Ports, payment: Payment) -> tuple[ReceiptDoc
             for each, applied in paid
         ),
         credited=amount - total([applied for _, applied in paid], payment.currency),
-        legal_footer=papers.footer(seller), test_mode=first.test if first is not None else ports.test_mode,
+        legal_footer=papers.footer(seller, locale), test_mode=first.test if first is not None else ports.test_mode,
     )  # fmt: skip
     return document, locale
 
 
 def _buyer(tx: Tx, payment: Payment, first: Invoice | None) -> tuple[Party, str]:
     if first is not None:
-        return papers.buyer_party(first), papers.locale_of(first)
+        locale = papers.locale_of(first)
+        return papers.buyer_party(first, locale), locale
     account = tx.get_one(Account, payment.account_id)
     names = ("name", "line1", "line2", "city", "region", "postcode", "country", "email")
     known: dict[str, Any] = {name: getattr(account, name) for name in names}

@@ -50,7 +50,8 @@ def document(tx: Tx, ports: Ports, account: Account, statement: Statement) -> St
         open_rows=tuple(
             OpenRow(each.number, each.due_on, each.left, each.overdue_days) for each in statement.open_items
         ),
-        legal_footer=papers.footer(seller), message=str(seller["payment_details"]) or None, test_mode=ports.test_mode,
+        legal_footer=papers.footer(seller, account.locale),
+        message=str(seller["payment_details"]) or None, test_mode=ports.test_mode,
     )  # fmt: skip
 
 

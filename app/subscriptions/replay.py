@@ -95,10 +95,10 @@ class Replayed:
         """Whether quantity times one unit price is the whole story."""
         return self.one_price and self.intervals == 1 and self.share.part == 1
 
-    def equation(self, write: Callable[[Money], str] = str) -> str:
-        """`(10 × 10.00 USD + 4 × 8.00 USD) × 3 × 166/365`; `write` puts amounts into figures."""
+    def equation(self, write: Callable[[Money], str] = str, count: Callable[[int], str] = "{:,}".format) -> str:
+        """`(10 × 10.00 USD + 4 × 8.00 USD) × 3 × 166/365`; `write` puts amounts into figures, `count` how many."""
         terms = [
-            write(step.each) if step.what in _ONCE else f"{step.count:,}{_TIMES}{write(step.each)}"
+            write(step.each) if step.what in _ONCE else f"{count(step.count)}{_TIMES}{write(step.each)}"
             for step in self.steps
         ] or [write(Money.zero(self.model.currency))]
         factors = [f"{self.intervals}"] if self.intervals != 1 else []

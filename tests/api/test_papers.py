@@ -19,6 +19,7 @@ from app.documents.shapes import DocumentKind, PaymentMethod
 from app.flows import papers
 from app.invoices import service as invoices
 from tests.api.buying import BERLIN, EU_VAT, NEW_YORK, Bought, Buyer
+from tests.documents.reading import left_in, text_of
 from tests.world import World
 
 
@@ -95,10 +96,25 @@ def test_a_british_sale_carries_the_british_number_and_rate(buyer: Buyer, vendor
 
 
 def test_a_german_buyer_reads_german(buyer: Buyer, vendor: httpx.Client) -> None:
-    said = paper(vendor, buyer.buy(buyer=BERLIN | {"locale": "de"}, tax_ids=[EU_VAT], currency="EUR"))
+    bought = buyer.buy(buyer=BERLIN | {"locale": "de"}, tax_ids=[EU_VAT], currency="EUR")
+    said = paper(vendor, bought)
     assert "Rechnung" in said
     assert "Deutschland" in said
-    assert "Steuerschuldnerschaft des Leistungsempfängers (Art. 44, 196 Directive 2006/112/EC)." in said
+    assert "Steuerschuldnerschaft des Leistungsempfängers (Art. 44, 196 Richtlinie 2006/112/EG)." in said
+    assert left_in(said) == []
+    copy = vendor.get(f"/v1/invoices/{bought.order['invoice_id']}/pdf", params={"language": "en"})
+    assert "Germany" in text_of(copy.content)
+    assert "Deutschland" not in text_of(copy.content)
+
+
+def test_a_german_copy_says_again_in_german_what_was_said_in_english(buyer: Buyer, vendor: httpx.Client) -> None:
+    oslo = {"country": "NO", "city": "Oslo", "postcode": "0154", "region": "", "line1": "Karl Johans gate 1"}
+    number = {"type": "no_vat", "value": "974760673MVA"}
+    bought = buyer.buy(buyer=BERLIN | oslo, tax_ids=[number], currency="EUR")
+    url = f"/v1/invoices/{bought.order['invoice_id']}/pdf"
+    copy = text_of(vendor.get(url, params={"language": "de"}).content)
+    assert "Norwegen" in copy
+    assert left_in(copy) == []
 
 
 def test_the_same_invoice_is_the_same_bytes(buyer: Buyer, vendor: httpx.Client) -> None:
@@ -111,7 +127,7 @@ def test_a_certificate_carries_evidence_that_verifies_with_the_published_key(buy
     with world.db.transaction() as tx:
         acceptance = agreements.of_order(tx, order["id"])
         assert acceptance is not None
-        document = papers.acceptance_certificate(tx, world.ports, acceptance)
+        document = papers.acceptance_certificate(tx, world.ports, acceptance, "en")
         published = {key.kid: key.public_pem for key in keys.published(tx)}
     public = load_public_keys(published[document.kid].encode())[0]
     assert isinstance(public, Ed25519PublicKey)

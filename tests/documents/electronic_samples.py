@@ -1,17 +1,19 @@
 """Electronic invoices that are valid by default, one for each way VAT can be stated."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from app.core.money import Money
 from app.documents.electronic_shapes import Electronic, ElectronicParty, LineVat, VatCategory
 from app.documents.shapes import (
     BankAccount,
-    CreditedInvoice,
     InvoiceDocument,
     Party,
+    PrecedingInvoice,
     TaxGroupView,
     TaxInStateCurrency,
 )
@@ -78,7 +80,7 @@ def several() -> InvoiceDocument:
 
 
 def credited(**changes: Any) -> InvoiceDocument:
-    note = CreditedInvoice("INV-2026-00017", date(2026, 10, 1), "Change of plan")
+    note = PrecedingInvoice("INV-2026-00017", date(2026, 10, 1), "Change of plan")
     given: dict[str, Any] = {"number": "CN-2026-00003", "credits": note, "payments": (), "due_on": None,
                              "message": "We keep €1,428.00 as your credit for later invoices."}  # fmt: skip
     return standard(**(given | changes))
@@ -96,11 +98,31 @@ def samples() -> dict[str, InvoiceDocument]:
     return {
         "S": standard(), "AE": shifted(), "O": outside(), "E": exempt, "Z": zero, "several": several(), "owed": owed(),
         "online": online, "one-stop shop": consumer, "yen": standard(("120000", "10"), currency="JPY"),
-        "credit note": credited(), "credit note AE": shifted(
-            number="CN-2026-00004", payments=(), message="We send it back.",
-            credits=CreditedInvoice("INV-2026-00018", date(2026, 10, 1)),
-        ),
+        "credit note": credited(),
+    } | {
+        f"{what} {name}": make(**given)
+        for what, given in (("credit note", _crediting()), ("replacing", _replacing()))
+        for name, make in _BY_CATEGORY.items()
     }  # fmt: skip
+
+
+def _crediting() -> dict[str, Any]:
+    before = PrecedingInvoice("INV-2026-00018", date(2026, 10, 1), "Correction of the invoice")
+    return {"number": "CN-2026-00004", "payments": (), "message": "We send it back.", "credits": before}
+
+
+def _replacing() -> dict[str, Any]:
+    return {"number": "INV-2026-00058", "replaces": PrecedingInvoice("INV-2026-00018", date(2026, 10, 1))}
+
+
+# Every category that a determination of ours leads to; K and G are for goods, of which we sell none.
+_BY_CATEGORY: Final[dict[str, Callable[..., InvoiceDocument]]] = {
+    VatCategory.STANDARD: standard,
+    VatCategory.REVERSE_CHARGE: shifted,
+    VatCategory.OUTSIDE: outside,
+    VatCategory.EXEMPT: partial(untaxed, VatCategory.EXEMPT, "Exempt: resale certificate 4711."),
+    VatCategory.ZERO_RATED: partial(untaxed, VatCategory.ZERO_RATED, ""),
+}
 
 
 def named(name: str) -> InvoiceDocument:

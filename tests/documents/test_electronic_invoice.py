@@ -4,12 +4,13 @@ import io
 import time
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import facturx  # type: ignore[import-untyped]  # the package carries no types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lxml import etree  # type: ignore[import-untyped]  # the package carries no types
 from pypdf import PdfReader
 
 from app.core.money import Money
@@ -23,6 +24,11 @@ from tests.documents.samples import invoice
 from tests.documents.schematron import broken_rules
 from tests.world import full
 
+_REFERENCES: Final = {
+    Syntax.CII: "{urn:un:unece:uncefact:data:standard:ReusableAggregateBusinessInformationEntity:100}"
+    "InvoiceReferencedDocument",
+    Syntax.UBL: "{urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2}InvoiceDocumentReference",
+}
 HOSTILE = (
     '#import "x"',
     "{{7*7}} ${7*7} <b>&amp;</b>",
@@ -82,6 +88,22 @@ def test_every_kind_of_document_is_valid_by_schema_and_rules_and_what_is_altered
     assert dict(zip(files, told, strict=False)) == {name: [] for name in files}
     for found, (_, _, rule) in zip(told[len(files) :], altered, strict=True):
         assert rule in found, (rule, found)
+
+
+def test_what_follows_an_invoice_names_it_in_both_syntaxes() -> None:
+    """BT-25 and BT-26, of a credit note and of an invoice that takes the place of another (BG-3)."""
+    following = {name: each for name, each in samples().items() if each.credits or each.replaces}
+    assert {each.electronic.lines[0].category for each in following.values() if each.electronic} == set(VatCategory)
+    for name, document in following.items():
+        before = document.credits or document.replaces
+        assert before is not None
+        for syntax, place in _REFERENCES.items():
+            root = etree.fromstring(xml(document, syntax))
+            (found,) = root.iterfind(f".//{place}")
+            assert [each.strip() for each in found.itertext() if each.strip()] == [
+                before.number, f"{before.issued_on:%Y%m%d}" if syntax is Syntax.CII else f"{before.issued_on}",
+            ], (name, syntax)  # fmt: skip
+    assert not [each for each in etree.fromstring(xml(standard())).iter() if "InvoiceReferenced" in str(each.tag)]
 
 
 def swept() -> list[InvoiceDocument]:
@@ -212,8 +234,6 @@ def test_what_strangers_typed_is_said_literally(text: str) -> None:
 
 
 def _texts(made: bytes) -> set[str]:
-    from lxml import etree  # type: ignore[import-untyped]  # the package carries no types
-
     return {each.text for each in etree.fromstring(made).iter() if each.text}
 
 

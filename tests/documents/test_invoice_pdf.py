@@ -21,13 +21,13 @@ from app.documents.shapes import (
     Attachment,
     BankAccount,
     CopyOf,
-    CreditedInvoice,
     DocumentKind,
     InconsistentDocument,
     InvoiceDocument,
     Party,
     PaymentMethod,
     PaymentView,
+    PrecedingInvoice,
     Span,
     TaxGroupView,
     TaxId,
@@ -168,7 +168,7 @@ def test_a_credit_note_names_the_invoice_it_corrects() -> None:
     document = invoice(
         number="CN-2026-00003",
         payments=(),
-        credits=CreditedInvoice("INV-2026-00042", date(2026, 11, 22), "Two seats returned"),
+        credits=PrecedingInvoice("INV-2026-00042", date(2026, 11, 22), "Two seats returned"),
     )
     shown = text_of(document, kind=DocumentKind.CREDIT_NOTE)
     for wanted in ("Credit note", "CN-2026-00003", "Credited to invoice INV-2026-00042", "Two seats returned"):

@@ -60,6 +60,7 @@ from app.documents.money_mails import (
 )
 from app.documents.render_mail import TEMPLATES, UnsafeSubject, render_mail
 from app.documents.shapes import Span
+from app.tax import dataset
 from tests.world import full
 
 SITE = "https://buy.lindenhof.example"
@@ -411,7 +412,8 @@ def sentences() -> set[str]:
         with path.open("rb") as source:
             for _, message, _, _ in extract(method, source, {"_": None, "ngettext": (1, 2)}):
                 found.add(message if isinstance(message, str) else message[0])
-    return found
+    # The notes that a country's row puts on documents, as the determination says them.
+    return found | {f"{country.note}." for country in dataset.load().world.values() if country.note}
 
 
 @pytest.mark.parametrize("path", catalogs(), ids=lambda path: path.parent.name)

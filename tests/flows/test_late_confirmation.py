@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from app.accounts.models import LegalEntity
 from app.adapters.tax_registries import TaxRegistries, Vies
 from app.core import jobs
-from app.flows import crediting, explain_invoice, late_confirmation, refund, tax_ids
+from app.documents.electronic_shapes import Syntax
+from app.flows import crediting, explain_invoice, issued_papers, late_confirmation, refund, tax_ids
 from app.flows.late_confirmation import NotCorrectable
 from app.flows.refund import Asked
 from app.invoices import credit_notes
@@ -23,6 +24,7 @@ from app.tax import request as taxing
 from app.tax import service as tax
 from tests import shop
 from tests.adapters.fake_registries import running
+from tests.documents.reading import text_of
 from tests.flows.ending import told
 from tests.flows.numbers import NUMBER, Scripted, checks, documents, kept, later, owed, scripted
 from tests.flows.on_invoice import balance, licenses_of, open_account, order_on_invoice, wire
@@ -82,7 +84,12 @@ def test_a_number_confirmed_late_gives_the_tax_back_as_credit_on_a_new_invoice(w
     assert mails(world, "Rechnungskorrektur") == [], "one mail says it all"
     assert told(world, "invoice.replaced") == 1
     paper = world.browser().get(mail["text"].split("PDF: ")[1].split()[0].removeprefix(world.url))
-    assert paper.content.startswith(b"%PDF")
+    assert f"Ersetzt Rechnung {old.number}" in text_of(paper.content)
+    with world.db.transaction() as tx:
+        for document in (new, note):
+            for syntax in Syntax:
+                made = issued_papers.xml(tx, world.ports, tx.merge(document, load=False), syntax).decode()
+                assert f">{old.number}</" in made, "BT-25"
     for _ in range(2):
         with world.db.transaction() as tx:
             jobs.defer(tx, late_confirmation.correct_later, invoice_id=old.id)

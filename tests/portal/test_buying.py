@@ -194,6 +194,8 @@ def test_an_order_that_differs_from_what_was_priced_comes_back_with_its_own_figu
         ("email", "nobody", "email", "e-mail address"),
         ("company", "", "company", "We sell to businesses"),
         ("full_name", " ", "full_name", "name of the person"),
+        ("company", "東京 KK", "company", "Our documents cannot show 東 京"),
+        ("city", "서울", "city", "write it in Latin letters"),
     ],
 )
 def test_a_wrong_input_is_told_at_its_field_and_nothing_is_lost(

@@ -14,6 +14,7 @@ from app.core import audit, ids, paging
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
 from app.entitlements import service as entitlements
+from app.flows import printable
 from app.orders import service as orders
 from app.web.api.access import KEYED, key_with, sees, visible
 from app.web.api.shapes import Email, In, JsonRoute, Limit, Line, PageOut, cursor
@@ -167,6 +168,7 @@ def change_account(account_id: str, body: AccountPatch, tx: Tx, now: Now, key: W
     """Change name, address, language or time zone; invoices made before keep what they say."""
     account = _find(tx, account_id, key)
     changes = body.changes()
+    printable.require({name: value for name, value in changes.items() if isinstance(value, str)})
     for name, value in changes.items():
         setattr(account, name, value)
     audit.record(tx, account.id, actor=key.id, action="account.changed", subject=account.id, now=now,

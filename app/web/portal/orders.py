@@ -96,8 +96,9 @@ def certificate_pdf(ports: Wired, token: str) -> Response:
     """The evidence that the terms were accepted, on paper."""
     with ports.db.transaction() as tx:
         told = read(tx, ports, token)
-        document = papers.acceptance_certificate(tx, ports, _acceptance(told))
-    return paper.certificate_pdf(document, str(told.preview.inputs["buyer"]["locale"]))
+        locale = str(told.preview.inputs["buyer"]["locale"])
+        document = papers.acceptance_certificate(tx, ports, _acceptance(told), locale)
+    return paper.certificate_pdf(document, locale)
 
 
 @router.get("/certificate.json")
