@@ -20,15 +20,19 @@ def require(fields: Mapping[str, str]) -> None:
     for name, value in fields.items():
         if found := not_drawn(value):
             told = " ".join(map(_told, found[:_TOLD]))
-            raise Invalid(
-                f"Our documents cannot show {told}: write it in Latin letters, as a register or a bank abroad does.",
-                param=name,
-            )
+            raise Invalid(f"Our documents cannot show {told}: {_remedy(found)}.", param=name)
 
 
 def require_buyer(buyer: BuyerDetails) -> None:
     """Raises Invalid naming the part of the name or address."""
     require({name: getattr(buyer, name) for name in _FIELDS})
+
+
+def _remedy(found: str) -> str:
+    """Letters can be written otherwise; what steers, like a tab, can only go."""
+    if any(unicodedata.category(char)[0] != "C" for char in found):
+        return "write it in Latin letters, as a register or a bank abroad does"
+    return "leave it out"
 
 
 def _told(char: str) -> str:

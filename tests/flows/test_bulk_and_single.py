@@ -39,7 +39,7 @@ BUYERS: list[dict[str, object]] = [
     {"company": "Unknown BV", "country": "NL", "postcode": "1012", "city": "Amsterdam", "locale": "de"},
     {"company": "Bluegrass LLC", "country": "US", "region": "KY", "postcode": "40202", "city": "Louisville",
      "currency": "USD"},
-    {"company": 'Empire \\ "Quoted"\tInc', "country": "US", "region": "NY", "postcode": "10001",
+    {"company": 'Empire \\ "Quoted" Inc', "country": "US", "region": "NY", "postcode": "10001",
      "city": "New York", "currency": "USD", "seats": 40},
     {"company": "Big Sky LLC", "country": "US", "region": "MT", "postcode": "59601", "city": "Helena",
      "currency": "USD", "sku": "enterprise"},
@@ -154,6 +154,8 @@ def test_many_at_once_and_one_by_one_write_the_same_rows(world: World, cluster: 
         buy(world, index, wanted)
     world.work()
     with world.db.transaction() as tx:
+        # Which the door refuses today, and has not always.
+        tx.execute(text("UPDATE account SET name = replace(name, '\" Inc', E'\"\\tInc')"))
         exempt = tx.execute(select(col(Account.id)).where(col(Account.name) == "Bluegrass LLC")).scalar_one()
     certified(world, exempt, "US-KY", accept=True)
     world.work()
