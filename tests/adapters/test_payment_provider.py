@@ -428,9 +428,8 @@ def test_a_refund_whose_answer_was_lost_is_found_and_not_sent_again(rig: Rig, fa
 
 
 @pytest.fixture
-def faulty(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A provider with faults, which is asked again at once instead of after a second or two."""
-    monkeypatch.setattr("app.adapters.stripe.transport._FIRST_PAUSE_SECONDS", 0.01)
+def faulty(world: World) -> Iterator[World]:
+    """A provider with faults."""
     yield world
     switches.reset(world.db)
 

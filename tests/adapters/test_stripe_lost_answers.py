@@ -19,8 +19,7 @@ PRICE = Money(129_00, "USD")
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripe]:
-    monkeypatch.setattr("app.adapters.stripe.transport._FIRST_PAUSE_SECONDS", 0.01)
+def fake(tmp_path: Path) -> Iterator[FakeStripe]:
     running = FakeStripe(tmp_path / "stripe.sqlite")
     yield running
     running.stop()

@@ -29,8 +29,7 @@ QUESTION = Request(
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripeTax]:
-    monkeypatch.setattr("app.adapters.stripe.transport._FIRST_PAUSE_SECONDS", 0.01)
+def fake(tmp_path: Path) -> Iterator[FakeStripeTax]:
     running = FakeStripeTax(tmp_path / "tax.sqlite")
     yield running
     running.stop()

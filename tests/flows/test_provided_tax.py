@@ -54,7 +54,6 @@ BUFFALO: dict[str, Any] = {
 @pytest.fixture
 def fake(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripeTax]:
     """Stripe Tax is asked for buyers in the United States."""
-    monkeypatch.setattr("app.adapters.stripe.transport._FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("app.tax.calculations._FAILURE_STANDS", timedelta(0, 2))
     running = FakeStripeTax(tmp_path / "tax.sqlite")
     provider = StripeTax(api_key="sk_test_x", api_base=running.base)
