@@ -53,6 +53,14 @@ def test_seats_are_added_with_the_figures_beside_them(world: World, tab: Tab, ar
         picture(tab, artifacts, name)
 
 
+def test_somebody_we_know_sees_the_total_without_touching_the_form(world: World, tab: Tab, artifacts: Path) -> None:
+    as_owner(tab, world, shop.buy(world, seats=20).account_id)
+    tab.goto(f"{world.url}/checkout?sku=professional&currency=EUR")
+    expect(tab.get_by_role("button", name=re.compile("^(Pay|Order for) .*EUR"))).to_be_visible(timeout=15_000)
+    expect(tab.get_by_text("Total", exact=True).first).to_be_visible()
+    picture(tab, artifacts, "checkout-known")
+
+
 def test_an_open_invoice_its_payment_and_the_statement(world: World, tab: Tab, artifacts: Path) -> None:
     account = open_account(world)
     invoice = invoice_of(world, order_on_invoice(world, account))

@@ -267,6 +267,7 @@ def _view(
         terms_version=terms.version, authority=agreements.AUTHORITY, known_person=scene.who is not None,
         ownership=attestations.TEXT if attestations.asked(tx, business=True, now=ports.clock.now()) else "",
         consumers=scene.consumers, asks_residence="residence" in errors or bool(filled.value("residence")),
+        price_at_once=filled.wanted is not None and found is None and not errors,
     )  # fmt: skip
 
 

@@ -68,7 +68,10 @@ def _renewal(found: Preview, interval: Interval) -> str:
 
 def estimate(tx: Tx, filled: Basket, today: date) -> PreviewView:
     """What is known before the country is: the lines without tax, and what is missing."""
-    missing = next(iter(filled.errors.values()), "Choose the country; the total with tax appears here.")
+    unknown = (
+        "The total with tax appears here." if filled.wanted else "Choose the country; the total with tax appears here."
+    )
+    missing = next(iter(filled.errors.values()), unknown)
     rows: list[MoneyRow] = []
     if "seats" not in filled.errors and "term" not in filled.errors:
         rows = _net_rows(tx, filled, today)

@@ -104,7 +104,8 @@ class CheckoutView:
 
     `preview_href` answers the same form by POST with a `PreviewView` fragment. `regions` are the states and
     provinces; an option's value is "US-NY" or "CA-ON", the field shows for those two countries only.
-    `asks_residence` where something speaks against the country of the address.
+    `asks_residence` where something speaks against the country of the address. `price_at_once` where everything was
+    filled in for somebody we know, so that a script has no change to wait for.
     `payments` has one entry where only a card is possible. `authority` is the statement the tick makes; `ownership`
     that of the other tick, empty where nobody is asked.
     """
@@ -132,6 +133,7 @@ class CheckoutView:
     known_person: bool = False
     consumers: bool = False
     asks_residence: bool = False
+    price_at_once: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

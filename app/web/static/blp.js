@@ -1,6 +1,7 @@
 // Enhancement only: every page works without this module.
 //
-//   <form data-live-preview="/url" data-live-target="#id">   posts itself on change, swaps the answer into the target
+//   <form data-live-preview="/url" data-live-target="#id">   posts itself on change, swaps the answer into the target;
+//                                                            with data-live-at-once also when the page opens
 //   <div data-poll="/url" data-poll-seconds="2">             replaces itself with the answer until that no longer polls;
 //                                                            posts the <form data-poll-form> inside it, if there is one
 //   <button data-copy="#id" data-copied="Copied">            copies the text of an element
@@ -52,8 +53,7 @@ function livePreview(form) {
     pressedAt = said();
   });
 
-  form.addEventListener("change", async (event) => {
-    if (!priced(event.target)) return;
+  async function refresh() {
     request.abort();
     request = new AbortController();
     stale = true;
@@ -85,7 +85,11 @@ function livePreview(form) {
       plainWay(false);
       announce(form.dataset.liveFailed);
     }
-  });
+  }
+
+  form.addEventListener("change", (event) => { if (priced(event.target)) refresh(); });
+  // Filled in for somebody we know: there may be nothing to change, so nothing is waited for.
+  if ("liveAtOnce" in form.dataset) refresh();
 }
 
 function poll(element, seconds = Number(element.dataset.pollSeconds || 2)) {
