@@ -66,7 +66,9 @@ def parse(text: str) -> Any:
     except Malformed:
         raise
     except ValueError as exc:  # JSONDecodeError, and numbers of more digits than Python reads
-        raise Malformed(f"the line is not JSON: {exc}") from exc
+        # The parser's own words count lines within this one.
+        where = f"{exc.msg} at character {exc.pos + 1}" if isinstance(exc, json.JSONDecodeError) else str(exc)
+        raise Malformed(f"the line is not JSON: {where}") from exc
 
 
 def _no_constant(name: str) -> NoReturn:

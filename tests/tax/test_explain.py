@@ -160,6 +160,7 @@ def test_the_run_goes_on_after_a_malformed_line() -> None:
 def test_an_error_ends_with_the_number_of_its_line() -> None:
     answers = run("", json.dumps(GOOD), "oops", json.dumps({**GOOD, "currency": "DOLLARS"}))
     assert [answer["error"][-9:] for answer, malformed in answers if malformed] == [" (line 3)", " (line 4)"]
+    assert answers[1][0]["error"] == "the line is not JSON: Expecting value at character 1 (line 3)"
 
 
 def test_words_for_people_may_stand_anywhere_and_decide_nothing() -> None:
