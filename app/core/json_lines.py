@@ -36,15 +36,15 @@ def answer_lines(
     """For each line that is not blank: the JSON to print, and whether the line was malformed.
 
     `answer` gets the parsed object and gives the fields that follow `id`; its Malformed and Invalid become the
-    line's error.
+    line's error, which ends with the number of the line, blank ones counted: it may be too broken to have an id.
     """
-    for number, line in enumerate(lines):
-        text = line.removeprefix("\ufeff") if number == 0 else line
+    for number, line in enumerate(lines, 1):
+        text = line.removeprefix("\ufeff") if number == 1 else line
         if text.strip():
-            yield _answered(text, answer)
+            yield _answered(text, number, answer)
 
 
-def _answered(text: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, bool]:
+def _answered(text: str, number: int, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> tuple[str, bool]:
     given: Any = None
     try:
         given = parse(text)
@@ -54,7 +54,7 @@ def _answered(text: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> 
         name = given.get("id") if isinstance(given, dict) else None
         known = name if isinstance(name, str | int) and not isinstance(name, bool) else None
         field = f"{problem.param}: " if isinstance(problem, Invalid) and problem.param else ""
-        return json.dumps({"id": known, "error": f"{field}{problem}"}), True
+        return json.dumps({"id": known, "error": f"{field}{problem} (line {number})"}), True
 
 
 def parse(text: str) -> Any:
@@ -66,7 +66,9 @@ def parse(text: str) -> Any:
     except Malformed:
         raise
     except ValueError as exc:  # JSONDecodeError, and numbers of more digits than Python reads
-        raise Malformed(f"the line is not JSON: {exc}") from exc
+        # The parser's own words count lines within this one.
+        where = f"{exc.msg} at character {exc.pos + 1}" if isinstance(exc, json.JSONDecodeError) else str(exc)
+        raise Malformed(f"the line is not JSON: {where}") from exc
 
 
 def _no_constant(name: str) -> NoReturn:

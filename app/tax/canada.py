@@ -32,6 +32,10 @@ class Levy:
     rates: tuple[RateRow, ...]
     taxed_from: Mapping[str, date]
 
+    @property
+    def registers(self) -> frozenset[str]:
+        return frozenset({self.registered_in, self.jurisdiction})
+
 
 @dataclass(frozen=True, slots=True)
 class Canada:
@@ -75,9 +79,14 @@ def rule(request: Request, place: Place, product: Product, canada: Canada, stand
             not_collecting("CA", "Canada"))  # fmt: skip
     jurisdiction, name = f"CA-{province}", canada.provinces[province]
     levies = [levy for levy in canada.levies if province in levy.provinces]
-    collected = [levy for levy in levies if seller.registration(levy.registered_in, on)]
+    # HST is often registered under the province's name; there is no other register that it could mean.
+    collected = [levy for levy in levies if any(seller.registration(code, on) for code in levy.registers)]
     if not collected:
-        return not_collecting(jurisdiction, name)
+        if seller.registration(jurisdiction, on) is None:
+            return not_collecting(jurisdiction, name)
+        return review(
+            jurisdiction, f"The seller is registered in {name}, which has no tax of its own, but not for GST."
+        )
     charges: list[Charge] = []
     reliefs: list[str] = []
     overrides: list[Override] = []
@@ -149,7 +158,7 @@ def _relief(request: Request, levy: Levy) -> str | None:
     """`number` where the buyer's own spares it this levy."""
     buyer, on = request.buyer, request.date
     known = bool(levy.id) and any(is_number_of(t, (levy.id,)) for t in buyer.tax_ids)
-    if buyer.type == "business" and known and simplified(request.seller, levy.registered_in, on):
+    if buyer.type == "business" and known and simplified(request.seller, levy.jurisdiction, on):
         return "number"
     return None
 
@@ -158,5 +167,9 @@ def simplified(seller: Seller, jurisdiction: str, on: date) -> bool:
     """Whether the seller is registered there as a non-resident. Quebec's specified regime goes with the federal one."""
     if "CA" in seller.established_in():
         return False
-    schemes = [r.scheme.casefold() for code in ("CA", jurisdiction) if (r := seller.registration(code, on))]
-    return any(word in scheme for scheme in schemes for word in ("simplified", "specified"))
+    for code in ("CA", jurisdiction):
+        schemes = [r.scheme.casefold() for r in seller.registrations if r.jurisdiction == code and r.in_force(on)]
+        # Registered both ways on one day: in full, whichever is listed first.
+        if schemes and all("simplified" in scheme or "specified" in scheme for scheme in schemes):
+            return True
+    return False

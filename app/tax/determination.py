@@ -180,6 +180,8 @@ def _rule(
     if (member := eu.hidden_member(request, data.places)) is not None:
         name = data.places.members[member].name
         return review(place.jurisdiction, f"The address is elsewhere, but the evidence places the consumer in {name}.")
+    if place.doubt:
+        return review(place.jurisdiction, place.doubt, place.precision)
     standing = Standing(overrides, product.code, request.buyer.type, request.date)
     if place.territory is not None and place.territory.handling in {"outside", "review"}:
         return eu.special_territory(request, place, data.places, standing)

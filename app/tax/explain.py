@@ -4,8 +4,9 @@ A malformed line is answered with `{"id", "error"}` that names the field and the
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any, Self
 
 from app.core.json_lines import Fields, Malformed, answer_lines, is_text
 from app.tax.dataset import load
@@ -16,6 +17,8 @@ from app.tax.request import Buyer, Evidence, Exemption, Line, Registration, Requ
 LARGEST_AMOUNT = 10**15  # minor units; far above any invoice, far below what the ledger's columns hold
 STATUSES = ("valid", "invalid", "unavailable", "unchecked")
 EVIDENCE_KINDS = ("billing_address", "ip", "card", "sim", "landline", "other")
+# Keys that may stand anywhere: for people and for finding a line again, they decide nothing.
+_WORDS = ("id", "name", "description", "note", "comment")
 _JURISDICTION = re.compile(r"[A-Z]{2}(-[A-Z0-9][A-Z0-9 .'-]{0,40})?")
 
 
@@ -33,6 +36,11 @@ def _answer(given: dict[str, Any]) -> dict[str, Any]:
 class _Fields(Fields):
     """Fields of a tax request: places besides what every request has."""
 
+    def keys(self, *names: str) -> Self:
+        """These fields, with no other key: a misspelt `registrations` would be a seller who collects nothing."""
+        self.only(*names, *_WORDS)
+        return self
+
     def country(self, name: str) -> str:
         code = (self.optional_text(name) or "").strip().upper()
         if code not in country_codes():
@@ -48,9 +56,18 @@ def _jurisdiction(text: str, path: str) -> str:
     head, dash, tail = code.partition("-")
     code = load().places.country(head) + dash + tail
     known = head in country_codes() or head == "EU"
-    if not known or not _JURISDICTION.fullmatch(code):
+    part = code.split("-")[1] if known and "-" in code else ""
+    if not known or not _JURISDICTION.fullmatch(code) or (part and part not in _parts().get(head, {part})):
         raise Malformed(f"{path}: cannot be used: give a jurisdiction such as DE, US-NY, CA-QC or US-IL-CHICAGO")
     return code
+
+
+@cache
+def _parts() -> Mapping[str, frozenset[str]]:
+    """States and provinces where they tax for themselves; a registration in one that does not exist counts nowhere."""
+    data = load()
+    islands = {t.region for t in data.places.territories if t.country == "US" and t.region}
+    return {"US": frozenset({*data.united_states.states, *islands}), "CA": frozenset(data.canada.provinces)}
 
 
 def read_request(given: Any) -> Request:
@@ -58,6 +75,7 @@ def read_request(given: Any) -> Request:
     top = _Fields(given, "") if isinstance(given, dict) else None
     if top is None:
         raise Malformed("the request is not an object")
+    top.keys("id", "seller", "buyer", "evidence", "lines", "currency", "date")
     currency = top.currency("currency")
     lines = tuple(_line(entry) for entry in top.objects("lines"))
     if not lines:
@@ -67,7 +85,7 @@ def read_request(given: Any) -> Request:
         buyer=_buyer(top.object("buyer")),
         evidence=tuple(
             Evidence(entry.choice("kind", EVIDENCE_KINDS), entry.country("country"))
-            for entry in top.objects("evidence")
+            for entry in (each.keys("kind", "country", "value", "captured_at") for each in top.objects("evidence"))
         ),
         lines=lines,
         currency=currency,
@@ -76,6 +94,7 @@ def read_request(given: Any) -> Request:
 
 
 def _seller(fields: _Fields) -> Seller:
+    fields.keys("country", "established", "registrations", "oss", "below_eu_threshold", "elections")
     oss = None if fields.values.get("oss") is None else fields.choice("oss", ("union", "non_union"))
     elections = {} if fields.values.get("elections") is None else fields.object("elections").values
     for key, value in elections.items():
@@ -89,23 +108,24 @@ def _seller(fields: _Fields) -> Seller:
     return Seller(
         country=fields.country("country"),
         established=frozenset(established),
-        registrations=tuple(
-            Registration(
-                entry.jurisdiction("jurisdiction"),
-                entry.optional_text("scheme") or "standard",
-                entry.optional_day("from"),
-                entry.optional_day("to"),
-                entry.optional_text("number"),
-            )
-            for entry in fields.objects("registrations")
-        ),
+        registrations=tuple(map(_registration, fields.objects("registrations"))),
         oss="union" if oss == "union" else "non_union" if oss else None,
         below_eu_threshold=fields.flag("below_eu_threshold"),
         elections={_jurisdiction(key, f"{fields.at('elections')}.{key}"): value for key, value in elections.items()},
     )
 
 
+def _registration(fields: _Fields) -> Registration:
+    fields.keys("jurisdiction", "scheme", "from", "to", "number")
+    first, last = fields.optional_day("from"), fields.optional_day("to")
+    if first is not None and last is not None and last < first:
+        fields.refuse("to", "give a last day that is not before the first")
+    scheme = fields.optional_text("scheme") or "standard"
+    return Registration(fields.jurisdiction("jurisdiction"), scheme, first, last, fields.optional_text("number"))
+
+
 def _buyer(fields: _Fields) -> Buyer:
+    fields.keys("country", "region", "postcode", "city", "street", "type", "tax_ids", "exemptions")
     return Buyer(
         country=fields.country("country"),
         region=fields.optional_text("region"),
@@ -114,23 +134,26 @@ def _buyer(fields: _Fields) -> Buyer:
         type="business" if fields.choice("type", ("business", "consumer")) == "business" else "consumer",
         tax_ids=tuple(
             TaxId(entry.text("type").lower(), entry.text("value"), entry.choice("status", STATUSES))
-            for entry in fields.objects("tax_ids")
+            for entry in (each.keys("type", "value", "status") for each in fields.objects("tax_ids"))
         ),
-        exemptions=tuple(
-            Exemption(
-                entry.jurisdiction("jurisdiction"),
-                entry.optional_text("reason") or "",
-                entry.optional_text("number") or "",
-                entry.optional_day("signed"),
-                entry.optional_day("expires"),
-                entry.optional_text("status") or "active",
-            )
-            for entry in fields.objects("exemptions")
-        ),
+        exemptions=tuple(map(_exemption, fields.objects("exemptions"))),
+    )
+
+
+def _exemption(fields: _Fields) -> Exemption:
+    fields.keys("jurisdiction", "reason", "number", "signed", "expires", "status")
+    return Exemption(
+        fields.jurisdiction("jurisdiction"),
+        fields.optional_text("reason") or "",
+        fields.optional_text("number") or "",
+        fields.optional_day("signed"),
+        fields.optional_day("expires"),
+        fields.optional_text("status") or "active",
     )
 
 
 def _line(fields: _Fields) -> Line:
+    fields.keys("tax_code", "amount", "quantity", "inclusive")
     amount = fields.whole("amount", most=LARGEST_AMOUNT)
     quantity = fields.whole("quantity", 1, most=LARGEST_AMOUNT)
     if quantity < 0:

@@ -51,6 +51,7 @@ class Place:
     postcode: str
     city: str
     territory: Territory | None
+    doubt: str = ""  # why the parts of the address cannot all be right, where that changes the tax
 
     @property
     def jurisdiction(self) -> str:
@@ -98,10 +99,20 @@ class Places:
         territory = self._territory(country, region, postcode, city)
         if territory is None:
             return Place(country, region, postcode, city, None)
+        doubt = self._doubt(territory, country, postcode)
         if territory.handling == "country":
-            return Place(territory.country or country, None, postcode, city, None)
+            return Place(territory.country or country, None, postcode, city, None, doubt)
         home = territory.country if territory.handling == "as_country" else territory.within
-        return Place(home or country, territory.region or region, postcode, city, territory)
+        return Place(home or country, territory.region or region, postcode, city, territory, doubt)
+
+    def _doubt(self, territory: Territory, country: str, postcode: str) -> str:
+        """A town's or region's name against a postcode elsewhere: `Las Palmas` with a postcode of Madrid."""
+        if country in territory.iso or not postcode or not territory.postcodes:
+            return ""
+        same = territory.handling == "as_country" and territory.country == country
+        if same or postcode.startswith(territory.postcodes):
+            return ""
+        return f"The address names {territory.name}, but its postcode lies elsewhere in {territory.within}."
 
     def _territory(self, country: str, region: str | None, postcode: str, city: str) -> Territory | None:
         best: tuple[int, Territory] | None = None

@@ -25,6 +25,11 @@ class Registration:
     valid_to: date | None = None
     number: str | None = None
 
+    @property
+    def country(self) -> str:
+        """Also of a registration in a part of a country that taxes as one: India registers by state."""
+        return self.jurisdiction.partition("-")[0]
+
     def in_force(self, on: date) -> bool:
         return (self.valid_from is None or self.valid_from <= on) and (self.valid_to is None or on <= self.valid_to)
 
@@ -48,7 +53,12 @@ class Seller:
         """`oss`, or what a registration under a one-stop-shop scheme says on that day."""
         if self.oss is not None:
             return self.oss
-        schemes = [r.scheme.casefold() for r in self.registrations if r.in_force(on) and "oss" in r.scheme.casefold()]
+        # The import one-stop shop (IOSS) is for goods.
+        held = [(r.jurisdiction, r.scheme.casefold()) for r in self.registrations if r.in_force(on)]
+        schemes = [
+            scheme for at, scheme in held
+            if ("oss" in scheme and "ioss" not in scheme) or (at == "EU" and "union" in scheme)
+        ]  # fmt: skip
         if any("non" in scheme for scheme in schemes):
             return "non_union"
         return "union" if schemes else None

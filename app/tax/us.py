@@ -31,13 +31,17 @@ def rule(
 
 
 def _no_state(request: Request, place: Place) -> Ruling:
+    """A territory is asked for by its own registration; a state that is missing or is none could be any of them."""
     registered = [r.jurisdiction for r in request.seller.registrations if r.in_force(request.date)]
-    code = f"US-{place.region}" if place.region else "US"
-    if place.region and code not in registered and place.region not in registered:
-        return not_collecting(code, place.territory.name if place.territory else code)
-    if not place.region and not any(r.startswith("US-") for r in registered):
+    if place.territory is not None:
+        code = f"US-{place.region}"
+        if code not in registered and place.region not in registered:
+            return not_collecting(code, place.territory.name)
+    elif not any(r.startswith("US-") for r in registered):
         return not_collecting("US", "any state of the United States")
-    return review(code, "The buyer's state is missing or its rules are not kept here; the tax depends on it.")
+    else:
+        code = "US"
+    return review(code, "The buyer's state is missing, or no state or not kept here; the tax depends on it.")
 
 
 def _state_ruling(
@@ -54,7 +58,12 @@ def _state_ruling(
     election = us.election(state, request.seller, on)
     what = f"{'Software as a service' if product.kind == 'saas' else 'Downloaded software'} for {use} use"
     if isinstance(election, str):
-        return review(code, f"The election {election!r} in {state.name} has no rule on {on}.")
+        untaxed = decided is None and row is not None and row.validity.grade != "C" and not row.taxable
+        if not untaxed or not us.knows(state, election):
+            return review(code, f"The election {election!r} in {state.name} has no rule on {on}.")
+        election = None  # of other days: what is not taxed on this one leaves nothing to elect
+    if election is not None and election.effect == "review" and row is not None and not row.condition:
+        election = None  # it denies a condition (hosted elsewhere), and what is sold here has none
     if decided is not None:
         return (
             uncharged(decided, state.name, "state")

@@ -119,6 +119,10 @@ class UnitedStates:
             return None
         return found or named
 
+    def knows(self, state: State, election: str) -> bool:
+        """Whether there is such an election in the state, on whatever day."""
+        return any(e.state == state.code and e.name == election for e in self.elections)
+
     def area(self, state: State, place: Place, on: date) -> Area | str | None:
         """The area of an address, a sentence where ZIP and city disagree, or None where no row matches."""
         areas = [a for a in self.areas if a.state == state.code and a.validity.covers(on)]

@@ -60,7 +60,7 @@ def rule(
     """`name` is what people call a country that has no row here."""
     country = world.get(place.country)
     areas = (place.country,) if country is None else country.registered_in
-    if not any(request.seller.registration(area, request.date) for area in areas):
+    if not any(r.country in areas for r in request.seller.registrations if r.in_force(request.date)):
         return not_collecting(place.country, country.name if country else name)
     decided = uncharged(standing.of(place.country), name, "country")
     if decided is not None or country is None:

@@ -57,6 +57,22 @@ SELLERS: dict[str, dict[str, Any]] = {
     "jersey": {**N, "registrations": registered("JE")},
     "manx": {**N, "registrations": registered("IM")},
     "negotiable": {**U, "elections": {"US-CO": "negotiable_license"}},
+    "hosted": {**U, "elections": {"US-MS": "hosted_in_state"}},
+    "chicago_alone": {**N, "registrations": registered("US-IL-CHICAGO")},
+    "I_small": {**IRISH, "oss": None, "below_eu_threshold": True},
+    "two_states": {**G, "established": ["DE", "AT"], "registrations": registered("DE", "AT")},
+    "F": {"country": "FR", "established": ["FR"], "registrations": registered("FR")},
+    "G_ioss": {**G, "registrations": registered("DE") + registered("EU", scheme="ioss")},
+    "G_joined": {**G, "registrations": registered("DE") + registered("EU", scheme="union")},
+    "britain": {"country": "GB", "established": ["GB"], "registrations": registered("GB")},
+    "indian_state": {**N, "registrations": registered("IN-MH")},
+    "simplified": {**N, "registrations": registered("CA", "CA-QC", scheme="simplified")},
+    "N_columbia": {**N, "registrations": registered("CA-BC")},
+    "N_ontario": {**N, "registrations": registered("CA-ON")},
+    "N_alberta": {**N, "registrations": registered("CA-AB")},
+    "both_ways": {**N, "registrations": registered("CA", scheme="simplified") + registered("CA")},
+    "ended": {**N, "registrations": [{"jurisdiction": "US-MA", "scheme": "standard", "to": "2026-11-21"}]},
+    "tomorrow": {**N, "registrations": [{"jurisdiction": "GB", "scheme": "standard", "from": "2026-11-23"}]},
 }
 CODES = {"saas": "saas_business", "dl": "software_download_business", "home": "saas_personal"}
 CASES = [

@@ -100,6 +100,24 @@ BAD: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda r: r.update(date="20261122"), "date"),
     (lambda r: r.update(date="2026-11-31"), "date"),
     (lambda r: r.update(date="2026-11-22T00:00:00Z"), "date"),
+    (lambda r: r["seller"].update(registration=r["seller"].pop("registrations")), "seller.registration"),
+    (lambda r: r["seller"]["registrations"][0].update(until="2026-12-31"), "registrations[0].until"),
+    (
+        lambda r: r["seller"]["registrations"][0].update({"from": "2026-02-01", "to": "2026-01-31"}),
+        "registrations[0].to",
+    ),
+    (lambda r: r["seller"]["registrations"][0].update(jurisdiction="US-MASS"), "registrations[0].jurisdiction"),
+    (lambda r: r["seller"]["registrations"][0].update(jurisdiction="CA-QUE"), "registrations[0].jurisdiction"),
+    (lambda r: r["seller"].update(elections={"US-XX": "ssut"}), "seller.elections.US-XX"),
+    (lambda r: r["buyer"].update(tax_id="FR40303265045"), "buyer.tax_id"),
+    (lambda r: r["buyer"].update(tax_ids=[{"type": "eu_vat", "value": "x", "state": "valid"}]), "tax_ids[0].state"),
+    (
+        lambda r: r["buyer"].update(exemptions=[{"jurisdiction": "US-MA", "expired": "2020-01-01"}]),
+        "exemptions[0].expired",
+    ),
+    (lambda r: r["lines"][0].update(inclusve=True), "lines[0].inclusve"),
+    (lambda r: r.update(evidence=[{"kind": "ip", "country": "DE", "county": "FR"}]), "evidence[0].county"),
+    (lambda r: r.update(supply_date="2026-11-22"), "supply_date"),
 ]
 
 
@@ -137,6 +155,20 @@ def test_anything_else_is_an_error_and_not_a_crash(line: str) -> None:
 def test_the_run_goes_on_after_a_malformed_line() -> None:
     answers = run("oops", json.dumps(GOOD), "", "   \n", json.dumps({**GOOD, "id": 7}))
     assert [(answer["id"], malformed) for answer, malformed in answers] == [(None, True), ("1", False), (7, False)]
+
+
+def test_an_error_ends_with_the_number_of_its_line() -> None:
+    answers = run("", json.dumps(GOOD), "oops", json.dumps({**GOOD, "currency": "DOLLARS"}))
+    assert [answer["error"][-9:] for answer, malformed in answers if malformed] == [" (line 3)", " (line 4)"]
+    assert answers[1][0]["error"] == "the line is not JSON: Expecting value at character 1 (line 3)"
+
+
+def test_words_for_people_may_stand_anywhere_and_decide_nothing() -> None:
+    def described(request: dict[str, Any]) -> None:
+        for each in (request, request["seller"], request["buyer"], request["lines"][0]):
+            each.update(name="Bo", description="five seats", note="a note", comment="a comment")
+
+    assert run(changed(described)) == run(json.dumps(GOOD))
 
 
 def test_a_byte_order_mark_is_no_obstacle() -> None:
