@@ -5,6 +5,7 @@ A malformed line is answered with `{"id", "error"}` that names the field and the
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, Self
 
@@ -41,6 +42,12 @@ class _Fields(Fields):
         self.only(*names, *_WORDS)
         return self
 
+    def nothing_misspelt(self, *names: str) -> None:
+        """These fields, and whatever else a line carries about itself, such as what somebody expects of it."""
+        for name in self.values:
+            if name not in names and (meant := get_close_matches(name.lower(), names, 1)):
+                self.refuse(name, f"give {meant[0]} instead, or leave it out")
+
     def country(self, name: str) -> str:
         code = (self.optional_text(name) or "").strip().upper()
         if code not in country_codes():
@@ -75,7 +82,7 @@ def read_request(given: Any) -> Request:
     top = _Fields(given, "") if isinstance(given, dict) else None
     if top is None:
         raise Malformed("the request is not an object")
-    top.keys("id", "seller", "buyer", "evidence", "lines", "currency", "date")
+    top.nothing_misspelt("id", "seller", "buyer", "evidence", "lines", "currency", "date")
     currency = top.currency("currency")
     lines = tuple(_line(entry) for entry in top.objects("lines"))
     if not lines:
