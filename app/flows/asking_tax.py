@@ -12,6 +12,7 @@ from structlog import get_logger
 from app.core.clock import transport_now
 from app.core.db import Tx
 from app.flows.ports import Ports
+from app.orders.models import Preview
 from app.tax import calculations, provided
 from app.tax.calculations import TaxUnasked
 from app.tax.errors import TaxRefused, TaxUnavailable
@@ -42,7 +43,9 @@ def ask(ports: Ports, unasked: TaxUnasked) -> None:
     try:
         computed = provider.compute(unasked.question, exempt=exempt, key=calculation_id)
     except (TaxUnavailable, TaxRefused) as why:
-        log.warning("tax.not_computed", provider=provider.name, calculation=calculation_id, why=why.detail)
+        # In its own sentence a provider may repeat the address; that stands with the answer, and not in a log.
+        code = calculations.code_of(why)
+        log.warning("tax.not_computed", provider=provider.name, calculation=calculation_id, code=code)
         with ports.db.transaction() as tx:
             calculations.keep_failure(
                 tx, unasked, why, calculation_id=calculation_id, provider=provider.name, title=provider.title,
@@ -54,3 +57,12 @@ def ask(ports: Ports, unasked: TaxUnasked) -> None:
             tx, unasked, computed, calculation_id=calculation_id, provider=provider.name, title=provider.title,
             now=transport_now(),
         )  # fmt: skip
+
+
+def require_answer(tx: Tx, preview: Preview) -> None:
+    """For what is priced without anybody at the door: an outage is waited for, and nothing is held because of it.
+
+    Released later, an order held without its tax would cost something else than was ordered. Raises TaxUnavailable.
+    """
+    if calculations.is_unanswered(tx, preview.tax_determination_id):
+        raise TaxUnavailable("The tax provider did not answer, so the next term is not priced yet. Try again shortly.")

@@ -23,7 +23,7 @@ from app.core.db import Tx
 from app.core.errors import DomainError, Invalid, Unavailable
 from app.dunning.models import DunningItem, Owed
 from app.dunning.service import Failure
-from app.flows import charging, dunning, openings, party_screening, purchase, renewal, standing
+from app.flows import asking_tax, charging, dunning, openings, party_screening, purchase, renewal, standing
 from app.flows.charging import Became, Charged
 from app.flows.ports import Ports
 from app.flows.purchase import Placing
@@ -312,6 +312,7 @@ def _order(ports: Ports, held: Subscription) -> str | None:
                 standing.move(tx, subscription, SubscriptionState.LAPSED, now)
         return None
     with ports.db.transaction() as tx:
+        asking_tax.require_answer(tx, offer.preview)
         terms = agreements.terms_in_force(tx, now.date())
     placing = Placing(
         offer.preview.id, terms.id, Evidence(ip="", user_agent="automatic renewal"), account_id=held.account_id,

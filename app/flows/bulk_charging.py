@@ -12,7 +12,7 @@ from app.core import jobs
 from app.core.clock import transport_now
 from app.core.db import Tx
 from app.dunning import service as dunning
-from app.flows import billing_run, bulk_ordering, purchase
+from app.flows import billing_run, bulk_ordering, purchase, saved_card
 from app.flows.ports import Ports
 from app.orders import service as orders
 from app.orders.models import Order, OrderKind, OrderState
@@ -37,7 +37,7 @@ def charge(ports: Ports, *, order_id: str) -> None:
             return  # an event told it already
         asked = None if parked else _asked(tx, order)
     try:
-        if asked is not None and _keep(ports, purchase.charge_or_find(ports, *asked)):
+        if asked is not None and _keep(ports, saved_card.charge_or_find(ports, *asked)):
             return
         if order.subscription_id is not None and order.term_starts_on is not None:
             billing_run.renew_term(ports, order.subscription_id, order.term_starts_on.isoformat())

@@ -121,6 +121,7 @@ def _order(ports: Ports, asked: PreviewRequest, held: Subscription, starts_on: d
         credit_of = subscription.account_id if began.pay_by is PayBy.CARD else None
         offer = previews.compute(tx, asked, tax_ids, now, agreed=agreed, credit_of=credit_of)
         preview = previews.keep(tx, offer, now)
+        asking_tax.require_answer(tx, preview)
         # The term was agreed, so a year of it is never refused outright: a person looks first.
         account = accounts.get(tx, subscription.account_id)
         screened = party_screening.of_order(tx, account, preview, now, test=ports.test_mode)

@@ -13,7 +13,7 @@ from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.errors import DomainError, NotFound
 from app.core.money import Money
-from app.flows import purchase
+from app.flows import pay_page, purchase, saved_card
 from app.flows.ports import Ports
 from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceState
@@ -74,7 +74,7 @@ def lead_to_page(ports: Ports, invoice_id: str) -> Paying:
         invoice, owed = _lock(tx, invoice_id)
         attempt = _attempt(tx, ports, invoice, owed, card=None)
         email, about = orders.get(tx, invoice.order_id).buyer_email, f"Invoice {invoice.number}"
-    url = attempt.redirect_url or purchase.open_page(
+    url = attempt.redirect_url or pay_page.open_for(
         ports, attempt, about=about, email=email, back_to=link(ports, invoice_id), keep_card=False
     )
     return Paying(invoice_id, owed, url)
@@ -92,7 +92,7 @@ def charge_saved_card(ports: Ports, invoice_id: str) -> Paying:
         if card is None:
             raise NoSavedCard("Pay on the payment page; a card can be kept there.")
         attempt = _attempt(tx, ports, invoice, owed, card=card)
-    report = purchase.charge(ports, attempt, card)
+    report = saved_card.charge(ports, attempt, card)
     with ports.db.transaction() as tx:
         purchase.apply_report(tx, ports, report)
     with ports.db.transaction() as tx:

@@ -11,7 +11,7 @@ from typing import Final
 
 from structlog import get_logger
 
-from app.core import audit, jobs
+from app.core import audit, jobs, policy
 from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.errors import Invalid
@@ -24,7 +24,7 @@ from app.tax import service as tax
 from app.tax.calculations import TaxUnasked
 from app.tax.determination import Determination
 from app.tax.errors import TaxRefused, TaxUnavailable
-from app.tax.models import RecordState, TaxRecord
+from app.tax.models import RecordState, TaxCalculation, TaxRecord
 from app.tax.provider import Recorded, TakenBack
 
 log = get_logger()
@@ -65,7 +65,7 @@ def _defer(tx: Tx, row: TaxRecord) -> None:
 def record(ports: Ports, *, record_id: str) -> None:
     """Put one document into the provider's books. A credit note waits for its invoice, which calls it afterwards."""
     with ports.db.transaction() as tx:
-        row = records.get(tx, record_id)
+        row = records.lock(tx, record_id)
         if row.state is not RecordState.WAITING:
             return
         if row.provider != ports.tax.name:
@@ -79,9 +79,9 @@ def record(ports: Ports, *, record_id: str) -> None:
             records.fail(records.lock(tx, record_id), "unreachable", why.detail, spent=bool(why.extra.get("spent")))
         raise
     except TaxRefused as why:
-        log.exception("tax.not_recorded", record=record_id)
+        log.warning("tax.not_recorded", record=record_id, code=calculations.code_of(why))
         with ports.db.transaction() as tx:
-            _refuse(records.lock(tx, record_id), str(why.extra.get("reason") or "refused"), why.detail)
+            _refuse(records.lock(tx, record_id), calculations.code_of(why), why.detail)
         return
     if done is not None:
         _settle(ports, record_id, done)
@@ -120,36 +120,47 @@ def _record_sale(ports: Ports, row: TaxRecord) -> Recorded:
     """From the computation that taxed it; from one made anew where the provider has forgotten that."""
     with ports.db.transaction() as tx:
         calculation = calculations.get(tx, row.calculation_id)
-    if calculation.ref is not None and (calculation.expires_at is None or transport_now() < calculation.expires_at):
-        return ports.tax.record(calculation.ref, reference=row.reference, key=_key(row))
-    return ports.tax.record(_computed_anew(ports, row), reference=row.reference, key=_key(row))
+    if calculation.expires_at is not None and calculation.expires_at <= transport_now():
+        calculation = _computed_anew(ports, row)
+    if calculation.ref is None:
+        raise AssertionError("no document bears a tax that nobody computed")
+    # Another computation under the same key would be taken for a mistake.
+    return ports.tax.record(calculation.ref, reference=row.reference, key=f"{_key(row)}-{calculation.id}")
 
 
-def _computed_anew(ports: Ports, row: TaxRecord) -> str:
-    """The same sale on the day of its invoice. Raises TaxRefused where it does not come to what was charged, line by
-    line: a person decides.
+def _computed_anew(ports: Ports, row: TaxRecord) -> TaxCalculation:
+    """The same sale on the day of its invoice; a try whose answer got lost is repeated with what was computed for it.
+
+    Raises TaxRefused where it does not come to what was charged, line by line: a person decides.
     """
     with ports.db.transaction() as tx:
         invoice = invoices.get(tx, row.invoice_id or "")
         charged = tax.stored(tx, invoice.tax_determination_id)
         question = tax.question_of(tx, invoice.tax_determination_id)
-    question = replace(question, date=invoice.issued_on or question.date)
-    calculation_id = calculations.new()
-    computed = ports.tax.compute(
-        question, exempt=provided.certificate_of(question) is not None, key=calculation_id
-    )  # fmt: skip
-    with ports.db.transaction() as tx:
-        kept = calculations.keep(
-            tx, TaxUnasked(question, charged), computed, calculation_id=calculation_id, provider=ports.tax.name,
-            title=ports.tax.title, now=transport_now(),
-        )  # fmt: skip
-        anew = Determination.from_json(kept.result)
+        question = replace(question, date=invoice.issued_on or question.date)
+        hours = policy.get(tx, calculations.FRESH_HOURS, ports.clock.now())
+        known = calculations.answer_to(tx, question, hours=hours, now=transport_now())
+        kept = calculations.get(tx, known.calculation) if known is not None and known.calculation else None
+    if kept is None:
+        kept = _asked_anew(ports, TaxUnasked(question, charged))
+    anew = Determination.from_json(kept.result)
     if [line.tax for line in anew.lines] != [line.tax for line in charged.lines]:
         raise TaxRefused(
             f"Its computation was forgotten, and made anew it comes to {anew.tax}; {charged.tax} were charged. Enter"
             " the sale there by hand.", reason=_DIFFERS,
         )  # fmt: skip
-    return computed.ref
+    return kept
+
+
+def _asked_anew(ports: Ports, unasked: TaxUnasked) -> TaxCalculation:
+    calculation_id = calculations.new()
+    exempt = provided.certificate_of(unasked.question) is not None
+    computed = ports.tax.compute(unasked.question, exempt=exempt, key=calculation_id)
+    with ports.db.transaction() as tx:
+        return calculations.keep(
+            tx, unasked, computed, calculation_id=calculation_id, provider=ports.tax.name, title=ports.tax.title,
+            now=transport_now(),
+        )  # fmt: skip
 
 
 def _key(row: TaxRecord) -> str:
@@ -214,6 +225,9 @@ def settle_by_hand(ports: Ports, record_id: str, *, ref: str, by: str) -> TaxRec
         if row.invoice_id is None:
             raise Invalid("Only a sale is looked up; what a credit note takes back is tried again.", param="ref")
         records.require_open(row)
+        if row.provider != ports.tax.name:
+            raise Invalid(f"It is in the books of {row.provider}; set that provider again to have it looked up.",
+                          param="ref")  # fmt: skip
     found = ports.tax.recorded(ref)
     if found.reference != row.reference:
         raise Invalid(f"That one is for {found.reference}, and this is {row.reference}.", param="ref")

@@ -28,6 +28,8 @@ from app.flows import (
     fitting,
     invoice_payment,
     ordering,
+    pay_page,
+    saved_card,
     trade_credit,
     unmatched,
 )
@@ -41,9 +43,9 @@ from app.orders.errors import AlreadyRenewed, NeedsQuote, OrderClosed, PreviewCh
 from app.orders.models import OfferSource, Order, OrderKind, OrderState, PayBy, Preview, Route
 from app.payments import credit
 from app.payments import service as payments
-from app.payments.errors import CreditOverdrawn, PaymentRefused
+from app.payments.errors import CreditOverdrawn
 from app.payments.models import AttemptState, PaymentAttempt
-from app.payments.provider import KEYS_LAST, CheckoutRequest, Outcome, PaymentReport, SavedMethod
+from app.payments.provider import Outcome, PaymentReport
 from app.screening import attestations
 from app.screening.attestations import OwnershipNotAttested
 from app.screening.models import CheckOutcome
@@ -55,8 +57,6 @@ PAYMENT_HOURS: Final = policy.declare(
         "order_payment_hours", 23, policy.whole_number(minimum=1), "How long an unpaid card order waits (R-SUB-7)."
     )
 )
-# A provider's page lives in real time and may not outlive the order by much.
-_CHECKOUT_LIVES: Final = timedelta(hours=23)
 _ASK_AFTER: Final = timedelta(minutes=10)
 ORDER_TOKEN: Final = orders.TOKEN
 _OVER: Final = frozenset({AttemptState.FAILED, AttemptState.EXPIRED})
@@ -130,7 +130,7 @@ def resume(ports: Ports, order_id: str) -> Started:
     token = ports.secrets.sign_token(ORDER_TOKEN, order_id)
     url = None
     if order.state is OrderState.AWAITING_PAYMENT and attempt is not None:
-        url = attempt.redirect_url or open_page(
+        url = attempt.redirect_url or pay_page.open_for(
             ports, attempt, about=f"Order {order.id}", email=order.buyer_email, back_to=f"/orders/{token}",
             consent=cards.consent(ports, locale),
         )  # fmt: skip
@@ -217,27 +217,6 @@ def _require_credit(tx: Tx, placing: Placing, account: Account, preview: Preview
     trade_credit.require(tx, account, amount, today=local_date(now, accounts.seller(tx).time_zone), now=now)
 
 
-def open_page(
-    ports: Ports, attempt: PaymentAttempt, *, about: str, email: str, back_to: str, consent: str = "",
-    keep_card: bool = True,
-) -> str:  # fmt: skip
-    """Ask the provider for a page; asking again with the same attempt gets the same page. Raises PaymentUnavailable."""
-    page = ports.link(back_to)
-    checkout = ports.payments.start_checkout(
-        CheckoutRequest(
-            attempt_id=attempt.id, amount=Money(attempt.amount_minor, attempt.currency), description=about,
-            customer_email=email, success_url=page, cancel_url=page, expires_at=attempt.created_at + _CHECKOUT_LIVES,
-            consent=consent, keep_card=keep_card,
-        )
-    )  # fmt: skip
-    with ports.db.transaction() as tx:
-        locked = payments.lock_attempt(tx, attempt.id)
-        if locked is not None and locked.state is AttemptState.UNKNOWN:
-            locked.state, locked.provider_ref = AttemptState.PENDING, checkout.ref
-            locked.redirect_url, locked.updated_at = checkout.url, transport_now()
-    return checkout.url
-
-
 def settle(ports: Ports, attempt_id: str) -> str:
     """Ask the provider how an attempt stands and act on it: for the sweep, the returning buyer, a lost event.
 
@@ -254,7 +233,7 @@ def settle(ports: Ports, attempt_id: str) -> str:
         report = ports.payments.report(attempt.provider_ref)
     elif card is not None:
         # Nobody wants it to be paid any more: what was taken for it is looked up, nothing is asked for.
-        found = _find(ports, attempt, card) if closed else charge_or_find(ports, attempt, card)
+        found = saved_card.find(ports, attempt, card) if closed else saved_card.charge_or_find(ports, attempt, card)
         if found is None:
             return _give_up(ports, attempt.id, "never_charged")
         report = found
@@ -273,17 +252,6 @@ def _wanted(tx: Tx, attempt: PaymentAttempt) -> bool:
     return orders.get(tx, attempt.order_id).state not in {OrderState.EXPIRED, OrderState.CANCELED}
 
 
-def charge_or_find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
-    """Providers forget idempotency keys after a day: from then on a charge is looked up, never asked for again."""
-    if transport_now() - attempt.created_at < KEYS_LAST:
-        return charge(ports, attempt, card)
-    return _find(ports, attempt, card)
-
-
-def _find(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport | None:
-    return ports.payments.find_charge(attempt.id, card.customer_ref)
-
-
 def _give_up(ports: Ports, attempt_id: str, code: str) -> str:
     """Close an attempt that took no money, so that the next one starts afresh."""
     with ports.db.transaction() as tx:
@@ -291,21 +259,6 @@ def _give_up(ports: Ports, attempt_id: str, code: str) -> str:
         if attempt is not None and attempt.state in {AttemptState.UNKNOWN, AttemptState.PENDING}:
             attempt.state, attempt.failure_code, attempt.updated_at = AttemptState.FAILED, code, transport_now()
     return "given_up"
-
-
-def charge(ports: Ports, attempt: PaymentAttempt, card: SavedMethod) -> PaymentReport:
-    """Charge a saved card for an attempt, once however often it is asked.
-
-    What the provider will never take (the card is gone, the amount too small) is a declined charge to us.
-    """
-    amount, about = Money(attempt.amount_minor, attempt.currency), f"Order {attempt.order_id}"
-    try:
-        return ports.payments.charge_saved(card, amount, attempt_id=attempt.id, description=about)
-    except PaymentRefused as refused:
-        return PaymentReport(
-            ref=attempt.id, attempt_id=attempt.id, outcome=Outcome.FAILED, amount=amount,
-            failure_code=str(refused.extra.get("reason", "refused")),
-        )  # fmt: skip
 
 
 def apply_report(tx: Tx, ports: Ports, report: PaymentReport, *, now: datetime | None = None) -> str:

@@ -27,7 +27,7 @@ from app.core.money import Money
 from app.documents.mail_shapes import MailName, PriceStep
 from app.documents.mail_shapes import RenewalReminder as ReminderMail
 from app.dunning import service as dunning
-from app.flows import notify, purchase, reminders
+from app.flows import asking_tax, notify, purchase, reminders, saved_card
 from app.flows import preview as previews
 from app.flows.ports import Ports
 from app.flows.preview_request import LineRequest, PreviewRequest, TaxIdGiven
@@ -225,7 +225,7 @@ def charge_or_lead_on(ports: Ports, started: Started) -> Started:
             attempt.saved_method_ref = card.method_ref  # the intention, before anybody is charged
     if attempt is None or card is None or not untouched:
         return purchase.resume(ports, order.id)
-    report = purchase.charge(ports, attempt, card)
+    report = saved_card.charge(ports, attempt, card)
     with ports.db.transaction() as tx:
         outcome = purchase.apply_report(tx, ports, report)
     if outcome in {"completed", "known"}:
@@ -303,6 +303,7 @@ def send_reminder(ports: Ports, *, reminder_id: str) -> None:
     by_people = offer.route is Route.SALES
     by_itself = saved if subscription.renews_itself and not by_people else None
     with ports.db.transaction() as tx:
+        asking_tax.require_answer(tx, offer)  # or the figure in the mail would lack the tax
         changes = price_changes(tx, subscription, offer)
     data = ReminderMail(
         vendor=notify.vendor(ports, entity), person_name=subscription.contact_name, plan=line.description,

@@ -17,7 +17,7 @@ from app.core.ids import new_id
 from app.tax import provided
 from app.tax.determination import Determination
 from app.tax.errors import TaxRefused, TaxUnavailable
-from app.tax.models import TaxCalculation
+from app.tax.models import TaxCalculation, TaxDetermination
 from app.tax.provider import Computed
 from app.tax.request import Request
 from app.tax.ruling import Treatment
@@ -100,10 +100,11 @@ def keep_failure(
     now: datetime,
 ) -> TaxCalculation:  # fmt: skip
     """That there was no answer: the sale is held, and no other source is asked instead."""
+    code = code_of(why)
     if isinstance(why, TaxRefused):
-        code, said = str(why.extra.get("reason") or "refused"), f"{title} refuses: {why.detail}"
+        said = f"{title} refuses: {why.detail}"
     else:
-        code, said = UNREACHABLE, f"{title} did not answer, so the tax is not known yet. {why.detail}"
+        said = f"{title} did not answer, so the tax is not known yet. {why.detail}"
     meant = provided.held(unasked.question, said, version=provider, calculation=None)
     row = TaxCalculation(
         id=calculation_id, provider=provider, inputs_hash=meant.inputs_hash, code=code, result=meant.to_json(),
@@ -112,6 +113,23 @@ def keep_failure(
     tx.add(row)
     tx.flush()
     return row
+
+
+def code_of(why: TaxUnavailable | TaxRefused) -> str:
+    """The provider's word for why there is no answer."""
+    return str(why.extra.get("reason") or "refused") if isinstance(why, TaxRefused) else UNREACHABLE
+
+
+def is_unanswered(tx: Tx, determination_id: str) -> bool:
+    """Whether a determination holds its sale only because the provider was not reached."""
+    query = (
+        select(col(TaxCalculation.code))
+        .join(TaxDetermination, col(TaxDetermination.inputs_hash) == col(TaxCalculation.inputs_hash))
+        .where(col(TaxDetermination.id) == determination_id, col(TaxDetermination.treatment) == Treatment.NEEDS_REVIEW)
+        .order_by(col(TaxCalculation.asked_at).desc(), col(TaxCalculation.id).desc())
+        .limit(1)
+    )
+    return tx.execute(query).scalar_one_or_none() == UNREACHABLE
 
 
 def new() -> str:

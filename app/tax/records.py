@@ -94,8 +94,12 @@ def require_open(row: TaxRecord) -> None:
 
 
 def reopen(row: TaxRecord) -> None:
-    """Let a refused one be tried again. Raises RecordSettled."""
+    """Let a refused one be tried again, under another key: a refusal may be remembered for the one it came to.
+
+    Raises RecordSettled.
+    """
     require_open(row)
+    row.spent_keys += row.state is RecordState.REFUSED
     row.state = RecordState.WAITING
 
 

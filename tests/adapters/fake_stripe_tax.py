@@ -65,6 +65,7 @@ class FakeStripeTax:
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)  # path, key, form
     bend: Callable[[dict[str, Any]], None] | None = None  # changes a calculation before it is answered
     on_request: Callable[[], None] | None = None
+    shut: bool = False  # takes no sale, as an account that is not set up
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -74,7 +75,7 @@ class FakeStripeTax:
             table.execute(
                 "CREATE TABLE IF NOT EXISTS booked (id INTEGER PRIMARY KEY, reference TEXT UNIQUE, body TEXT)"
             )
-            table.execute("CREATE TABLE IF NOT EXISTS key (key TEXT PRIMARY KEY, status INT, body TEXT)")
+            table.execute("CREATE TABLE IF NOT EXISTS key (key TEXT PRIMARY KEY, asked TEXT, status INT, body TEXT)")
         self.start()
 
     @property
@@ -153,19 +154,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._do(path, key, form)
 
     def _do(self, path: str, key: str, form: dict[str, str]) -> None:
-        fault = self.stripe.faults.pop(0) if self.stripe.faults else None
+        fault, asked = self.stripe.faults.pop(0) if self.stripe.faults else None, json.dumps([path, form])
         if fault == "drop_before":
             self._die()
         elif fault == "busy":
             error = {"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Not now."}}
             self._answer(429, error, {"Retry-After": "1"})
-        elif (known := self._known(key)) is not None:
+        elif (known := self._known(key, asked)) is not None:
             self._answer(*known, {"Idempotent-Replayed": "true", "Stripe-Should-Retry": "false"})
         else:
             status, body = self._decide(path, form, fault)
-            if status != 400:  # what is refused does not use up its key
-                with self.stripe.table() as table:
-                    table.execute("INSERT INTO key VALUES (?, ?, ?)", (key, status, json.dumps(body)))
+            with self.stripe.table() as table:
+                table.execute("INSERT INTO key VALUES (?, ?, ?, ?)", (key, asked, status, json.dumps(body)))
             if fault == "drop_after":
                 self._die()
             else:
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _calculate(self, form: dict[str, str]) -> dict[str, Any]:
         address = {k[26:-1]: v for k, v in form.items() if k.startswith("customer_details[address][")}
         if address["country"] == "US" and not address.get("postal_code", "").isdigit():
-            raise Refused("customer_tax_location_invalid", "We could not determine the customer's tax location.")
+            raise Refused("customer_tax_location_invalid", f"No tax location at {address.get('postal_code')}.")
         items: list[dict[str, Any]] = []
         while f"line_items[{len(items)}][amount]" in form:
             items.append(self._item(form, len(items), address))
@@ -218,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
         }  # fmt: skip
 
     def _sell(self, form: dict[str, str]) -> dict[str, Any]:
+        if self.stripe.shut:
+            raise Refused("account_invalid", "Set the address of your head office first.")
         found = next((c for c in self.stripe.calculations() if c["id"] == form["calculation"]), None)
         if found is None or found["expires_at"] < transport_now().timestamp():
             raise Refused("tax_calculation_expired", "This calculation has expired.")
@@ -267,9 +269,12 @@ class _Handler(BaseHTTPRequestHandler):
             table.execute("UPDATE booked SET body = ? WHERE id = ?", (json.dumps(body), row))
         return body
 
-    def _known(self, key: str) -> tuple[int, dict[str, Any]] | None:
+    def _known(self, key: str, asked: str) -> tuple[int, dict[str, Any]] | None:
         with self.stripe.table() as table:
-            row = table.execute("SELECT status, body FROM key WHERE key = ?", (key,)).fetchone()
+            row = table.execute("SELECT status, body, asked FROM key WHERE key = ?", (key,)).fetchone()
+        if row and row[2] != asked:
+            message = "Keys for idempotent requests can only be used with the same parameters."
+            return 400, {"error": {"type": "idempotency_error", "message": message}}
         return (row[0], json.loads(row[1])) if row else None
 
     def _answer(self, status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> None:

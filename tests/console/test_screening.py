@@ -3,13 +3,24 @@
 from datetime import timedelta
 
 from app.adapters.sandbox import clock
+from app.flows.screening_decisions import Reversal
 from app.orders import service as orders
 from app.orders.models import OrderState
+from app.web.console.screening import foretold
 from tests import shop
 from tests.console.helping import do
 from tests.screening.helping import bring, cases
 from tests.signing_in import staff_browser
 from tests.world import World
+
+
+def test_what_overturning_brings_is_said_in_whole_sentences() -> None:
+    said = foretold(Reversal(also_confirmed=0, subscriptions=3, over=1, licenses=2, orders=0, payments=1))
+    assert said == (
+        "It gives back 2 subscriptions to the billing run, which bills the terms that ended meanwhile; downloads"
+        " and workspaces at once; and 2 withheld full licenses. It does not bring back 1 subscription that ended;"
+        " 1 payment set aside, for finance to give back or to match; and what was refunded or revoked."
+    )
 
 
 def test_staff_look_a_name_up_and_decide_a_case_with_a_reason(world: World) -> None:

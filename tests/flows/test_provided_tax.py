@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
-from sqlmodel import col
+from sqlalchemy import text
 
 from app.adapters.no_tax_provider import NoTaxProvider
 from app.adapters.sandbox import clock
-from app.adapters.stripe.tax import StripeTax
 from app.catalog.models import Interval
-from app.core import policy
 from app.core.clock import transport_now
 from app.core.db import NetworkInsideTransaction
 from app.core.errors import Invalid
@@ -31,9 +28,8 @@ from app.orders.models import OrderState, Preview, Route
 from app.reports import tax_evidence, verify_books
 from app.tax import overruling
 from app.tax import service as tax
-from app.tax.calculations import COUNTRIES
 from app.tax.determination import Determination, Treatment
-from app.tax.models import RecordState, TaxRecord
+from app.tax.models import RecordState
 from app.tax.overruling import Wanted
 from app.tax.records import RecordSettled
 from app.web.console import tasks
@@ -42,32 +38,13 @@ from tests.adapters.fake_stripe_tax import CALCULATIONS, REVERSALS, SALES, FakeS
 from tests.console.helping import certified
 from tests.flows.ending import billed_once, catch_up, end_of
 from tests.flows.numbers import documents
+from tests.flows.providing import BUFFALO, CARD, computed_in, record_of, running
 from tests.world import World
-
-CARD = "4242 4242 4242 4242"
-BUFFALO: dict[str, Any] = {
-    "country": "US", "region": "NY", "postcode": "14201", "city": "Buffalo", "email": "ny@example.com",
-    "currency": "USD", "vat": None,
-}  # fmt: skip
 
 
 @pytest.fixture
 def fake(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripeTax]:
-    """Stripe Tax is asked for buyers in the United States."""
-    monkeypatch.setattr("app.tax.calculations._FAILURE_STANDS", timedelta(0, 2))
-    running = FakeStripeTax(tmp_path / "tax.sqlite")
-    provider = StripeTax(api_key="sk_test_x", api_base=running.base)
-    world.wired = replace(world.wired, ports=replace(world.ports, tax=provider))
-    computed_in(world, "US")
-    yield running
-    running.stop()
-
-
-def computed_in(world: World, *countries: str) -> None:
-    now = world.ports.clock.now()
-    with world.db.transaction() as tx:
-        policy.change(tx, COUNTRIES.name, list(countries), valid_from=now - timedelta(hours=1), by="test", why="test",
-                      now=now)  # fmt: skip
+    yield from running(world, tmp_path, monkeypatch)
 
 
 def buffalo(world: World, **changes: Any) -> Preview:
@@ -86,11 +63,6 @@ def of(world: World, preview: Preview) -> Determination:
 def bought(world: World) -> Invoice:
     shop.purchased(world, CARD, **{"seats": 25} | BUFFALO)
     return documents(world)[-1]
-
-
-def record_of(world: World, reference: str) -> TaxRecord:
-    with world.db.transaction() as tx:
-        return tx.execute(select(TaxRecord).where(col(TaxRecord.reference) == reference)).scalar_one()
 
 
 def credited(world: World, invoice: Invoice, total: int | None) -> str:

@@ -264,7 +264,7 @@ def _actions(tx: Session, case: ScreeningCase, who: SignedInStaff, form: Form) -
                 Action(
                     name="overturn", title="It is somebody else after all", button="Overturn it", tone="danger",
                     href=f"{here}/overturn", procedure=_OVERTURN, form=form_for("overturn", form),
-                    hint=f"Say what was found out since. {_foretold(screening_decisions.reversal_of(tx, case))}",
+                    hint=f"Say what was found out since. {foretold(screening_decisions.reversal_of(tx, case))}",
                 ),
             )  # fmt: skip
         case CaseState.CLEARED if can(who, May.ORDERS_REVIEW):
@@ -280,15 +280,15 @@ def _actions(tx: Session, case: ScreeningCase, who: SignedInStaff, form: Form) -
             return ()
 
 
-def _foretold(found: Reversal) -> str:
+def foretold(found: Reversal) -> str:
     """What overturning does and does not do, before anybody presses the button."""
     if found.also_confirmed:
         return (f"Nothing is given back yet: {_many(found.also_confirmed, 'other case')} of this account"
                 " stands confirmed.")  # fmt: skip
     living = found.subscriptions - found.over
     gives = [
-        f"{_many(living, 'subscription')} back to the billing run, which bills the terms that ended meanwhile",
-        "downloads and workspaces at once", f"{_many(found.licenses, 'full license')} that was paid for",
+        f"{_many(living, 'subscription')} to the billing run, which bills the terms that ended meanwhile",
+        "downloads and workspaces at once", _many(found.licenses, "withheld full license"),
     ]  # fmt: skip
     stays = [
         f"{_many(found.orders, 'order')} given up since the decision: the customer orders anew",
