@@ -15,7 +15,7 @@ from app.adapters.sandbox import clock, switches
 from app.adapters.sandbox.models import Fault
 from app.core import policy
 from app.dunning.models import AutomaticCharge, DunningRun
-from app.flows import billing_run, charging, openings, purchase, renewal, standing, tick
+from app.flows import billing_run, charging, openings, purchase, renewal, saved_card, standing, tick
 from app.orders.errors import AlreadyRenewed
 from app.orders.models import Order, OrderState
 from app.quotes.models import Quote
@@ -78,7 +78,7 @@ def test_a_crash_at_any_point_of_a_renewal_is_made_good_and_charges_once(
     clock.set_to(world.db, end_of(world, order) + timedelta(hours=1))
     where: dict[str, tuple[object, str]] = {
         "review": (renewal, "review"), "start": (purchase, "start"), "charge_before": (charging, "_intend"),
-        "charge_after": (purchase, "charge"), "settle": (purchase, "settle"),
+        "charge_after": (saved_card, "charge"), "settle": (purchase, "settle"),
         "apply_report": (purchase, "apply_report"), "record": (billing_run, "_record"),
     }  # fmt: skip
     module, name = where[step]
