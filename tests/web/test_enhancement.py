@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,6 +20,7 @@ from playwright.sync_api import Page as Tab
 from app.web import pages
 from app.web.portal import views as v
 from app.web.views import Form, Link, MoneyRow, Option, Page, Shell, Step
+from tests.world import FULL
 
 pytestmark = pytest.mark.browser
 
@@ -235,8 +237,9 @@ def test_the_form_is_complete_without_scripts(shop: Shop, browser: Browser) -> N
 
 
 @pytest.mark.parametrize("path", ["/checkout", "/order"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [*product([390, 1280], ["light", "dark"])] if FULL else [(390, "light"), (1280, "dark")]
+)
 def test_pages_have_no_accessibility_finding_and_never_scroll_sideways(
     shop: Shop, browser: Browser, path: str, scheme: str, width: int
 ) -> None:
