@@ -26,7 +26,7 @@ from app.tax import exchange_rates
 from app.tax.exchange_rates import Rate
 from tests import shop
 from tests.documents.reading import left_in
-from tests.world import World
+from tests.world import FULL, World
 
 # What one euro is; the day before the sales.
 RATES: Final = {
@@ -129,7 +129,7 @@ def test_each_place_has_what_its_law_wants_on_paper(world: World) -> None:
     today = world.ports.clock.now().date()
     known_rates(world, today - timedelta(days=2))
     registered(world)
-    for place, (where, words) in WANTED.items():
+    for place, (where, words) in list(WANTED.items())[:: 1 if FULL else 3]:
         given = {"region": "", "email": f"{place}@example.org", "company": f"{place} Ltd"} | where
         pdf = paper_of(world, shop.buy(world, vat=None, currency="USD", **given).id)
         said, invoice = shown(pdf), newest(world)
