@@ -22,7 +22,7 @@ from app.web.cookies import SESSIONS
 from tests import shop
 from tests.browser.hand import Hand, be, license_in_hand, picture
 from tests.signing_in import session_of_member, staff_browser
-from tests.world import World
+from tests.world import FULL, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -89,11 +89,12 @@ def test_dashboard_and_console_are_pictured_and_readable(world: World, tab: Tab,
     staff, _ = staff_browser(world)
     be(tab, world, {SESSIONS[Audience.CUSTOMER]: customer})
     be(tab, world, staff.cookies)
-    for path, name in (
+    pages = (
         ("/account", "dashboard"), ("/account/licenses", "licenses"), ("/account/invoices", "invoices"),
         ("/console", "console"), ("/console/orders", "console-orders"), ("/console/survey", "console-survey"),
         ("/console/jobs", "console-jobs"),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for path, name in pages if FULL else pages[::3]:
         answer = tab.goto(f"{world.url}{path}")
         assert answer is not None
         assert (answer.status, tab.locator("h1").count()) == (200, 1), path

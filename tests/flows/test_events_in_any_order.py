@@ -136,7 +136,7 @@ def orders_of(events: int, wanted: int) -> list[tuple[int, ...]]:
     return [everything[i * (len(everything) - 1) // (wanted - 1)] for i in range(wanted)]
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", STORIES if FULL else ("lost", "refunded in full"))
 def test_any_order_of_events_leads_to_one_state(
     silent: World, cluster: Cluster, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
