@@ -227,17 +227,10 @@ class StripePayments:
     def client(self) -> "stripe.StripeClient":
         """The SDK's client, pinned to one version of the API."""
         require_no_transaction()
-        import stripe  # 0.8 s: only a process that pays for something waits for it
+        # 0.8 s: only a process that asks waits for the SDK.
+        from app.adapters.stripe.transport import pinned_client
 
-        from app.adapters.stripe.transport import PacedClient
-
-        return stripe.StripeClient(
-            self._api_key,
-            stripe_version=API_VERSION,
-            base_addresses={"api": self._api_base.rstrip("/")} if self._api_base else {},
-            http_client=PacedClient(self._pace, timeout=_CALL_SECONDS),
-            max_network_retries=0,  # the client tries again by itself, at our pace
-        )
+        return pinned_client(self._api_key, self._api_base, self._pace, timeout=_CALL_SECONDS)
 
     def _session(self, ref: str, parts: list[str]) -> dict[str, Any]:
         params: SessionRetrieveParams = {"expand": parts}

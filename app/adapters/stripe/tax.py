@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from app.adapters.stripe import tax_words
 from app.adapters.stripe.answers import Failed, translated
 from app.adapters.stripe.pace import NoPace, Pace
-from app.adapters.stripe.version import API_VERSION
 from app.core.db import require_no_transaction
 from app.core.errors import NotFound
 from app.payments.errors import AmountMismatch, PaymentRefused, PaymentUnavailable
@@ -73,17 +72,10 @@ class StripeTax:
     def client(self) -> "stripe.StripeClient":
         """The SDK's client, pinned to one version of the API."""
         require_no_transaction()
-        import stripe  # 0.8 s: only a process that asks waits for it
+        # 0.8 s: only a process that asks waits for the SDK.
+        from app.adapters.stripe.transport import pinned_client
 
-        from app.adapters.stripe.transport import PacedClient
-
-        return stripe.StripeClient(
-            self._api_key,
-            stripe_version=API_VERSION,
-            base_addresses={"api": self._api_base.rstrip("/")} if self._api_base else {},
-            http_client=PacedClient(self._pace, timeout=_CALL_SECONDS),
-            max_network_retries=0,  # the client tries again by itself, at our pace
-        )
+        return pinned_client(self._api_key, self._api_base, self._pace, timeout=_CALL_SECONDS)
 
     def _of_our_mode(self, found: Mapping[str, Any]) -> Mapping[str, Any]:
         """Test and live registrations differ, so an answer of the other mode is none."""

@@ -10,12 +10,24 @@ from typing import Any, Final
 import stripe
 
 from app.adapters.stripe.pace import Pace, endpoint_of
+from app.adapters.stripe.version import API_VERSION
 from app.core.db import require_no_transaction
 
 TRIES: Final = 3  # of one request, with the same idempotency key
 LONGEST_PAUSE_SECONDS: Final = 5.0  # what Stripe wants beyond it is left to the queue
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _CONFLICT, _TOO_MANY, _SERVER_ERROR = 409, 429, 500
+
+
+def pinned_client(api_key: str, api_base: str | None, pace: Pace, *, timeout: float) -> stripe.StripeClient:
+    """The SDK's client at one version of the API; `timeout` in seconds is that of one try."""
+    return stripe.StripeClient(
+        api_key,
+        stripe_version=API_VERSION,
+        base_addresses={"api": api_base.rstrip("/")} if api_base else {},
+        http_client=PacedClient(pace, timeout=timeout),
+        max_network_retries=0,  # the client tries again by itself, at our pace
+    )
 
 
 class PacedClient(stripe.HTTPClient):
