@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from pytest_socket import enable_socket, socket_allow_hosts
 
 from app.adapters.stripe import transport
 from app.config import Settings
+from app.adapters.sandbox import clock
 from app.core import embedded_postgres, migrate
+from app.core.clock import transport_now
 from app.core.db import Database
 from app.core.embedded_postgres import Cluster
 from app.core.security import Secrets
@@ -73,6 +76,18 @@ def _only_loopback() -> None:
     socket_allow_hosts(["127.0.0.1", "localhost", "::1"], allow_unix_socket=True)
 
 
+def _beginning() -> datetime:
+    """When every world begins: the next 10:00 UTC, an hour at which it is the same day in nearly every time zone.
+
+    `BLP_TEST_BEGINS`, an instant to come such as 2028-02-29T23:30:00Z, lets them begin at an awkward one.
+    """
+    if told := os.environ.get("BLP_TEST_BEGINS"):
+        return datetime.fromisoformat(told)
+    now = transport_now()
+    today = now.replace(hour=10, minute=0, second=0, microsecond=0)
+    return today if now <= today else today + timedelta(days=1)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     with embedded_postgres.throwaway() as running:
@@ -80,6 +95,7 @@ def cluster() -> Iterator[Cluster]:
         database = Database(running.url(_TEMPLATE), pool_size=1)
         migrate.upgrade(database)
         open_shop(database, Secrets(DEVELOPMENT_SECRET))
+        clock.set_to(database, _beginning())
         database.dispose()
         yield running
 

@@ -138,7 +138,7 @@ class _Meter:
 
     def __init__(self, database: Database) -> None:
         with ExitStack() as held:
-            connections = [held.enter_context(database.reading()) for _ in range(SIDE_BY_SIDE)]
+            connections = [held.enter_context(database.transaction()) for _ in range(SIDE_BY_SIDE)]
             ask = text("SELECT pg_backend_pid()")
             self._backends = [int(each.execute(ask).scalar_one()) for each in connections]
         dataset.load()  # which a worker reads once in its life

@@ -46,6 +46,7 @@ _NAMING = {
 }
 # For so long after its last use a connection is taken to live.
 _TRUSTED_SECONDS: Final = 1.0
+_READERS: Final = 4
 metadata: MetaData = SQLModel.metadata
 metadata.naming_convention = _NAMING
 
@@ -137,22 +138,28 @@ def _ask_whether_it_lives(engine: Engine) -> None:
             raise InvalidatePoolError from gone
 
 
+def _engine(url: str, pool_size: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,  # under a burst it would reconnect for every request, which costs more than waiting
+        pool_use_lifo=True,
+        connect_args={"options": "-c timezone=UTC"},
+        json_serializer=json_text,
+        json_deserializer=orjson.loads,
+    )
+    _ask_whether_it_lives(engine)
+    return engine
+
+
 class Database:
     """An engine and the only way to open a unit of work on it."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        # No overflow: under a burst it reconnects for every request, which costs more than waiting.
-        self.engine: Engine = create_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_use_lifo=True,
-            connect_args={"options": "-c timezone=UTC"},
-            json_serializer=json_text,
-            json_deserializer=orjson.loads,
-        )
-        _ask_whether_it_lives(self.engine)
-        self._read_engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.engine: Engine = _engine(url, pool_size)
+        # Connections of their own: a unit of work reads the sandbox's clock, and where all those of the pool wait for
+        # its locks it must not wait for one of theirs.
+        self._readers: Engine = _engine(url, _READERS).execution_options(isolation_level="AUTOCOMMIT")
 
     @property
     def conninfo(self) -> str:
@@ -179,11 +186,12 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A plain connection without a transaction, for single reads."""
-        with self._read_engine.connect() as connection:
+        with self._readers.connect() as connection:
             yield connection
 
     def dispose(self) -> None:
         self.engine.dispose()
+        self._readers.dispose()
 
 
 def driver_connection(tx: Session) -> psycopg.Connection[Any]:

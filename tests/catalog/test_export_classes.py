@@ -1,6 +1,6 @@
 """How plans are classified for export control: dated, checked, never edited, printed as when it was issued."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.accounts import service as accounts
 from app.adapters.sandbox import clock
 from app.catalog import export_classes
 from app.catalog.errors import CatalogInvalid
+from app.core.clock import local_date
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import DocumentKind, ExportClassView
 from app.flows import papers
@@ -31,6 +33,12 @@ def classified(*rows: dict[str, str]) -> Change:
         plan(catalog, "professional")["export"] = [dict(row) for row in rows]
 
     return change
+
+
+def sellers_day(world: World) -> date:
+    """A class is in force by the calendar of whoever sells."""
+    with world.db.transaction() as tx:
+        return local_date(world.ports.clock.now(), accounts.seller(tx).time_zone)
 
 
 def printed(world: World, order: Order) -> tuple[ExportClassView, ...]:
@@ -56,8 +64,9 @@ def test_a_document_says_the_class_that_was_on_file_when_it_was_issued(world: Wo
     (shown,) = printed(world, after)
     assert (shown.eccn, shown.authorisation, shown.ccats) == ("5D992.c", "NLR", "G123456")
     # Reaching back changes nothing that was issued; from tomorrow on nothing that is issued today.
-    back = {"eccn": "EAR99", "authorisation": "NLR", "from": str(world.ports.clock.now().date())}
-    coming = {**back, "from": str(world.ports.clock.now().date() + timedelta(days=1))}
+    today = sellers_day(world)
+    back = {"eccn": "EAR99", "authorisation": "NLR", "from": str(today)}
+    coming = {**back, "from": str(today + timedelta(days=2))}
     clock.set_to(world.db, world.ports.clock.now() + timedelta(hours=1))
     sell(world, tmp_path, classified(FIRST, THEN, back, coming))
     assert printed(world, after) == (shown,)

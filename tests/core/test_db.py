@@ -44,3 +44,13 @@ def test_what_was_used_a_moment_ago_is_not_asked(cluster: Cluster, monkeypatch: 
         assert len(asked) == 1
     finally:
         database.dispose()
+
+
+def test_a_unit_of_work_reads_the_time_while_every_connection_of_the_pool_is_taken(cluster: Cluster) -> None:
+    """Otherwise all of them wait for each other where many at once want the time within their work."""
+    database = Database(cluster.url("postgres"), pool_size=1)
+    try:
+        with database.transaction() as tx, database.reading() as aside:
+            assert tx.execute(_PIDS).scalar_one() != aside.execute(_PIDS).scalar_one()
+    finally:
+        database.dispose()

@@ -129,12 +129,13 @@ def test_an_add_on_is_added_for_the_rest_and_follows_the_seats_from_then_on(worl
 def test_a_higher_plan_gives_back_the_rest_of_the_lower_one_in_the_same_moment(world: World) -> None:
     held = subscription(world, shop.buy(world, seats=11, **UK))
     pass_days(world, 100)
+    bought_with = days_left(world, held)
     first = change(world, held, seats=13)
     pass_days(world, 30)
     days = days_left(world, held)
     order = change(world, held, plan="enterprise")
     invoice = invoice_of(world, order)
-    rest = part(121_000, days) + part(first.net_minor, days, days + 30)
+    rest = part(121_000, days) + part(first.net_minor, days, bought_with)
     with world.db.transaction() as tx:
         notes = [
             note
