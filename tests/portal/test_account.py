@@ -360,6 +360,7 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
             "workspace_id": tx.execute(
                 select(col(Workspace.id)).where(col(Workspace.account_id) == order.account_id)
             ).scalar_one(),
+            "written": "token",  # no id: a format
         }  # fmt: skip
 
 
