@@ -280,6 +280,9 @@ func resource(payload []byte, at time.Time) (*License, error) {
 		metadata.StartsAt == nil {
 		return nil, Refused("malformed_payload")
 	}
+	if *metadata.Users < 1 {
+		return nil, Refused("no_seats")
+	}
 	if meta.Issued.After(at.Add(5 * time.Minute)) {
 		return nil, Refused("issued_in_the_future")
 	}
@@ -365,6 +368,9 @@ func claimed(claims []byte, asked Question) (*License, error) {
 	if json.Unmarshal(claims, &said) != nil || said.Issued == nil || said.Starts == nil || said.Ends == nil ||
 		said.Expires == nil || said.Seats == nil || said.Features == nil || said.Enforcement == nil {
 		return nil, Refused("malformed_payload")
+	}
+	if *said.Seats < 1 {
+		return nil, Refused("no_seats")
 	}
 	if said.Issued.After(asked.At.Add(5 * time.Minute)) {
 		return nil, Refused("issued_in_the_future")

@@ -76,14 +76,16 @@ def _mattermost(text: bytes, key_set: dict[str, Any], at: datetime) -> dict[str,
         raise Refused("malformed_payload")
     if type(features.get("users")) is not int or not re.fullmatch("[A-Za-z0-9]{26}", str(said.get("id"))):
         raise Refused("malformed_payload")
-    if features["users"] < 1:
-        raise Refused("no_seats")
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    starts_at, expires_at = (epoch + timedelta(milliseconds=said[name]) for name in ("starts_at", "expires_at"))
+    try:
+        starts_at, expires_at = (epoch + timedelta(milliseconds=said[name]) for name in ("starts_at", "expires_at"))
+    except OverflowError as exc:
+        raise Refused("malformed_payload") from exc
+    on = sorted(name for name, value in features.items() if value is True and name != "future_features")
+    found = _found("mattermost", said["id"], features["users"], starts_at, expires_at, on)
     if expires_at < at:
         raise Refused("expired")
-    on = sorted(name for name, value in features.items() if value is True and name != "future_features")
-    return _found("mattermost", said["id"], features["users"], starts_at, expires_at, on)
+    return found
 
 
 def _rsa_holds(jwk: dict[str, Any], signature: bytes, payload: bytes) -> bool:
@@ -227,6 +229,8 @@ def _found(
 ) -> dict[str, Any]:
     if type(seats) is not int or type(license_id) is not str:
         raise Refused("malformed_payload")
+    if seats < 1:
+        raise Refused("no_seats")
     return {
         "format": kind, "id": license_id, "seats": seats, "starts_at": _written(starts_at),
         "expires_at": _written(expires_at), "features": features,

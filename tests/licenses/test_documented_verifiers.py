@@ -7,6 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256, SHA512
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from app.core.signing import Ed25519Signer, Purpose, verify
 from app.licenses import keygen, token
@@ -14,11 +20,15 @@ from app.licenses.findings import Finding
 from app.licenses.keygen import Algorithm, Envelope
 from app.licenses.keygen_claims import payload_of
 from app.licenses.linter import lint
+from app.licenses.mattermost import encode, sign_payload
 from app.licenses.rendering_lint import lint_keygen, lint_token
 from app.licenses.token_claims import TokenClaims
-from tests.licenses.making import FULL, NOW
-from tests.licenses.readers import READERS, Reader
+from app.licenses.trust import Trust
+from app.licenses.verify_any import verify_license
+from tests.licenses.making import FULL, NOW, claims, signed
+from tests.licenses.readers import READERS, Reader, python
 from tests.licenses.renderings import KEY, Signers, new_key, stated
+from tests.world import full
 
 DAY = timedelta(days=1)
 END = NOW + timedelta(days=365)
@@ -140,6 +150,53 @@ def test_the_rules_of_each_reader_hold(read: Reader, signers: Signers) -> None:
     assert full == [None, "warn", "warn", "banner", "banner", "block_new_users", "block_new_users"]
 
 
+@each_reader
+def test_the_known_ways_to_spoil_a_mattermost_file_are_refused(read: Reader, signers: Signers) -> None:
+    payload, key = claims().to_payload(), signers.rsa
+    right = sign_payload(payload, key)
+    other, large = (rsa.generate_private_key(public_exponent=65537, key_size=bits) for bits in (2048, 4096))
+    stated_ = json.loads(payload)
+    spoilt = {
+        "a bit of the payload": encode(bytes([*payload[:9], payload[9] ^ 1, *payload[10:]]), right),
+        "a bit of the signature": encode(payload, bytes([right[0] ^ 1, *right[1:]])),
+        "another key": encode(payload, sign_payload(payload, other)),
+        "SHA-256": encode(payload, key.sign(payload, PKCS1v15(), SHA256())),
+        "PSS": encode(payload, key.sign(payload, PSS(MGF1(SHA512()), PSS.MAX_LENGTH), SHA512())),
+        "RSA-4096": encode(payload, large.sign(payload, PKCS1v15(), SHA512())),
+        "the signature in front": encode(right, payload),
+        "a signature that ends in NUL": encode(*ending_in_nul(key)),
+        "users as text": resigned(stated_ | {"features": {"users": "100"}}, key),
+        "a time with a fraction": resigned(stated_ | {"expires_at": stated_["expires_at"] + 0.5}, key),
+        "a time as text": resigned(stated_ | {"starts_at": "2026-03-01"}, key),
+        "no customer": resigned(stated_ | {"customer": None}, key),
+        "no features": resigned(stated_ | {"features": None}, key),
+        "features without users": resigned(stated_ | {"features": {}}, key),
+        "an id of 25": resigned(stated_ | {"id": "a" * 25}, key),
+        "too long": resigned(stated_ | {"sku_name": "x" * 8_000}, key),
+    }  # fmt: skip
+    said = read([each.encode() for each in spoilt.values()], signers.key_set())
+    assert [name for name, each in zip(spoilt, said, strict=True) if each["accepted"]] == []
+    ours = {name: lint(text, [key.public_key()], now=NOW) for name, text in spoilt.items()}
+    assert [name for name, found in ours.items() if not any(each.blocks for each in found)] == []
+
+
+@settings(max_examples=full(1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    length=st.timedeltas(timedelta(seconds=1), timedelta(days=90)), users=st.integers(0, 2),
+    later=st.timedeltas(timedelta(days=-10), timedelta(days=140)), ttl=st.none() | st.integers(3_600, 86_400 * 60),
+)  # fmt: skip
+def test_our_report_and_the_documented_reader_agree_at_any_time(
+    signers: Signers, length: timedelta, users: int, later: timedelta, ttl: int | None
+) -> None:
+    at = (NOW + later).replace(microsecond=0)
+    key_set = signers.key_set()
+    trust = Trust.read(json.dumps(key_set).encode())
+    term: dict[str, Any] = {"expires_at": NOW + length, "features": {"users": users, "ldap": True}}
+    for text in (signers.mattermost_file(**term), signers.keygen_file(ttl=ttl, **term), signers.token_text(**term)):
+        said = python([text], key_set, at=at)[0]
+        assert verify_license(text, trust, at, KEY).accepted == said["accepted"], said
+
+
 def test_each_of_our_own_readers_takes_its_own_artifact_only(signers: Signers, artifacts: dict[str, bytes]) -> None:
     readers: dict[str, Callable[[bytes], list[Finding]]] = {
         "mattermost": lambda text: lint(text, [signers.rsa.public_key()], now=NOW),
@@ -183,6 +240,15 @@ PLAIN = Algorithm.PLAIN.value
 
 def b64(data: bytes) -> str:
     return b64encode(data).decode()
+
+
+def resigned(said: dict[str, Any], key: RSAPrivateKey) -> str:
+    return signed(json.dumps(said).encode(), key).decode()
+
+
+def ending_in_nul(key: RSAPrivateKey) -> tuple[bytes, bytes]:
+    payloads = (claims(sku_name=f"Plan {n}").to_payload() for n in range(10_000))
+    return next((each, made) for each in payloads if (made := sign_payload(each, key)).endswith(b"\0"))
 
 
 def footer(kid: str) -> bytes:
