@@ -27,12 +27,12 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_license_issuance_names_its_actor"), "license_issuance", "version = 1 OR actor <> ''"
     )
-    op.create_unique_constraint(
-        op.f("uq_license_issuance_kid_file_sha256"), "license_issuance", ["kid", "file_sha256"]
-    )  # fmt: skip
     op.drop_constraint(op.f("uq_license_issuance_license_id"), "license_issuance", type_="unique")
-    op.create_index(op.f("ix_license_issuance_license_id"), "license_issuance", ["license_id"])
     op.create_index(
         "uq_license_issuance_mattermost", "license_issuance", ["license_id"], unique=True,
         postgresql_where=sa.text("format = 'mattermost'"),
+    )  # fmt: skip
+    op.create_index(
+        "uq_license_issuance_rendered", "license_issuance", ["kid", "file_sha256"], unique=True,
+        postgresql_where=sa.text("format <> 'mattermost'"),
     )  # fmt: skip

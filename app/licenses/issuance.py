@@ -1,10 +1,11 @@
 """The log of signatures: one hash chain per key, so that a missing or slipped-in one shows (R-LIC-6, S29)."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, select, text
 from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
@@ -48,9 +49,11 @@ def rows(
 def record(
     tx: Tx, kid: str, license_id: str, digest: str, now: datetime, *, written: Format, actor: str
 ) -> None:  # fmt: skip
-    """Log one signature. Making the same bytes again is no further signature: it says nothing new."""
+    """Log one signature of a rendering other than Mattermost's. Making the same bytes again is no further signature."""
     _take_turn(tx, kid)
-    known = exists().where(col(IssuanceEntry.kid) == kid, col(IssuanceEntry.file_sha256) == digest)
+    known = exists().where(
+        col(IssuanceEntry.kid) == kid, col(IssuanceEntry.file_sha256) == digest, text("format <> 'mattermost'")
+    )
     if not tx.execute(select(known)).scalar_one():
         tx.add_all(
             IssuanceEntry(**row) for row in rows(tx, kid, [(license_id, digest)], now, written=written, actor=actor)
@@ -62,11 +65,12 @@ def broken_at(tx: Tx, kid: str) -> int | None:
     """The sequence of the first link of a key's chain that does not follow from the one before; None where all do."""
     previous = _GENESIS
     query = select(IssuanceEntry).where(col(IssuanceEntry.kid) == kid).order_by(col(IssuanceEntry.sequence))
-    for expected, entry in enumerate(tx.execute(query.execution_options(yield_per=1000)).scalars(), start=1):
-        link = (entry.sequence, entry.previous_hash, entry.hash)
-        if link != (expected, previous, _hash(entry.model_dump())):
-            return expected
-        previous = entry.hash
+    with closing(tx.execute(query.execution_options(yield_per=1000))) as found:
+        for expected, entry in enumerate(found.scalars(), start=1):
+            link = (entry.sequence, entry.previous_hash, entry.hash)
+            if link != (expected, previous, _hash(entry.model_dump())):
+                return expected
+            previous = entry.hash
     return None
 
 

@@ -75,19 +75,25 @@ class IssuanceEntry(Table, table=True):
     __tablename__ = "license_issuance"
     __table_args__ = (
         UniqueConstraint("kid", "sequence"),
-        UniqueConstraint("kid", "file_sha256"),
         CheckConstraint("version IN (1, 2)", name="version_known"),
         CheckConstraint("version = 1 OR actor <> ''", name="names_its_actor"),
         # The Mattermost file is signed once and kept; the other renderings are made when somebody asks.
         Index(
             "uq_license_issuance_mattermost", "license_id", unique=True, postgresql_where=text("format = 'mattermost'")
         ),
+        Index(
+            "uq_license_issuance_rendered",
+            "kid",
+            "file_sha256",
+            unique=True,
+            postgresql_where=text("format <> 'mattermost'"),
+        ),
     )
 
     id: int | None = row_id()
     kid: str
     sequence: int = Field(sa_type=BigInteger)
-    license_id: str = Field(foreign_key="license.id", index=True)
+    license_id: str = Field(foreign_key="license.id")
     format: Format = Field(sa_type=text_enum(Format, name="license_format"))
     actor: str
     version: int = Field(sa_type=SmallInteger)

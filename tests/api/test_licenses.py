@@ -6,11 +6,11 @@ from base64 import b64decode
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlmodel import col
 
 from app.core import keys
-from app.core.canonical import sha256_hex
+from app.core.canonical import canonical_json, sha256_hex
 from app.core.signing import generate_rsa_key, load_private_key, load_public_keys, public_pem
 from app.licenses import issuance
 from app.licenses.formats import Format
@@ -160,3 +160,27 @@ def test_a_revocation_needs_a_reason_and_keeps_it(bought: Bought, vendor: httpx.
     revoked = vendor.post(url, json={"reason": "Paid back."}).json()
     assert (revoked["state"], revoked["revoked_reason"]) == ("revoked", "Paid back.")
     assert [each["id"] for each in vendor.get("/v1/licenses?state=revoked").json()["data"]] == [bought.license]
+
+
+def test_a_chain_begun_before_formats_were_logged_still_holds(bought: Bought, world: World) -> None:
+    link = {"kid": "old", "sequence": 1, "license": bought.license, "file": "f" * 64, "previous": "0" * 64}
+    first = sha256_hex(b"blp/issuance/v1\n" + canonical_json(link))
+    now = world.ports.clock.now()
+    with world.db.transaction() as tx:
+        tx.add(IssuanceEntry(
+            kid="old", sequence=1, license_id=bought.license, format=Format.KEYGEN, actor="", version=1,
+            file_sha256="f" * 64, issued_at=now, previous_hash="0" * 64, hash=first,
+        ))  # fmt: skip
+        tx.flush()
+        issuance.record(tx, "old", bought.license, "e" * 64, now, written=Format.TOKEN, actor="test")
+        issuance.record(tx, "old", bought.license, "e" * 64, now, written=Format.TOKEN, actor="again")
+        assert issuance.broken_at(tx, "old") is None
+        assert tx.execute(text("SELECT count(*) FROM license_issuance WHERE kid = 'old'")).scalar_one() == 2
+        forged = update(IssuanceEntry).where(col(IssuanceEntry.kid) == "old", col(IssuanceEntry.version) == 2)
+        for slipped in ({"actor": "nobody"}, {"file_sha256": "x"}, {"sequence": 7}, {"previous_hash": "x"}):
+            with tx.begin_nested() as step:
+                tx.execute(text("ALTER TABLE license_issuance DISABLE TRIGGER USER"))
+                tx.execute(forged.values(slipped))
+                tx.expire_all()
+                assert issuance.broken_at(tx, "old") == 2, slipped
+                step.rollback()
