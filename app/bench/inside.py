@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import count as counting
 from pathlib import Path
@@ -16,7 +16,13 @@ from app.bench.harness import CannotMeasure, Figure, Unit, alternate, here
 from app.core.clock import transport_now
 from app.core.ids import new_license_file_id
 from app.core.money import Money
-from app.core.signing import generate_rsa_key, load_rsa_private_key
+from app.core.signing import (
+    generate_ed25519_key,
+    generate_rsa_key,
+    load_ed25519_private_key,
+    load_rsa_private_key,
+    thumbprint,
+)
 from app.documents.electronic_shapes import Electronic, ElectronicParty, LineVat, VatCategory
 from app.documents.render_pdf import render_pdf
 from app.documents.shapes import (
@@ -30,9 +36,15 @@ from app.documents.shapes import (
     Span,
     TaxId,
 )
+from app.licenses import keygen, token
 from app.licenses.claims import LicenseClaims, LicenseCustomer
+from app.licenses.enforcement import ENFORCEMENT
 from app.licenses.issuing import issue
+from app.licenses.keygen_claims import DEFAULT_TTL, payload_of
 from app.licenses.mattermost import sign_payload
+from app.licenses.rendering_lint import lint_keygen, lint_token
+from app.licenses.stated import Stated
+from app.licenses.token_claims import TokenClaims
 from app.tax.determination import Component, Determination, LineTax, Request, determine
 from app.tax.explain import read_request
 
@@ -67,7 +79,11 @@ _FOUR_COMPONENTS: Final = {
 
 
 def license_issue(count: Callable[[int], int]) -> Figure:
-    """Claims to a linted license file, without the record; the floor is the one signature it cannot do without."""
+    """Claims to a linted license file, without the record; the floor is the one signature it cannot do without.
+
+    Beside it the two formats signed with Ed25519, each with the share of its own signature over the same bytes in what
+    it costs: checking one takes three times as long as making it.
+    """
     key = load_rsa_private_key(generate_rsa_key())
     now = transport_now()
 
@@ -80,11 +96,42 @@ def license_issue(count: Callable[[int], int]) -> Figure:
 
     payload = claims_under(new_license_file_id()).to_payload()
     n = count(200)
-    return alternate(
+    figure = alternate(
         "license_issue", _MICROSECONDS, "one RSA-2048 signature over the same payload, key already parsed",
         lambda: here(lambda: issue(claims_under, key, new_id=new_license_file_id, now=now), n),
         lambda: here(lambda: sign_payload(payload, key), n),
     )  # fmt: skip
+    more = {"mattermost_share": round(1 / figure.ratio, 3)}
+    for beside in _other_renderings(claims_under(new_license_file_id()), now, n):
+        more |= {f"{beside.name}_us": round(beside.ours, 2), f"{beside.name}_share": round(1 / beside.ratio, 3)}
+    return replace(figure, more=more)
+
+
+def _other_renderings(claims: LicenseClaims, now: datetime, n: int) -> tuple[Figure, Figure]:
+    """Keygen file and token of the same claims: made, signed and linted."""
+    key = load_ed25519_private_key(generate_ed25519_key())
+    kid, public = thumbprint(key), key.public_key()
+    stated = Stated("lic_1", "pln_1", claims.id, 10, claims)
+    ladder = ENFORCEMENT.read(ENFORCEMENT.default)
+
+    def keygen_file() -> object:
+        text = keygen.encode(payload_of(stated, ttl=DEFAULT_TTL, now=now), key, stated.key)
+        return lint_keygen(text, [public], stated.key, now=now)
+
+    def license_token() -> object:
+        text = token.encode(TokenClaims.of(stated, ladder, now).to_payload(), kid, key)
+        return lint_token(text, {kid: public}, now=now)
+
+    enc = keygen.read(keygen.encode(payload_of(stated, ttl=DEFAULT_TTL, now=now), key, stated.key)).enc.encode()
+    said = TokenClaims.of(stated, ladder, now).to_payload()
+    floor_is = "one Ed25519 signature over the same bytes"
+
+    def beside(name: str, made: Callable[[], object], signed: bytes) -> Figure:
+        return alternate(
+            name, _MICROSECONDS, floor_is, lambda: here(made, n), lambda: here(lambda: key.sign(signed), n)
+        )  # fmt: skip
+
+    return beside("keygen", keygen_file, enc), beside("token", license_token, said)
 
 
 def determination(count: Callable[[int], int]) -> Figure:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,36 +10,45 @@ from app.cli.installation import installation
 from app.config import load
 from app.core import keys
 from app.core.clock import transport_now
-from app.core.keys import KeyPurpose
+
+if TYPE_CHECKING:
+    from app.licenses.trust import Trust
 
 licenses = typer.Typer(help="License files.", no_args_is_help=True)
 
 
 @licenses.command("verify")
 def license_verify(
-    file: Annotated[Path, typer.Argument(help="The license file.")],
+    file: Annotated[Path, typer.Argument(help="The license file or token.")],
     key: Annotated[
         Path | None, typer.Option(help="Public key, PEM or JWKS; this installation's keys otherwise.")
     ] = None,
     at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
+    license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
 ) -> None:
-    """Check a license file offline. Exit status 0: would be accepted, 1: would not, 2: wrong usage."""
-    from app.licenses.verify import load_keys, verify_license_file
+    """Check a Mattermost or Keygen license file or a license token offline.
+
+    Exit status 0: would be accepted, 1: would not, 2: wrong usage.
+    """
+    from app.licenses.trust import Trust
+    from app.licenses.verify_any import verify_license
 
     try:
         data = file.read_bytes()
-        public = load_keys(key.read_bytes() if key else _published_pem())
+        trust = Trust.read(key.read_bytes()) if key else _published()
     except OSError as exc:
         raise typer.BadParameter(f"{exc.filename}: {exc.strerror}") from exc
     when = at.replace(tzinfo=UTC) if at else transport_now()
-    report = verify_license_file(data, public, when)
+    report = verify_license(data, trust, when, license_key)
     typer.echo("\n".join(report.lines()))
     raise typer.Exit(0 if report.accepted else 1)
 
 
-def _published_pem() -> bytes:
+def _published() -> "Trust":
+    from app.licenses.trust import Trust
+
     with installation(load()) as wired, wired.ports.db.transaction() as tx:
-        found = keys.published(tx, KeyPurpose.LICENSE_FILE)
+        found = keys.published(tx)
         if not found:
             raise typer.BadParameter("This installation has no license key; give one with --key.")
-        return "".join(each.public_pem for each in found).encode()
+        return Trust.of(found)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import CheckConstraint, select, text
 from sqlmodel import Field, col
@@ -34,6 +35,9 @@ class SigningKey(Table, table=True):
 class KeyPurpose(StrEnum):
     LICENSE_FILE = "license-file"  # RSA-2048, for Mattermost-shaped files
     EVIDENCE = "evidence"  # Ed25519: certificates and signed answers, each domain-separated
+    # Ed25519, each for one layout that others have settled, domain tag included (ADR 0054).
+    KEYGEN_FILE = "keygen-file"
+    LICENSE_TOKEN = "license-token"  # noqa: S105 -- the name of a purpose, not a secret
 
 
 class NoSigningKey(DomainError):
@@ -90,12 +94,24 @@ def license_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, RSAPrivat
     return key.kid, signing.load_rsa_private_key(secrets.open("signing-key", key.private_sealed))
 
 
+def keygen_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, Ed25519PrivateKey]:
+    """The kid and key that sign Keygen license files now. Raises NoSigningKey."""
+    return _ed25519(tx, secrets, KeyPurpose.KEYGEN_FILE, now)
+
+
+def token_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, Ed25519PrivateKey]:
+    """The kid and key that sign license tokens now. Raises NoSigningKey."""
+    return _ed25519(tx, secrets, KeyPurpose.LICENSE_TOKEN, now)
+
+
 def evidence_signer(tx: Tx, secrets: Secrets, now: datetime) -> signing.Ed25519Signer:
     """The signer of certificates and answers. Raises NoSigningKey."""
-    key = _current(tx, KeyPurpose.EVIDENCE, now)
-    return signing.Ed25519Signer(
-        key.kid, signing.load_ed25519_private_key(secrets.open("signing-key", key.private_sealed))
-    )
+    return signing.Ed25519Signer(*_ed25519(tx, secrets, KeyPurpose.EVIDENCE, now))
+
+
+def _ed25519(tx: Tx, secrets: Secrets, purpose: KeyPurpose, now: datetime) -> tuple[str, Ed25519PrivateKey]:
+    key = _current(tx, purpose, now)
+    return key.kid, signing.load_ed25519_private_key(secrets.open("signing-key", key.private_sealed))
 
 
 def published(tx: Tx, purpose: KeyPurpose | None = None) -> list[SigningKey]:

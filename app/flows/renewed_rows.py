@@ -28,6 +28,7 @@ from app.invoices import service as invoices
 from app.invoices.models import Invoice, InvoiceLine, InvoicePayment, InvoiceState, InvoiceTax
 from app.ledger import service as ledger
 from app.ledger.models import LedgerEntry, Posting
+from app.licenses import issuance
 from app.licenses import service as licenses
 from app.licenses.models import IssuanceEntry, License, LicenseState
 from app.orders.models import Order, OrderState
@@ -66,7 +67,7 @@ def write(tx: Tx, ports: Ports, found: Sequence[Paid], now: datetime) -> None:
     _write_parts(tx, batch, renewals, now)
     issued = [(each.license.id, each.license.file_sha256) for each in renewals if each.license is not None]
     if issued:
-        batch.extend(IssuanceEntry, licenses.issuance_rows(tx, facts.kid, issued, now))
+        batch.extend(IssuanceEntry, issuance.rows(tx, facts.kid, issued, now))
         batch.copy(tx, IssuanceEntry)
     _number(tx, facts, batch, renewals, now)
     _book(tx, batch, renewals, now)

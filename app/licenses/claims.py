@@ -98,7 +98,8 @@ class LicenseClaims:
     def __post_init__(self) -> None:
         for name in ("issued_at", "starts_at", "expires_at"):
             instant: datetime = getattr(self, name)
-            object.__setattr__(self, name, from_milliseconds(to_milliseconds(instant)))
+            if instant.tzinfo is not UTC or instant.microsecond % 1000:  # most are made of milliseconds already
+                object.__setattr__(self, name, from_milliseconds(to_milliseconds(instant)))
         for name, value in self.features.items():
             if type(value) is not (int if name == "users" else bool):
                 raise TypeError(f"features.{name} is {value!r}")
@@ -268,7 +269,7 @@ class _Reader:
 
 def _document(payload: bytes) -> dict[str, Any]:
     try:
-        document: Any = json.loads(payload.decode(), parse_constant=_refuse_constant)
+        document: Any = _DECODER.decode(payload.decode())
     except (ValueError, RecursionError) as exc:
         raise MalformedPayload((PayloadFault(PayloadCode.NOT_JSON, "", "The payload is not JSON."),)) from exc
     if not isinstance(document, dict):
@@ -299,3 +300,6 @@ def _kind(value: object) -> str:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)  # json.loads would build one for every file

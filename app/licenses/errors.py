@@ -9,3 +9,7 @@ class AlreadyRevoked(DomainError):
 
 class NotReleased(DomainError):
     slug, title = "license-not-released", "This license is handed over later"
+
+
+class NotInForce(DomainError):
+    slug, title = "license-not-in-force", "Nothing more is signed for this license"

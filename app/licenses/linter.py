@@ -4,7 +4,7 @@ Nobody at the vendor sees the server on which a file fails, so every way in whic
 forgets or misreads a genuine file is looked for here. Findings of severity error keep a file from being delivered.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.licenses.claims import EPOCH, FEATURES, LIMITS, LicenseClaims, PayloadCode
 from app.licenses.findings import Finding, Severity
+from app.licenses.formats import ReadCode
 from app.licenses.mattermost import FileCode, LicenseFileRejected, verify_file
 
 PRODUCT_GRACE: Final = timedelta(days=10)  # a running server keeps an expired license that long, then removes it
@@ -20,6 +21,8 @@ TIERS: Final[Mapping[str, int]] = {"professional": 10, "enterprise": 20, "advanc
 # These do not follow future_features when left out.
 _OWN_DEFAULT: Final = frozenset({"announcement", "auto_translation", "cloud", "future_features", "theme_management"})
 _LEGACY_SKUS: Final = frozenset({"E10", "E20"})
+
+_WEIGHT: Final = {severity: place for place, severity in enumerate(Severity)}
 
 # Durations that make the product treat any license as a trial (started once per server).
 _TRIAL_DURATIONS: Final = frozenset({timedelta(days=30, hours=8), timedelta(days=30, hours=23, minutes=59, seconds=59)})
@@ -53,6 +56,18 @@ class LintCode(StrEnum):
     CUSTOMER_EMAIL_MISSING = "customer_email_missing"
 
 
+class RenderingLint(StrEnum):
+    """What a readable Keygen file or token may get wrong beside."""
+
+    FILE_FROM_THE_FUTURE = "file_from_the_future"
+    FILE_ENDED = "file_ended"
+    TTL_MISMATCH = "ttl_mismatch"
+    TTL_NONE = "ttl_none"
+    NOT_ENCRYPTED = "not_encrypted"
+    NO_ENFORCEMENT = "no_enforcement"
+    ENDS_BEFORE_LICENSE = "ends_before_license"
+
+
 REMEDIES: Final[Mapping[str, str]] = {
     FileCode.TOO_LONG: "Take the file as it was issued; if it was issued so long, shorten names or feature lists.",
     FileCode.NOT_BASE64: "Download the file again instead of copying its text, and leave it unopened.",
@@ -61,6 +76,12 @@ REMEDIES: Final[Mapping[str, str]] = {
     FileCode.BAD_SIGNATURE: "Download the file again from the portal; do not use this copy.",
     FileCode.WRONG_KEY: "Check with the public key the product was built with; if that one fails too, download again.",
     FileCode.MALFORMED_PAYLOAD: "Ask the issuer for a new file with the fields named here put right.",
+    ReadCode.BROKEN_ENVELOPE: "Download the file again and leave it unopened; this copy is damaged.",
+    ReadCode.UNSUPPORTED_ALGORITHM: "Ask the issuer for a file signed with Ed25519; others are not accepted here.",
+    ReadCode.UNKNOWN_KID: "Fetch the published key set again; if the key is not in it either, do not use the token.",
+    ReadCode.WRONG_PURPOSE: "Do not use it as a license; ask the issuer for a license token.",
+    ReadCode.SEALED: "Give the license key as well, so that the content can be read.",
+    ReadCode.WRONG_LICENSE_KEY: "Check the license key for typing errors; each license opens its own files only.",
     PayloadCode.NOT_JSON: "Sign one JSON object in UTF-8.",
     PayloadCode.WRONG_TYPE: "Write the field with the type the product reads.",
     PayloadCode.TIME_NOT_MILLISECONDS: "Write the instant as whole milliseconds since 1970, without quotes.",
@@ -83,11 +104,20 @@ REMEDIES: Final[Mapping[str, str]] = {
     LintCode.UNKNOWN_FEATURE: "Check the spelling; a server that does not know the name passes over it.",
     LintCode.UNKNOWN_LIMIT: "Check the spelling; a server that does not know the name passes over it.",
     LintCode.FEATURES_ON_BY_DEFAULT: "State every feature, or future_features as false.",
+    RenderingLint.FILE_FROM_THE_FUTURE: "Check the clock of this machine; if it is right, do not use the file.",
+    RenderingLint.FILE_ENDED: "Download a new file; the license itself may well go on.",
+    RenderingLint.TTL_MISMATCH: "Let the end lie as many seconds after the issue as ttl says.",
+    RenderingLint.TTL_NONE: "State a ttl; some readers take a file without an end for one that has ended.",
+    RenderingLint.NOT_ENCRYPTED: "Encrypt the file where old clients read it; some of them cannot decode a plain one.",
+    RenderingLint.NO_ENFORCEMENT: "State at least one step, or products will not know what to do at the end.",
+    RenderingLint.ENDS_BEFORE_LICENSE: "Let exp lie at or after the end of the license's term.",
     LintCode.CUSTOMER_EMAIL_MISSING: "State the customer's email; without it the renewal link is keyed with nothing.",
 }  # fmt: skip
 
 
-def finding(code: FileCode | PayloadCode | LintCode, severity: Severity, detail: str) -> Finding:
+def finding(
+    code: FileCode | ReadCode | PayloadCode | LintCode | RenderingLint, severity: Severity, detail: str
+) -> Finding:
     """A finding with the remedy that belongs to its code."""
     return Finding(code.value, severity, detail, REMEDIES[code])
 
@@ -110,8 +140,12 @@ def lint(
         claims = verify_file(text, public_keys)
     except LicenseFileRejected as rejected:
         return rejection_findings(rejected)
-    found = list(lint_claims(claims, now=now, previous_ids=previous_ids, reported_users=reported_users))
-    return sorted(found, key=lambda each: list(Severity).index(each.severity))
+    return by_weight(lint_claims(claims, now=now, previous_ids=previous_ids, reported_users=reported_users))
+
+
+def by_weight(findings: Iterable[Finding]) -> list[Finding]:
+    """Errors first, else as they were found."""
+    return sorted(findings, key=lambda each: _WEIGHT[each.severity])
 
 
 def rejection_findings(rejected: LicenseFileRejected) -> list[Finding]:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from app.core.errors import DomainError
 from app.core.signing import RSA_BITS, UnusableKey
 from app.licenses.claims import LicenseClaims, MalformedPayload, PayloadFault
+from app.licenses.formats import ReadCode
 
 SIGNATURE_BYTES: Final = RSA_BITS // 8
 MAX_FILE_CHARACTERS: Final = 10_000
@@ -40,11 +41,11 @@ class FileCode(StrEnum):
 
 
 class LicenseFileRejected(DomainError):
-    """The product would not read this file; `reason` says why, `faults` what is wrong with a genuine payload."""
+    """A consumer would not read this file; `reason` says why, `faults` what is wrong with a genuine payload."""
 
     status, slug, title = HTTPStatus.UNPROCESSABLE_ENTITY, "license-file-rejected", "This is not a usable license file"
 
-    def __init__(self, reason: FileCode, detail: str, faults: tuple[PayloadFault, ...] = ()) -> None:
+    def __init__(self, reason: FileCode | ReadCode, detail: str, faults: tuple[PayloadFault, ...] = ()) -> None:
         super().__init__(detail, param="license", reason=reason.value)
         self.reason, self.faults = reason, faults
 

@@ -2,11 +2,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.db import INSTANT, Table, personal, row_id, text_enum
+from app.licenses.formats import Format
 
 
 class LicenseState(StrEnum):
@@ -65,15 +66,37 @@ class License(Table, table=True):
 
 
 class IssuanceEntry(Table, table=True):
-    """Every signature ever given, hash-chained per key, so that a stolen key's forgeries show (R-LIC-6)."""
+    """Every signature ever given, hash-chained per key, so that a stolen key's forgeries show (R-LIC-6, S29).
+
+    `actor` is who asked for the rendering, or `system`; empty in rows of `version` 1, which named nobody and whose
+    hash leaves `format` and `actor` out.
+    """
 
     __tablename__ = "license_issuance"
-    __table_args__ = (UniqueConstraint("kid", "sequence"),)
+    __table_args__ = (
+        UniqueConstraint("kid", "sequence"),
+        CheckConstraint("version IN (1, 2)", name="version_known"),
+        CheckConstraint("version = 1 OR actor <> ''", name="names_its_actor"),
+        # The Mattermost file is signed once and kept; the other renderings are made when somebody asks.
+        Index(
+            "uq_license_issuance_mattermost", "license_id", unique=True, postgresql_where=text("format = 'mattermost'")
+        ),
+        Index(
+            "uq_license_issuance_rendered",
+            "kid",
+            "file_sha256",
+            unique=True,
+            postgresql_where=text("format <> 'mattermost'"),
+        ),
+    )
 
     id: int | None = row_id()
     kid: str
     sequence: int = Field(sa_type=BigInteger)
-    license_id: str = Field(foreign_key="license.id", unique=True)
+    license_id: str = Field(foreign_key="license.id")
+    format: Format = Field(sa_type=text_enum(Format, name="license_format"))
+    actor: str
+    version: int = Field(sa_type=SmallInteger)
     file_sha256: str
     issued_at: datetime = Field(sa_type=INSTANT)
     previous_hash: str

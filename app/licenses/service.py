@@ -12,18 +12,18 @@ from sqlmodel import col
 
 from app.core import audit, events, keys
 from app.core.bulk import among
-from app.core.canonical import canonical_json, sha256_hex
+from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.events import Happened
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
+from app.licenses import issuance
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
 from app.licenses.errors import AlreadyRevoked, NotReleased
 from app.licenses.issuing import issue as issue_file
 from app.licenses.models import IssuanceEntry, License, LicenseState
 
-_GENESIS: Final = "0" * 64
 _LONGEST_LABEL: Final = 80
 
 
@@ -81,7 +81,7 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
     license_ = License(**signed(grant, kid, key, previous_ids(tx, [grant.subscription_id]), now))
     tx.add(license_)
     tx.flush()
-    tx.add_all(IssuanceEntry(**row) for row in issuance_rows(tx, kid, [(license_.id, license_.file_sha256)], now))
+    tx.add_all(IssuanceEntry(**row) for row in issuance.rows(tx, kid, [(license_.id, license_.file_sha256)], now))
     told = issued_event(license_)
     events.append(tx, told.kind, license_.id, now=now, account_id=license_.account_id, **told.data)
     return license_
@@ -101,32 +101,6 @@ def issued_event(license_: License) -> Happened:
 
 def superseded_event(license_: License, successor_id: str) -> Happened:
     return Happened("license.superseded", license_.id, license_.account_id, {"by": successor_id})
-
-
-def issuance_rows(tx: Tx, kid: str, files: Sequence[tuple[str, str]], now: datetime) -> list[dict[str, Any]]:
-    """The links of (license id, SHA-256 of the file), in this order, at the end of the key's chain.
-
-    One chain per key; its writers take turns until they commit, so that a missing or slipped-in signature shows
-    (R-LIC-6).
-    """
-    tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"issuance:{kid}", 0))))
-    last = tx.execute(
-        select(col(IssuanceEntry.sequence), col(IssuanceEntry.hash))
-        .where(col(IssuanceEntry.kid) == kid)
-        .order_by(col(IssuanceEntry.sequence).desc())
-        .limit(1)
-    ).first()
-    sequence, previous = (last.sequence, last.hash) if last else (0, _GENESIS)
-    rows = []
-    for license_id, digest in files:
-        sequence += 1
-        link = {"kid": kid, "sequence": sequence, "license": license_id, "file": digest, "previous": previous}
-        rows.append({
-            "kid": kid, "sequence": sequence, "license_id": license_id, "file_sha256": digest, "issued_at": now,
-            "previous_hash": previous, "hash": sha256_hex(b"blp/issuance/v1\n" + canonical_json(link)),
-        })  # fmt: skip
-        previous = rows[-1]["hash"]
-    return rows
 
 
 def supersede(tx: Tx, successor: License, now: datetime, *, keep: str | None = None) -> list[License]:

@@ -4,6 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from app.core.signing import generate_rsa_key, load_rsa_private_key
+from tests.licenses.renderings import Signers, new_key
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +15,8 @@ def private_key() -> RSAPrivateKey:
 @pytest.fixture(scope="session")
 def keys(private_key: RSAPrivateKey) -> list[RSAPublicKey]:
     return [private_key.public_key()]
+
+
+@pytest.fixture(scope="session")
+def signers(private_key: RSAPrivateKey) -> Signers:
+    return Signers(private_key, new_key(), new_key(), new_key())

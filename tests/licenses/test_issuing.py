@@ -10,13 +10,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from app.core.ids import new_license_file_id
-from app.core.signing import UnusableKey, public_pem
+from app.core.signing import UnusableKey, public_jwk, public_pem
 from app.licenses.claims import LicenseCustomer
 from app.licenses.issuing import UndeliverableLicenseFile, issue
 from app.licenses.mattermost import LicenseFileRejected, encode, sign_payload, verify_file
 from app.licenses.verify import verify_license_file
 from tests.licenses.independent_verifier import Refused, install, numbers_of, payload_of
 from tests.licenses.making import FULL, NOW, claims_under, decoded
+from tests.licenses.renderings import documented
+from tests.world import full
 
 NOW_MS = int(NOW.timestamp() * 1000)
 Tell = Callable[[str], None]
@@ -45,7 +47,8 @@ def unlucky_id(private_key: RSAPrivateKey) -> str:
 
 
 def test_every_issued_file_is_installed_by_the_independent_verifier(private_key: RSAPrivateKey, tell: Tell) -> None:
-    files = 2_000 if FULL else 40
+    files = full(5_000)
+    documented_reader, published = documented(), {"keys": [public_jwk(private_key, "k") | {"purpose": "license-file"}]}
     n, e = numbers_of(public_pem(private_key).decode())
     resalted = 0
     for number in range(files):
@@ -58,8 +61,10 @@ def test_every_issued_file_is_installed_by_the_independent_verifier(private_key:
         assert installed["id"] == issued.claims.id
         assert installed["customer"]["email"] == customer.email
         assert not decoded(issued.text).endswith(b"\0")
+        read = documented_reader.verify(issued.text.encode(), published, at=NOW, users=number + 1)
+        assert (read["id"], read["seats"]) == (issued.claims.id, number + 1)
         resalted += issued.attempts > 1
-    tell(f"{files} of 2,000 license files issued and installed; {resalted} needed another id")
+    tell(f"{files:,} of 5,000 license files issued and installed; {resalted} needed another id")
 
 
 def test_a_signature_that_ends_in_nul_is_thrown_away_and_another_id_is_signed(

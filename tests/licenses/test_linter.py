@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from app.licenses.claims import FEATURES, LicenseCustomer, PayloadCode, from_milliseconds
 from app.licenses.findings import Severity
-from app.licenses.linter import REMEDIES, LintCode, lint
+from app.licenses.formats import ReadCode
+from app.licenses.linter import REMEDIES, LintCode, RenderingLint, lint
 from app.licenses.mattermost import FileCode
 from tests.licenses.making import ID, NOW, claims, signed
 
@@ -147,7 +148,7 @@ def test_an_unreadable_file_gives_its_reason_and_every_fault(
 
 
 def test_every_code_has_a_remedy_of_one_sentence() -> None:
-    assert set(REMEDIES) == {*FileCode, *PayloadCode, *LintCode}
+    assert set(REMEDIES) == {*FileCode, *ReadCode, *PayloadCode, *LintCode, *RenderingLint}
     assert all(remedy.endswith(".") and remedy[0].isupper() for remedy in REMEDIES.values())
 
 

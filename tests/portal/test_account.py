@@ -32,6 +32,7 @@ from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
 from tests import changing, shop
 from tests.console.helping import certified
+from tests.licenses.renderings import documented
 from tests.portal.buyers import count, page_of, signed_in, visitor
 from tests.portal.forms import Visitor
 from tests.world import World
@@ -359,6 +360,7 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
             "workspace_id": tx.execute(
                 select(col(Workspace.id)).where(col(Workspace.account_id) == order.account_id)
             ).scalar_one(),
+            "written": "token",  # no id: a format
         }  # fmt: skip
 
 
@@ -426,3 +428,35 @@ def test_ids_in_forms_are_closed_to_other_accounts_too(world: World) -> None:
         form = {"csrf_token": [token], name: [value], "role": ["viewer"]}
         ada.post(f"{world.url}/account/{action}", form)
         assert ada.status == 404, action
+
+
+def test_a_license_is_downloaded_in_each_format_and_the_public_check_knows_it(world: World) -> None:
+    order = shop.buy(world)
+    ada = signed_in(world, order)
+    with world.db.transaction() as tx:
+        found = tx.execute(select(License)).scalar_one()
+    ada.open(f"/account/licenses/{found.id}")
+    links = [link for link in ada.page.links if f"/licenses/{found.id}/file/" in link]
+    assert [link.rpartition("/")[2] for link in links] == ["mattermost", "keygen", "token"]
+    published = world.browser().get("/v1/licenses/keys").json()
+    names = []
+    for link in links:
+        answer = ada.browser.get(link)
+        names.append(answer.headers["content-disposition"].partition('"')[2].rstrip('"'))
+        read = documented().verify(answer.content, published, at=world.ports.clock.now(), license_key=found.file_id)
+        assert read["seats"] == 25
+        form = ada.open("/verify").form("/verify")
+        given = {**form.values(), "license_key": [found.file_id]}
+        checked = ada.post(form.action, given, file=answer.content)
+        assert "This license is genuine" in checked.text
+        assert "Beispiel GmbH" in checked.text
+        assert "Seats 25" in checked.text
+        altered = bytes([*answer.content[:200], answer.content[200] ^ 1, *answer.content[201:]])
+        assert "This license would not be accepted" in ada.post(form.action, given, file=altered).text
+        if link.endswith("keygen"):
+            assert "sealed" in ada.post(form.action, form.values(), file=answer.content).text
+    assert names == ["beispiel-gmbh.mattermost-license", "beispiel-gmbh.lic", "beispiel-gmbh.license-token"]
+    eve = signed_in(world, another(world))
+    for link in links:
+        eve.open(link)
+        assert eve.status == 404

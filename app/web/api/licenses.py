@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 from sqlmodel import col
 from starlette.responses import JSONResponse, Response
@@ -15,11 +15,17 @@ from app.core.errors import Invalid, NotFound
 from app.core.keys import NoSigningKey, SigningKey
 from app.core.signing import UnusableKey
 from app.flows import export_gate
-from app.licenses import service, verify
-from app.licenses.errors import AlreadyRevoked, NotReleased
+from app.licenses import rendering, service
+from app.licenses.errors import AlreadyRevoked, NotInForce, NotReleased
 from app.licenses.findings import Finding
-from app.licenses.linter import lint
+from app.licenses.formats import Format
+from app.licenses.issuing import UndeliverableLicenseFile
+from app.licenses.keygen import Algorithm, AlgorithmRefused, algorithm_of
+from app.licenses.keygen_claims import DEFAULT_TTL, TtlRefused
 from app.licenses.models import License, LicenseState
+from app.licenses.rendering import Wanted
+from app.licenses.trust import Trust
+from app.licenses.verify_any import lint_license as lint
 from app.screening.destinations import DestinationRefused
 from app.screening.service import PartyRefused
 from app.web.api import validation
@@ -42,12 +48,16 @@ checks = APIRouter(
 Reader = Annotated[ApiKey, key_with("licenses:read")]
 Writer = Annotated[ApiKey, key_with("licenses:write")]
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file, one line of text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {"description": "The file as text", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
 
 class FormatUnknown(Invalid):
     slug, title = "license-format-unknown", "A license has no such rendering"
+
+
+class OptionWithoutEffect(Invalid):
+    slug, title = "license-option-without-effect", "This format knows no such option"
 
 
 class LicenseOut(BaseModel):
@@ -96,7 +106,7 @@ class RevocationIn(In):
 
 
 class LintIn(In):
-    """A file as it was received. `reported_users` are the active users of the server it is for."""
+    """A license file or token as it was received. `reported_users` are the active users of the server it is for."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"license": "eyJpZCI6…", "reported_users": 23}})
 
@@ -105,17 +115,24 @@ class LintIn(In):
         default=None, description="PEM or JWKS to check with instead of the keys published here."
     )
     reported_users: Annotated[int, Field(strict=True, ge=0, le=100_000_000)] | None = None
+    license_key: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = Field(
+        default=None, description="Opens the content of an encrypted Keygen file; without it the file is `sealed`."
+    )
 
 
 class LintOut(BaseModel):
-    """`accepted`: a server that trusts the keys would install the file now. Errors come first."""
+    """`accepted`: whoever reads `format` and trusts the keys would take it now. Errors come first."""
 
+    format: Format
     accepted: bool
     findings: list[FindingOut]
 
 
 class JwkOut(BaseModel):
-    """RFC 7517; `purpose` is license-file or evidence. `valid_to` in the past: good for old signatures only."""
+    """RFC 7517; `purpose` is license-file, keygen-file, license-token or evidence.
+
+    `valid_to` in the past: good for old signatures only.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -179,12 +196,22 @@ def published_keys(
 
 @checks.post("/lint", responses=problems(UnusableKey, NoSigningKey))
 def lint_license(body: LintIn, tx: Tx, now: Now) -> LintOut:
-    """What a server would refuse or misread in a file, by the product's own rules. Needs no key; keeps nothing."""
-    trusted = verify.load_keys(body.keys.encode()) if body.keys is not None else validation.file_keys(tx)
-    if not trusted:
+    """What a reader would refuse or misread in a file or token of any format, by that reader's own rules.
+
+    Needs no key; keeps nothing.
+    """
+    if body.keys is not None:
+        trust = Trust.read(body.keys.encode())
+    elif published := keys.published(tx):
+        trust = Trust.of(published)
+    else:
         raise NoSigningKey("There is no published key to check with; send `keys`.")
-    findings = lint(body.license, trusted, now=now, reported_users=body.reported_users)
-    return LintOut(accepted=not any(each.blocks for each in findings), findings=[_finding(each) for each in findings])
+    kind, findings = lint(
+        body.license, trust, now=now, license_key=body.license_key, reported_users=body.reported_users
+    )
+    return LintOut(
+        format=kind, accepted=not any(each.blocks for each in findings), findings=[_finding(each) for each in findings]
+    )
 
 
 @checks.post("/validate", response_model=ValidationOut, responses=problems(
@@ -209,19 +236,51 @@ def get_license(license_id: str, tx: Tx, key: Reader) -> LicenseOut:
 
 
 @router.get("/{license_id}/file", response_class=Response, responses=problems(
-    *KEYED, NotFound, FormatUnknown, NotReleased, DestinationRefused, PartyRefused
+    *KEYED, NotFound, FormatUnknown, OptionWithoutEffect, TtlRefused, AlgorithmRefused, NotReleased, NotInForce,
+    UndeliverableLicenseFile, NoSigningKey, DestinationRefused, PartyRefused,
 ) | _FILE)  # fmt: skip
 def get_license_file(
-    license_id: str, tx: Tx, now: Now, key: Reader,
-    written: Annotated[str, Query(alias="format", pattern="^[a-z]{1,20}$", description="mattermost")] = "mattermost",
+    license_id: str, tx: Tx, ports: Wired, now: Now, key: Reader,
+    written: Annotated[
+        str, Query(alias="format", pattern="^[a-z]{1,20}$", description="mattermost, keygen or token")
+    ] = "mattermost",
+    ttl: Annotated[str | None, Query(
+        pattern="^([0-9]{1,10}|null)$",
+        description="keygen: seconds for which the file is good, 3600 or more, or null; a month if left out.",
+    )] = None,
+    encrypt: Annotated[bool | None, Query(description="keygen: with the license key; yes if left out.")] = None,
+    alg: Annotated[str | None, Query(
+        pattern=r"^[a-z0-9+-]{1,40}$", description="keygen: the algorithm as its clients name it, instead of `encrypt`."
+    )] = None,
 ) -> Response:  # fmt: skip
-    """The license file to install."""
+    """The license to install, in one of its formats.
+
+    The Mattermost file is always the same. The others are signed as of now, so that each download is another text.
+    """
     license_ = service.require_released(find(tx, License, "lic", license_id, key), now)
-    if written != "mattermost":
-        raise FormatUnknown("There is one rendering so far: mattermost.", param="format")
+    wanted = _wanted(written, ttl, encrypt, alg)
     export_gate.require_deliverable(tx, license_.account_id, now)
-    headers = {"Content-Disposition": f'attachment; filename="{license_.file_id}.mattermost-license"'}
-    return Response(license_.file_text, media_type="text/plain", headers=headers)
+    text = rendering.render(tx, ports.secrets, license_, wanted, by=key.id, now=now)
+    name = f"{license_.file_id}.{rendering.SUFFIXES[wanted.written]}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(text, media_type="text/plain", headers=headers)
+
+
+def _wanted(written: str, ttl: str | None, encrypt: bool | None, alg: str | None) -> Wanted:
+    """Raises FormatUnknown, OptionWithoutEffect, AlgorithmRefused."""
+    if written not in set(Format):
+        raise FormatUnknown(f"There are {', '.join(Format)}.", param="format")
+    given = [name for name, value in {"ttl": ttl, "encrypt": encrypt, "alg": alg}.items() if value is not None]
+    if written != Format.KEYGEN and given:
+        raise OptionWithoutEffect(f"{given[0]} is for the format keygen.", param=given[0])
+    encrypted = encrypt is not False
+    if alg is not None:
+        named = algorithm_of(alg) is Algorithm.ENCRYPTED
+        if encrypt not in {None, named}:
+            raise OptionWithoutEffect("encrypt and alg contradict each other; give one of them.", param="encrypt")
+        encrypted = named
+    seconds = DEFAULT_TTL if ttl is None else None if ttl == "null" else int(ttl)
+    return Wanted(Format(written), seconds, encrypted)
 
 
 @router.post("/{license_id}/revoke", responses=problems(*KEYED, NotFound, AlreadyRevoked))

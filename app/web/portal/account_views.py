@@ -97,6 +97,14 @@ class LicenseFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LicenseFormat:
+    """A rendering for download; `format` is mattermost, keygen or token."""
+
+    format: str
+    href: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ActivationRow:
     fingerprint: str
     host: str
@@ -120,6 +128,7 @@ class LicenseView:
     guides: tuple[InstallGuide, ...]
     form: Form = field(default_factory=Form)
     label_href: str = ""
+    formats: tuple[LicenseFormat, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

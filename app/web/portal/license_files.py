@@ -10,8 +10,12 @@ from starlette.responses import Response
 from app.core.clock import local_date
 from app.core.db import Tx
 from app.flows import export_gate
+from app.flows.ports import Ports
+from app.licenses import rendering
 from app.licenses.errors import NotReleased
+from app.licenses.formats import Format
 from app.licenses.models import License
+from app.licenses.rendering import Wanted
 from app.licenses.service import require_released
 from app.web.portal.views import InstallGuide, LicenseReady
 
@@ -41,6 +45,17 @@ def download_license(tx: Tx, license_: License, company: str, now: datetime) -> 
     require_released(license_, now)
     export_gate.require_deliverable(tx, license_.account_id, now)
     return download(license_.file_text.encode(), file_name(company), "application/octet-stream")
+
+
+def download_in(
+    tx: Tx, ports: Ports, license_: License, written: Format, company: str, *, by: str, now: datetime
+) -> Response:  # fmt: skip
+    """The license in any of its formats; raises what `download_license` does, and what `rendering.render` does."""
+    require_released(license_, now)
+    export_gate.require_deliverable(tx, license_.account_id, now)
+    text = rendering.render(tx, ports.secrets, license_, Wanted(written), by=by, now=now)
+    stem = file_name(company).removesuffix(rendering.SUFFIXES[Format.MATTERMOST])
+    return download(text.encode(), f"{stem}{rendering.SUFFIXES[written]}", "application/octet-stream")
 
 
 def last_day(license_: License, time_zone: str) -> date:

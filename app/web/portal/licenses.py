@@ -13,15 +13,16 @@ from app.accounts.sessions import SignedInCustomer
 from app.catalog import service as catalog
 from app.core.clock import local_date
 from app.core.db import Tx as Unit
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.licenses import service as licenses
+from app.licenses.formats import Format
 from app.licenses.models import License, LicenseState
 from app.orders.models import Order, OrderKind
 from app.web import csrf, pages
 from app.web.auth import customer
-from app.web.deps import Now, Tx
+from app.web.deps import Now, Tx, Wired
 from app.web.portal import license_files, owned
-from app.web.portal.account_views import LicenseFile, LicenseRow, LicensesView, LicenseView
+from app.web.portal.account_views import LicenseFile, LicenseFormat, LicenseRow, LicensesView, LicenseView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.views import Fact
 from app.web.views import Form as FormView
@@ -60,6 +61,16 @@ def file(tx: Tx, now: Now, who: Reader, license_id: str) -> Response:
     return license_files.download_license(tx, found, accounts.get(tx, who.account_id).name, now)
 
 
+@router.get("/{license_id}/file/{written}")
+def file_in_format(tx: Tx, ports: Wired, now: Now, who: Reader, license_id: str, written: str) -> Response:
+    """The same license for products that read Keygen files, or tokens; signed anew at each download."""
+    found = owned.one(tx, who, License, "lic", license_id)
+    if written not in set(Format):
+        raise NotFound("There is no such format.")
+    company = accounts.get(tx, who.account_id).name
+    return license_files.download_in(tx, ports, found, Format(written), company, by=who.member_id, now=now)
+
+
 @router.post("/{license_id}/label")
 def label(request: Request, tx: Tx, now: Now, who: Writer, license_id: str, form: Form) -> Response:
     """Name it, for instance after the server it runs on."""
@@ -91,8 +102,16 @@ def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: 
         license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(tx, found, now),
         files=tuple(_file(tx, account, each) for each in licenses.of_subscription(tx, found.subscription_id)),
         activations=(), activation_limit=None, guides=license_files.guides(license_files.file_name(account.name)),
-        form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "",
+        form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "", formats=_formats(found),
     )  # fmt: skip
+
+
+def _formats(found: License) -> tuple[LicenseFormat, ...]:
+    """None of a license for which nothing more is signed."""
+    if found.state not in {LicenseState.ACTIVE, LicenseState.SUPERSEDED}:
+        return ()
+    path = f"/account/licenses/{found.id}/file"
+    return tuple(LicenseFormat(format=each.value, href=f"{path}/{each.value}") for each in Format)
 
 
 def _facts(found: License) -> tuple[Fact, ...]:

@@ -18,10 +18,12 @@ from app.core.db import Tx as Unit
 from app.core.errors import Invalid
 from app.core.ids import has_form
 from app.core.keys import KeyPurpose
-from app.core.signing import Purpose
-from app.licenses.claims import LicenseClaims
+from app.core.signing import Purpose, UnusableKey
 from app.licenses.findings import Finding, Severity
-from app.licenses.verify import Report, load_keys, verify_license_file
+from app.licenses.formats import Format
+from app.licenses.report import Claims, Report, Summary
+from app.licenses.trust import Trust
+from app.licenses.verify_any import verify_license
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Now, Tx, count_try
@@ -33,6 +35,11 @@ from app.web.views import Form as FormView
 _LONGEST: Final = 20_000
 _CHECKS: Final = (60, 300)  # tries, seconds: by hand nobody checks more; programs have the API
 _ENGLISH: Final = pages.English()
+_ACCEPTED: Final = {
+    Format.MATTERMOST: "A server that trusts our key installs this file.",
+    Format.KEYGEN: "A reader of Keygen license files that trusts our key takes this file.",
+    Format.TOKEN: "A product that trusts our key takes this token.",
+}
 _TONE: Final = {Severity.ERROR: "invalid", Severity.WARNING: "expiring", Severity.NOTICE: "valid"}
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(csrf.protect)])
@@ -58,8 +65,12 @@ def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) ->
         return show.later(show.portal(request, view, who=who, status=refused.status), refused)
     if given.lstrip().startswith((b"{", b"acn_", b"%PDF")):
         return show.portal(request, _certificate(tx, given, pasted), who=who)
-    public = "".join(each.public_pem for each in keys.published(tx, KeyPurpose.LICENSE_FILE)).encode()
-    report = verify_license_file(given, load_keys(public), now)
+    try:
+        report = verify_license(given, Trust.of(keys.published(tx)), now, form.text("license_key") or None)
+    except UnusableKey as refused:
+        form_again = FormView(values={"text": pasted})
+        view = _refused(form_again, "unknown_key", "This license would not be accepted", refused.detail)
+        return show.portal(request, view, who=who)
     return show.portal(request, _license(report, pasted), who=who)
 
 
@@ -69,17 +80,15 @@ def _require_size(given: bytes) -> None:
         raise Invalid(sentence, param="text")
 
 
-def _license(report: Report, pasted: str) -> v.VerifyView:
+def _license(report: Report[Claims], pasted: str) -> v.VerifyView:
     findings = tuple(_finding(each) for each in report.findings)
     if report.accepted:
-        genuine = v.Finding(
-            state="valid", title="Signed by us", detail="A server that trusts our key installs this file."
-        )
+        genuine = v.Finding(state="valid", title="Signed by us", detail=_ACCEPTED[report.written])
         findings = (genuine, *findings)
     return v.VerifyView(
         form=FormView(values={"text": pasted}), verdict="valid" if report.accepted else "invalid",
         headline="This license is genuine" if report.accepted else "This license would not be accepted",
-        code=report.code, findings=findings, facts=_claims(report.claims) if report.claims else (),
+        code=report.code, findings=findings, facts=_said(report.summary) if report.summary else (),
         checked_at=report.at,
     )  # fmt: skip
 
@@ -92,15 +101,16 @@ def _finding(each: Finding) -> v.Finding:
     )  # fmt: skip
 
 
-def _claims(claims: LicenseClaims) -> tuple[Fact, ...]:
+def _said(summary: Summary) -> tuple[Fact, ...]:
     return (
-        Fact(name="Customer", value=claims.customer.company or claims.customer.name),
-        Fact(name="Plan", value=f"{claims.sku_name}{', trial' if claims.is_trial else ''}"),
-        Fact(name="Seats", value=f"{claims.users:,}"),
-        Fact(name="Begins", value=_ENGLISH.moment(claims.starts_at)),
-        Fact(name="Ends", value=_ENGLISH.moment(claims.expires_at)),
-        Fact(name="Issued", value=_ENGLISH.moment(claims.issued_at)),
-        Fact(name="File id", value=claims.id, mono=True),
+        Fact(name="Customer", value=summary.company),
+        Fact(name="Plan", value=summary.plan),
+        Fact(name="Seats", value=f"{summary.users:,}"),
+        Fact(name="Begins", value=_ENGLISH.moment(summary.starts_at)),
+        Fact(name="Ends", value=_ENGLISH.moment(summary.expires_at)),
+        Fact(name="Issued", value=_ENGLISH.moment(summary.issued_at)),
+        Fact(name="License", value=summary.license_id, mono=True),
+        *(Fact(name=name, value=value) for name, value in summary.more),
     )
 
 

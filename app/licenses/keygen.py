@@ -1,0 +1,187 @@
+"""The Keygen license file: an envelope of lines around signed, usually encrypted JSON (R-LIC-1).
+
+Between `BEGIN LICENSE FILE` and `END LICENSE FILE` stands base64 of `{"enc","sig","alg"}` in lines of 60 characters.
+`enc` is base64 of a JSON:API document, or `ciphertext.iv.tag`, each base64, by AES-256-GCM under the SHA-256 of the
+license key. `sig` is Ed25519 over the ASCII text `license/` and `enc`: the prefix keeps a machine file from passing for
+a license file.
+Of the algorithms their SDKs know, Ed25519 is the one we sign and the only one we take.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app.core.errors import DomainError
+from app.licenses.formats import ReadCode
+from app.licenses.mattermost import LicenseFileRejected
+
+HEADER: Final = "-----BEGIN LICENSE FILE-----"
+FOOTER: Final = "-----END LICENSE FILE-----"
+MAX_FILE_CHARACTERS: Final = 40_000
+_WIDTH: Final = 60
+_DOMAIN: Final = b"license/"
+_IV_BYTES: Final = 12
+_TAG_BYTES: Final = 16
+_LINES: Final = re.compile(
+    rb"-----BEGIN LICENSE FILE-----\n([A-Za-z0-9+/=\n]+)\n-----END LICENSE FILE-----", re.ASCII
+)  # fmt: skip
+
+
+class Algorithm(StrEnum):
+    PLAIN = "base64+ed25519"
+    ENCRYPTED = "aes-256-gcm+ed25519"
+
+
+class AlgorithmRefused(DomainError):
+    status, slug, title = (
+        HTTPStatus.UNPROCESSABLE_ENTITY, "license-file-algorithm-invalid", "A license file is not made this way",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The three members inside the lines; `signature` decoded."""
+
+    enc: str
+    signature: bytes
+    alg: str
+
+
+def algorithm_of(name: str) -> Algorithm:
+    """Raises AlgorithmRefused for any other than the two we sign."""
+    try:
+        return Algorithm(name)
+    except ValueError as exc:
+        known = " or ".join(Algorithm)
+        raise AlgorithmRefused(f"{name!r} is not signed here; use {known}.", param="alg") from exc
+
+
+def encode(payload: bytes, private_key: Ed25519PrivateKey, license_key: str | None) -> str:
+    """The file's text with a line feed at its end; encrypted under `license_key`, plain where that is None.
+
+    The same arguments give the same text: the IV is drawn from key and payload (as SIV modes do), so that two
+    payloads never share one and nothing has to be kept.
+    """
+    algorithm = Algorithm.PLAIN if license_key is None else Algorithm.ENCRYPTED
+    enc = _base64(payload) if license_key is None else _encrypt(payload, license_key)
+    return write(Envelope(enc, private_key.sign(_DOMAIN + enc.encode()), algorithm))
+
+
+def write(envelope: Envelope) -> str:
+    """The text of an envelope, in the one spelling we issue."""
+    document = {"enc": envelope.enc, "sig": _base64(envelope.signature), "alg": envelope.alg}
+    text = _base64(json.dumps(document, separators=(",", ":")).encode())
+    lines = [text[start : start + _WIDTH] for start in range(0, len(text), _WIDTH)]
+    return "\n".join([HEADER, *lines, FOOTER, ""])
+
+
+def open_payload(text: str | bytes, keys: Sequence[Ed25519PublicKey], license_key: str | None) -> bytes:
+    """The JSON bytes of a file that one of `keys` signed, decrypted if need be. Raises LicenseFileRejected."""
+    envelope = read(text)
+    if envelope.alg not in set(Algorithm):
+        raise LicenseFileRejected(
+            ReadCode.UNSUPPORTED_ALGORITHM, f"{envelope.alg[:40]!r} is not an algorithm that is accepted here."
+        )
+    if not any(_signed(key, envelope) for key in keys):
+        raise LicenseFileRejected(
+            ReadCode.WRONG_KEY,
+            "The signature was made by none of the keys it was checked with, or the file was altered or cut.",
+        )
+    if envelope.alg == Algorithm.PLAIN:
+        return _decoded(envelope.enc, "enc")
+    if license_key is None:
+        raise LicenseFileRejected(
+            ReadCode.SEALED, "The signature is genuine; the content is encrypted with the license key."
+        )
+    return _decrypt(envelope.enc, license_key)
+
+
+def read(text: str | bytes) -> Envelope:
+    """The members of the envelope, believed or not. Raises LicenseFileRejected."""
+    data = _bytes_of(text)
+    if len(data) > MAX_FILE_CHARACTERS:
+        raise LicenseFileRejected(
+            ReadCode.TOO_LONG, f"The file has {len(data)} characters; none of ours has {MAX_FILE_CHARACTERS}."
+        )
+    found = _LINES.fullmatch(data.replace(b"\r\n", b"\n").strip(b"\n"))
+    if found is None:
+        raise LicenseFileRejected(ReadCode.BROKEN_ENVELOPE, "The text does not stand between the lines of its kind.")
+    try:
+        document: Any = json.loads(_decoded(found[1].replace(b"\n", b"").decode(), "the text"))
+        members = {name: document[name] for name in ("enc", "sig", "alg")}
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        raise _broken("The text is not JSON with enc, sig and alg.") from exc
+    if not all(isinstance(value, str) and value.isascii() for value in members.values()):
+        raise _broken("Of enc, sig and alg, one is not text.")
+    return Envelope(members["enc"], _decoded(members["sig"], "sig"), members["alg"])
+
+
+def alteration(text: str | bytes) -> str | None:
+    """What shows that a readable text is not the one that was issued, or None: spelled anew it must be the same."""
+    data = _bytes_of(text).replace(b"\r\n", b"\n").strip(b"\n")
+    if data != write(read(text)).encode().strip(b"\n"):
+        return "Written down again from its content it reads differently."
+    return None
+
+
+def _bytes_of(text: str | bytes) -> bytes:
+    return text.encode("ascii", "replace") if isinstance(text, str) else text
+
+
+def _signed(key: Ed25519PublicKey, envelope: Envelope) -> bool:
+    try:
+        key.verify(envelope.signature, _DOMAIN + envelope.enc.encode())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _encrypt(payload: bytes, license_key: str) -> str:
+    key = _content_key(license_key)
+    iv = hmac.digest(key, b"blp/keygen-iv/v1\n" + payload, "sha256")[:_IV_BYTES]
+    sealed = AESGCM(key).encrypt(iv, payload, None)
+    return ".".join(_base64(part) for part in (sealed[:-_TAG_BYTES], iv, sealed[-_TAG_BYTES:]))
+
+
+def _decrypt(enc: str, license_key: str) -> bytes:
+    parts = enc.split(".")
+    if len(parts) != 3:
+        raise _broken("What is encrypted is not made of ciphertext, IV and tag.")
+    ciphertext, iv, tag = (_decoded(part, "enc") for part in parts)
+    if (len(iv), len(tag)) != (_IV_BYTES, _TAG_BYTES):
+        raise _broken("The IV or the tag has another length.")
+    try:
+        return AESGCM(_content_key(license_key)).decrypt(iv, ciphertext + tag, None)
+    except InvalidTag as exc:
+        raise LicenseFileRejected(ReadCode.WRONG_LICENSE_KEY, "The license key does not open the content.") from exc
+
+
+def _content_key(license_key: str) -> bytes:
+    return hashlib.sha256(license_key.encode()).digest()
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode("ascii")
+
+
+def _decoded(text: str, name: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except (Base64Error, ValueError) as exc:
+        raise _broken(f"{name} is not base64.") from exc
+
+
+def _broken(detail: str) -> LicenseFileRejected:
+    return LicenseFileRejected(ReadCode.BROKEN_ENVELOPE, detail)

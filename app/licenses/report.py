@@ -1,0 +1,151 @@
+"""The verdict on one license text at one time, for people and programs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Generic, TypeVar
+
+from app.licenses.claims import LicenseClaims
+from app.licenses.findings import Finding, Severity
+from app.licenses.formats import Format
+from app.licenses.keygen_claims import KeygenClaims
+from app.licenses.token_claims import TokenClaims
+
+
+class ReportCode(StrEnum):
+    """The headline where it is not a `FileCode`, a `ReadCode` or a finding of the linter."""
+
+    ACCEPTED = "accepted"
+    ALTERED = "altered"
+    EXPIRED = "expired"
+    EXPIRED_IN_PRODUCT_GRACE = "expired_in_product_grace"  # a finding beside `expired`, never the headline
+    NOT_STARTED = "not_started"
+    NO_SEATS = "no_seats"
+    LINES_BROKEN = "lines_broken"  # a finding only
+    STEP_BEGUN = "step_begun"  # a finding only
+
+
+_REMEDIES: Final = {
+    ReportCode.ALTERED: "Download the file again and leave it unopened; do not use this copy.",
+    ReportCode.EXPIRED: "Renew, and install the file that comes with the renewal.",
+    ReportCode.EXPIRED_IN_PRODUCT_GRACE: "Install the renewed file before that day.",
+    ReportCode.NOT_STARTED: "Wait for the start date, or check the clock.",
+    ReportCode.NO_SEATS: "Ask the issuer for a file that states at least one seat.",
+    ReportCode.LINES_BROKEN: "Nothing needs to be done; servers skip line breaks.",
+    ReportCode.STEP_BEGUN: "Renew in the portal; the step ends with the new token.",
+}
+Claims = LicenseClaims | KeygenClaims | TokenClaims
+C_co = TypeVar("C_co", bound=Claims, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a license of any format says, in words. `expires_at` is the end of the license's term."""
+
+    license_id: str
+    customer: str
+    company: str
+    plan: str
+    users: int
+    seats: str
+    issued_at: datetime
+    starts_at: datetime
+    expires_at: datetime
+    more: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Generic[C_co]):
+    """The verdict.
+
+    `code` is a value of `ReportCode`, `FileCode`, `ReadCode` or `RenderingLint`. `server_accepts` differs from
+    `accepted` only for a text that was altered without changing its content. `claims` is None where nothing could be
+    believed.
+    """
+
+    accepted: bool
+    code: str
+    findings: tuple[Finding, ...]
+    claims: C_co | None
+    server_accepts: bool
+    at: datetime
+    written: Format = Format.MATTERMOST
+
+    @property
+    def summary(self) -> Summary | None:
+        return summary_of(self.claims) if self.claims is not None else None
+
+    def lines(self) -> list[str]:
+        """For people, without colours; text from the file cannot carry terminal codes."""
+        return [_printable(line) for line in self._said()]
+
+    def _said(self) -> Iterator[str]:
+        verdict = "ACCEPTED" if self.accepted else f"NOT ACCEPTED: {self.code}"
+        yield f"{verdict} (as of {written(self.at)})"
+        for each in self.findings:
+            yield f"  {each.severity}: {each.code}: {each.detail}"
+            yield f"    {each.remedy}"
+        if self.server_accepts and not self.accepted:
+            yield "  A server would still install this text, because its content is unchanged."
+        if (summary := self.summary) is not None:
+            yield f"License   {summary.license_id}"
+            yield f"Customer  {summary.customer}"
+            yield f"Plan      {summary.plan}"
+            yield f"Seats     {summary.seats}"
+            yield f"Issued    {written(summary.issued_at)}"
+            yield f"Term      {written(summary.starts_at)} to {written(summary.expires_at)}"
+            for name, value in summary.more:
+                yield f"{name:<10}{value}"
+
+
+def summary_of(claims: Claims) -> Summary:
+    match claims:
+        case LicenseClaims():
+            return _of_server(claims, claims.id, claims.issued_at)
+        case KeygenClaims():
+            ends = written(claims.ends_at) if claims.ends_at else "never"
+            return _of_server(claims.claims, claims.license_id or claims.uuid, claims.issued_at, (("File ends", ends),))
+        case TokenClaims():
+            counted = f", the product stops at {claims.seats + claims.extra_seats}" if claims.seats_enforced else ""
+            steps = "; ".join(
+                f"{rung.step} from day {rung.days}" for rung in claims.enforcement if rung.days is not None
+            )  # fmt: skip
+            return Summary(
+                claims.license_id, claims.company, claims.company,
+                f"{claims.plan} ({claims.sku}){', trial' if claims.trial else ''}", claims.seats,
+                f"{claims.seats}{counted}", claims.issued_at, claims.starts_at, claims.expires_at,
+                (("Ladder", steps or "none"),),
+            )  # fmt: skip
+
+
+def _of_server(
+    claims: LicenseClaims, license_id: str, issued_at: datetime, more: tuple[tuple[str, str], ...] = ()
+) -> Summary:
+    customer = claims.customer
+    company = customer.company or customer.name
+    return Summary(
+        license_id, f"{company}, {customer.name} <{customer.email}>", company,
+        f"{claims.sku_name} ({claims.sku_short_name}){', trial' if claims.is_trial else ''}", claims.users,
+        _seats(claims), issued_at, claims.starts_at, claims.expires_at, more,
+    )  # fmt: skip
+
+
+def report_finding(code: ReportCode, severity: Severity, detail: str) -> Finding:
+    """A finding with the remedy that belongs to its code."""
+    return Finding(code.value, severity, detail, _REMEDIES[code])
+
+
+def written(at: datetime) -> str:
+    """To the second, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _seats(claims: LicenseClaims) -> str:
+    if not claims.is_seat_count_enforced:
+        return f"{claims.users}, counted at renewal"
+    return f"{claims.users}, the server stops at {claims.users + (claims.extra_users or 0)}"
+
+
+def _printable(line: str) -> str:
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)

@@ -1,0 +1,309 @@
+"""Check a license offline, in any of its three formats: copy this file into your product.
+
+It needs Python 3.11 or newer and the package `cryptography`, and nothing of the service that issued the license. Ship
+the key set (GET /v1/licenses/keys) with your product; then
+
+    python verify.py FILE... --keys keys.json [--license-key KEY] [--at 2027-01-01T00:00:00Z] [--users 80]
+
+prints one JSON object for each file and exits 0 where every license holds, 1 where one does not, 2 where the command
+was used wrongly.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA512
+
+LONGEST = {"mattermost": 10_000, "keygen": 40_000, "token": 10_000}  # characters
+PURPOSE = {"mattermost": "license-file", "keygen": "keygen-file", "token": "license-token"}
+ARMOUR = re.compile(rb"-----BEGIN LICENSE FILE-----\n([A-Za-z0-9+/=\n]+)\n-----END LICENSE FILE-----\n?")
+STEPS = ["warn", "banner", "block_new_users", "read_only"]
+
+
+class Refused(Exception):
+    """The license does not hold; the message is a code for programs, such as `bad_signature`."""
+
+
+def verify(
+    text: bytes, key_set: dict[str, Any], *, at: datetime, license_key: str | None = None, users: int | None = None
+) -> dict[str, Any]:
+    """What the license grants: format, id, seats, starts_at, expires_at, features; a token says its step too.
+
+    `key_set` is the published JSON Web Key Set. `license_key` opens an encrypted Keygen file. Raises Refused.
+    """
+    if text.startswith(b"-----BEGIN "):
+        found = _keygen(text, key_set, license_key, at)
+    elif re.match(rb"v[0-9]+\.", text):
+        found = _token(text, key_set, at, users)
+    else:
+        found = _mattermost(text, key_set, at)
+    if users is not None and users > found["seats"] and found["format"] == "mattermost":
+        raise Refused("more_users_than_seats")  # a server refuses to install it; a token has its ladder for that
+    return found
+
+
+# --- Mattermost: base64( JSON, then 256 bytes of RSA PKCS#1 v1.5 SHA-512 ) -----------------------------------------
+
+
+def _mattermost(text: bytes, key_set: dict[str, Any], at: datetime) -> dict[str, Any]:
+    if len(text) > LONGEST["mattermost"]:
+        raise Refused("too_long")
+    joined = text.replace(b"\r\n", b"\n").replace(b"\n", b"")
+    content = _base64(joined)
+    trimmed = content.rstrip(b"\0")  # as servers do, which is why a signature may not end in a zero byte
+    if len(trimmed) <= 256:
+        raise Refused("too_short")
+    payload, signature = trimmed[:-256], trimmed[-256:]
+    if not any(_rsa_holds(jwk, signature, payload) for jwk in _keys(key_set, "mattermost", "RSA")):
+        raise Refused("bad_signature")
+    said = _json(payload)
+    if any(type(said.get(name)) is not int for name in ("issued_at", "starts_at", "expires_at")):
+        raise Refused("malformed_payload")
+    features = said.get("features")
+    if not isinstance(said.get("customer"), dict) or not isinstance(features, dict):
+        raise Refused("malformed_payload")
+    if type(features.get("users")) is not int or not re.fullmatch("[A-Za-z0-9]{26}", str(said.get("id"))):
+        raise Refused("malformed_payload")
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    try:
+        starts_at, expires_at = (epoch + timedelta(milliseconds=said[name]) for name in ("starts_at", "expires_at"))
+    except OverflowError as exc:
+        raise Refused("malformed_payload") from exc
+    on = sorted(name for name, value in features.items() if value is True and name != "future_features")
+    found = _found("mattermost", said["id"], features["users"], starts_at, expires_at, on)
+    if expires_at < at:
+        raise Refused("expired")
+    return found
+
+
+def _rsa_holds(jwk: dict[str, Any], signature: bytes, payload: bytes) -> bool:
+    try:
+        RSAPublicNumbers(_number(jwk["e"]), _number(jwk["n"])).public_key().verify(
+            signature, payload, PKCS1v15(), SHA512()
+        )
+    except InvalidSignature:
+        return False
+    return True
+
+
+# --- Keygen: lines around base64 of {"enc","sig","alg"}, Ed25519 over "license/" + enc -----------------------------
+
+
+def _keygen(text: bytes, key_set: dict[str, Any], license_key: str | None, at: datetime) -> dict[str, Any]:
+    if len(text) > LONGEST["keygen"]:
+        raise Refused("too_long")
+    found = ARMOUR.fullmatch(text.replace(b"\r\n", b"\n"))
+    if found is None or any(len(line) != 60 for line in found[1].split(b"\n")[:-1]):
+        raise Refused("broken_envelope")
+    document = _json(_base64(found[1].replace(b"\n", b"")))
+    if list(document) != ["enc", "sig", "alg"] or not all(isinstance(each, str) for each in document.values()):
+        raise Refused("broken_envelope")
+    if json.dumps(document, separators=(",", ":")).encode() != _base64(found[1].replace(b"\n", b"")):
+        raise Refused("broken_envelope")  # one spelling only
+    if document["alg"] not in {"base64+ed25519", "aes-256-gcm+ed25519"}:  # pinned: never what the file asks for
+        raise Refused("unsupported_algorithm")
+    signature, enc = _base64(document["sig"].encode()), document["enc"].encode("utf-8")
+    keys = [_ed25519(jwk) for jwk in _keys(key_set, "keygen", "OKP")]
+    if not any(_holds(key, signature, b"license/" + enc) for key in keys):
+        raise Refused("bad_signature")
+    payload = _base64(enc) if document["alg"] == "base64+ed25519" else _opened(enc, license_key)
+    return _resource(_json(payload), at)
+
+
+def _opened(enc: bytes, license_key: str | None) -> bytes:
+    if license_key is None:
+        raise Refused("sealed")
+    ciphertext, iv, tag = (_base64(part) for part in _three(enc))
+    try:
+        return AESGCM(hashlib.sha256(license_key.encode()).digest()).decrypt(iv, ciphertext + tag, None)
+    except (InvalidTag, ValueError) as exc:
+        raise Refused("wrong_license_key") from exc
+
+
+def _three(enc: bytes) -> list[bytes]:
+    parts = enc.split(b".")
+    if len(parts) != 3:
+        raise Refused("broken_envelope")
+    return parts
+
+
+def _resource(document: dict[str, Any], at: datetime) -> dict[str, Any]:
+    try:
+        meta, attributes = document["meta"], document["data"]["attributes"]
+        metadata = attributes["metadata"]
+        issued, expires_at = _instant(meta["issued"]), _instant(attributes["expiry"])
+        ends = None if meta["expiry"] is None else _instant(meta["expiry"])
+        codes = sorted(each["attributes"]["code"].lower() for each in document["included"])
+        if document["data"]["type"] != "licenses":
+            raise Refused("malformed_payload")
+        starts_at = _instant(metadata["startsAt"])
+        found = _found("keygen", metadata["licenseId"], metadata["users"], starts_at, expires_at, codes)
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise Refused("malformed_payload") from exc
+    if issued > at + timedelta(minutes=5):
+        raise Refused("issued_in_the_future")
+    if meta["ttl"] and ends is not None and at > ends:
+        raise Refused("file_ended")
+    if expires_at < at:
+        raise Refused("expired")
+    return found | {"file_ends_at": ends and _written(ends)}
+
+
+# --- Token: PASETO v4.public, key and purpose named in the footer ---------------------------------------------------
+
+
+def _token(text: bytes, key_set: dict[str, Any], at: datetime, users: int | None) -> dict[str, Any]:
+    if len(text) > LONGEST["token"]:
+        raise Refused("too_long")
+    found = re.fullmatch(rb"v4\.public\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)(?:\r?\n)?", text)
+    if found is None:
+        raise Refused("broken_envelope")
+    body, footer = _base64url(found[1]), _base64url(found[2])
+    named = _json(footer)
+    if named.get("purpose") != "license-token":
+        raise Refused("wrong_purpose")
+    known = [jwk for jwk in _keys(key_set, "token", "OKP") if jwk.get("kid") == named.get("kid")]
+    if not known:
+        raise Refused("unknown_key")
+    pieces = (b"v4.public.", body[:-64], footer, b"blp/license-token/v1")
+    signed = len(pieces).to_bytes(8, "little") + b"".join(len(each).to_bytes(8, "little") + each for each in pieces)
+    if len(body) <= 64 or not _holds(_ed25519(known[0]), body[-64:], signed):
+        raise Refused("bad_signature")
+    said = _json(body[:-64])
+    try:
+        starts_at, expires_at, issued, ends = (_instant(said[name]) for name in ("nbf", "expires_at", "iat", "exp"))
+        ladder = [(each["step"], each["days"], each["percent"]) for each in said["enforcement"]]
+        found_ = _found("token", said["sub"], said["seats"], starts_at, expires_at, sorted(said["features"]))
+    except (KeyError, TypeError, ValueError) as exc:
+        raise Refused("malformed_payload") from exc
+    if issued > at + timedelta(minutes=5):
+        raise Refused("issued_in_the_future")
+    if at < starts_at:
+        raise Refused("not_started")
+    if at > ends:
+        raise Refused("expired")
+    # Between the end of the term and `exp` the token still holds: what to do then is what its ladder says.
+    begun = [
+        step
+        for step, days, percent in ladder
+        if (days is not None and at > expires_at + timedelta(days=days))
+        or (percent is not None and users is not None and users * 100 > said["seats"] * percent)
+    ]
+    return found_ | {"step": max(begun, key=STEPS.index, default=None)}
+
+
+# --- What the three share -------------------------------------------------------------------------------------------
+
+
+def _keys(key_set: dict[str, Any], kind: str, kty: str) -> list[dict[str, Any]]:
+    """Only keys published for this very purpose are tried."""
+    return [each for each in key_set["keys"] if each.get("purpose") == PURPOSE[kind] and each.get("kty") == kty]
+
+
+def _ed25519(jwk: dict[str, Any]) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(_base64url(jwk["x"].encode()))
+
+
+def _holds(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _found(
+    kind: str, license_id: str, seats: int, starts_at: datetime, expires_at: datetime, features: list[str]
+) -> dict[str, Any]:
+    if type(seats) is not int or type(license_id) is not str:
+        raise Refused("malformed_payload")
+    if seats < 1:
+        raise Refused("no_seats")
+    return {
+        "format": kind, "id": license_id, "seats": seats, "starts_at": _written(starts_at),
+        "expires_at": _written(expires_at), "features": features,
+    }  # fmt: skip
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise Refused("malformed_payload") from exc
+    if not isinstance(said, dict):
+        raise Refused("malformed_payload")
+    return said
+
+
+def _base64(text: bytes) -> bytes:
+    """Standard alphabet, padded, and no bit that does not belong to the content."""
+    try:
+        data = b64decode(text, validate=True)
+    except ValueError as exc:
+        raise Refused("not_base64") from exc
+    if b64encode(data) != text:
+        raise Refused("altered")
+    return data
+
+
+def _base64url(text: bytes) -> bytes:
+    try:
+        data = urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+    except ValueError as exc:
+        raise Refused("not_base64") from exc
+    if urlsafe_b64encode(data).rstrip(b"=") != text:
+        raise Refused("altered")
+    return data
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(_base64url(text.encode()), "big")
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(text)
+    return at
+
+
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description="Check a license offline.")
+    options.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    options.add_argument("--keys", type=Path, required=True, help="the published key set, JSON")
+    options.add_argument("--license-key", help="opens an encrypted Keygen file")
+    options.add_argument("--at", type=_instant, default=datetime.now(UTC), help="judge as of this time")
+    options.add_argument("--users", type=int, help="how many users there are")
+    given = options.parse_args()
+    key_set, status = json.loads(given.keys.read_bytes()), 0
+    for path in given.files:
+        try:
+            found = verify(
+                path.read_bytes(), key_set, at=given.at, license_key=given.license_key, users=given.users
+            )  # fmt: skip
+        except Refused as refused:
+            status, said = 1, {"accepted": False, "code": str(refused)}
+        else:
+            said = {"accepted": True, **{name: value for name, value in found.items() if value is not None}}
+        sys.stdout.write(json.dumps(said) + "\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""`blp license verify`: any of the three formats, with the keys of the installation or with somebody's."""
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from sqlalchemy import select
+
+from app.licenses import rendering
+from app.licenses.formats import Format
+from app.licenses.models import License
+from app.licenses.rendering import Wanted
+from tests import shop
+from tests.world import World
+
+Blp = Callable[..., CompletedProcess[str]]
+
+
+def test_each_format_is_known_by_its_content_and_judged(world: World, blp: Blp, tmp_path: Path) -> None:
+    shop.buy(world)
+    now = world.ports.clock.now()
+    keys = tmp_path / "keys.json"
+    keys.write_bytes(world.browser().get("/v1/licenses/keys").content)
+    with world.db.transaction() as tx:
+        license_ = tx.execute(select(License)).scalar_one()
+        for written in Format:
+            text = rendering.render(tx, world.ports.secrets, license_, Wanted(written), by="test", now=now)
+            (tmp_path / written).write_text(text)
+        at, ended = (f"{each:%Y-%m-%dT%H:%M:%S}" for each in (now, license_.expires_at.replace(year=2040)))
+        key = license_.file_id
+    for written in Format:
+        for keyed in ((), ("--key", str(keys))):
+            asked = ("license", "verify", str(tmp_path / written), "--license-key", key, *keyed)
+            accepted, refused = blp(*asked, "--at", at), blp(*asked, "--at", ended)
+            assert accepted.returncode == 0, accepted
+            assert "25" in next(line for line in accepted.stdout.splitlines() if line.startswith("Seats"))
+            assert (refused.returncode, "NOT ACCEPTED: " in refused.stdout) == (1, True)
+    sealed = blp("license", "verify", str(tmp_path / Format.KEYGEN), "--key", str(keys), "--at", at)
+    assert (sealed.returncode, "NOT ACCEPTED: sealed" in sealed.stdout) == (1, True)
+    assert blp("license", "verify", str(tmp_path / "none"), "--key", str(keys)).returncode == 2

@@ -1,0 +1,90 @@
+"""One license in its three formats, signed with keys of its own, for tests without a database."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from app.core.signing import PrivateKey, generate_ed25519_key, load_ed25519_private_key, public_jwk, thumbprint
+from app.licenses import keygen, token
+from app.licenses.enforcement import ENFORCEMENT
+from app.licenses.keygen_claims import DEFAULT_TTL, payload_of
+from app.licenses.stated import Stated
+from app.licenses.token_claims import TokenClaims
+from tests.licenses.making import NOW, claims, signed
+
+ROOT = Path(__file__).parents[2]
+KEY = "7kq0c3m8x1b5n9r2t4v6w8y0zd"
+
+
+def new_key() -> Ed25519PrivateKey:
+    return load_ed25519_private_key(generate_ed25519_key())
+
+
+def stated(**changes: Any) -> Stated:
+    return Stated("lic_1", "pln_1", KEY, 10, claims(**changes))
+
+
+@dataclass(frozen=True)
+class Signers:
+    """A key for each format, and the set in which they are published."""
+
+    rsa: RSAPrivateKey
+    keygen: Ed25519PrivateKey
+    token: Ed25519PrivateKey
+    evidence: Ed25519PrivateKey
+
+    @property
+    def kid(self) -> str:
+        return thumbprint(self.token)
+
+    @property
+    def tokens(self) -> dict[str, Ed25519PublicKey]:
+        return {self.kid: self.token.public_key()}
+
+    def key_set(self) -> dict[str, Any]:
+        keys: dict[str, PrivateKey] = {
+            "license-file": self.rsa, "keygen-file": self.keygen, "license-token": self.token,
+            "evidence": self.evidence,
+        }  # fmt: skip
+        return {"keys": [public_jwk(key, thumbprint(key)) | {"purpose": name} for name, key in keys.items()]}
+
+    def mattermost_file(self, **changes: Any) -> bytes:
+        return signed(claims(**changes).to_payload(), self.rsa)
+
+    def keygen_file(
+        self, *, encrypted: bool = True, ttl: int | None = DEFAULT_TTL, now: datetime = NOW, **changes: Any
+    ) -> bytes:
+        return self.sign_keygen(payload_of(stated(**changes), ttl=ttl, now=now), encrypted=encrypted)
+
+    def sign_keygen(self, payload: bytes, *, encrypted: bool = False) -> bytes:
+        return keygen.encode(payload, self.keygen, KEY if encrypted else None).encode()
+
+    def token_text(self, *, now: datetime = NOW, **changes: Any) -> bytes:
+        ladder = ENFORCEMENT.read(ENFORCEMENT.default)
+        return self.sign_token(TokenClaims.of(stated(**changes), ladder, now).to_payload())
+
+    def sign_token(self, payload: bytes) -> bytes:
+        return token.encode(payload, self.kid, self.token).encode()
+
+
+@cache
+def documented() -> ModuleType:
+    """`docs/verify/verify.py`, the reader that product teams copy; it shares nothing with the application."""
+    spec = importlib.util.spec_from_file_location("documented_verifier", ROOT / "docs" / "verify" / "verify.py")
+    assert spec is not None and spec.loader is not None  # noqa: PT018 -- both or neither
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def changed(payload: bytes, **members: Any) -> bytes:
+    """A JSON object with members replaced."""
+    return json.dumps(json.loads(payload) | members).encode()
