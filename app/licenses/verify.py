@@ -78,6 +78,8 @@ class Report:
             yield f"Seats     {_seats(claims)}"
             yield f"Issued    {_instant(claims.issued_at)}"
             yield f"Term      {_instant(claims.starts_at)} to {_instant(claims.expires_at)}"
+            for source in claims.sources:
+                yield f"From      {source.license}, {source.users} seats, ends {_instant(source.expires_at)}"
 
 
 def verify_license_file(data: bytes, keys: Sequence[RSAPublicKey], at: datetime) -> Report:
