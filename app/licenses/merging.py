@@ -21,6 +21,7 @@ from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
 from app.licenses import merge
 from app.licenses.claims import FEATURES, LIMITS, ClaimSource, LicenseClaims, LicenseCustomer, to_milliseconds
+from app.licenses.errors import AlreadyRevoked
 from app.licenses.issuing import issue as issue_file
 from app.licenses.linter import looks_like_trial
 from app.licenses.merge import Interval, Part, Timeline
@@ -217,6 +218,13 @@ def record_of(tx: Tx, file_id: str) -> Record | None:
         return Record.of(alone)
     together = tx.execute(select(MergedLicense).where(col(MergedLicense.file_id) == file_id)).scalar_one_or_none()
     return Record.of(together) if together is not None else None
+
+
+def require_usable(row: MergedLicense) -> MergedLicense:
+    """A file of which no license is left is not handed out. Raises AlreadyRevoked."""
+    if row.state is LicenseState.REVOKED:
+        raise AlreadyRevoked(f"No license is left of it since {row.revoked_at:%Y-%m-%d}.")
+    return row
 
 
 def _give_up(tx: Tx, held: MergedLicense, now: datetime) -> None:

@@ -11,7 +11,8 @@ from app.core.clock import local_date
 from app.core.db import Tx
 from app.flows import export_gate
 from app.licenses.errors import NotReleased
-from app.licenses.models import License
+from app.licenses.merging import require_usable
+from app.licenses.models import License, MergedLicense
 from app.licenses.service import require_released
 from app.web.portal.views import InstallGuide, LicenseReady
 
@@ -41,6 +42,13 @@ def download_license(tx: Tx, license_: License, company: str, now: datetime) -> 
     require_released(license_, now)
     export_gate.require_deliverable(tx, license_.account_id, now)
     return download(license_.file_text.encode(), file_name(company), "application/octet-stream")
+
+
+def download_merged(tx: Tx, row: MergedLicense, company: str, now: datetime) -> Response:
+    """The same for a file of several licenses. Raises AlreadyRevoked, DestinationRefused, PartyRefused."""
+    require_usable(row)
+    export_gate.require_deliverable(tx, row.account_id, now)
+    return download(row.file_text.encode(), file_name(f"{company} together"), "application/octet-stream")
 
 
 def last_day(license_: License, time_zone: str) -> date:
