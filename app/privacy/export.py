@@ -29,7 +29,7 @@ class Reader:
 BY_ACCOUNT: Final = frozenset({
     "acceptance", "api_key", "credit_note", "credit_terms", "custom_agreement", "dunning_run", "event", "invoice",
     "license", "member", "order", "paper", "preview", "quote", "refund", "subscription", "workspace", "account_tax_id",
-    "exemption_certificate", "merged_license", "ownership_attestation", "told_drop",
+    "exemption_certificate", "merged_license", "ownership_attestation",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {
@@ -55,8 +55,6 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "screening_case": "names compared with export lists, kept because the law asks for it and not told (GDPR Art. 23)",
     "screening_check": "the same, what was asked and found",
     "screening_decision": "the same, what a person decided about it",
-    "license_change": "that a license above is to be looked at again; gone within a minute",
-    "merge_watch": "when the licenses above are looked at again",
 }
 _OUTSIDE: Final = "sandbox_"  # tables of the outside parties that a sandbox plays
 # Secrets and their traces say nothing about a person and would open doors.

@@ -80,7 +80,7 @@ def bought(buyer: Buyer) -> Bought:
 
 def merged_file(buyer: Buyer, own: httpx.Client) -> str:
     """A second license beside the first, and the file for both."""
-    buyer.buy()
+    buyer.buy(lines=[{"sku": "professional", "quantity": 11}], interval="month")
     tick.tick(buyer.world.ports)
     buyer.world.work()
     return str(own.get("/v1/merged_licenses").json()["data"][0]["id"])
