@@ -51,7 +51,7 @@ def enqueue_due(ports: Ports) -> int:
         due = set(tx.execute(dated.with_for_update(skip_locked=True)).scalars())
         tx.execute(update(MergeWatch).where(col(MergeWatch.account_id).in_(due)).values(next_at=None))
         for account_id in sorted(changed | due):
-            jobs.defer(tx, look_again, lock=account_id, account_id=account_id)
+            jobs.defer(tx, look_again, lock=account_id, once=f"merge:{account_id}", account_id=account_id)
     return len(changed | due)
 
 

@@ -188,12 +188,13 @@ def reissue(
         timeline = merge.merge(of_server(parts, server), LicenseEnvironment.PRODUCTION)
         counting = merge.at(timeline, now).sources
         held = in_force.get(key)
-        if held is not None and not counting:
+        terms = terms_of(timeline, customer, overhang, now)
+        if terms is None:
             _give_up(tx, held, now)
-        elif held is not None or len({source.part.chain for source in counting}) > 1:
-            terms = terms_of(timeline, customer, overhang, now)
-            if terms is not None and (held is None or terms.content_sha256 != held.content_sha256):
-                made.append(_issue(tx, secrets, terms, server, held, now))
+        elif held is None and len({source.part.chain for source in counting}) < 2:
+            continue
+        elif held is None or terms.content_sha256 != held.content_sha256:
+            made.append(_issue(tx, secrets, terms, server, held, now))
     return made
 
 
@@ -227,9 +228,9 @@ def require_usable(row: MergedLicense) -> MergedLicense:
     return row
 
 
-def _give_up(tx: Tx, held: MergedLicense, now: datetime) -> None:
-    """Nothing is left of what was in it. One that ended by its own date stays as it is."""
-    if held.expires_at > now:
+def _give_up(tx: Tx, held: MergedLicense | None, now: datetime) -> None:
+    """No term runs any more of what was in it. One that ended by its own date stays as it is."""
+    if held is not None and held.expires_at > now:
         held.state, held.revoked_at = LicenseState.REVOKED, now
         tx.flush()
         events.append(tx, "merged_license.revoked", held.id, now=now, account_id=held.account_id, server=held.server)

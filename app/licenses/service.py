@@ -87,7 +87,8 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
     kid, key = keys.license_key(tx, secrets, now)
     before = of_subscription(tx, grant.subscription_id)
     previous = {each.file_id for each in before}
-    license_ = License(**signed(called_as(grant, before), kid, key, previous, now))
+    of_words = [each for each in before if each.state in _IN_FORCE] or before
+    license_ = License(**signed(called_as(grant, of_words), kid, key, previous, now))
     tx.add(license_)
     tx.flush()
     tx.add_all(IssuanceEntry(**row) for row in issuance_rows(tx, kid, [(license_.id, license_.file_sha256)], now))

@@ -12,7 +12,7 @@ from app.licenses.verify import ReportCode
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "license-file.md").read_text(encoding="utf-8")
 FIELDS = set(
     "id issued_at starts_at expires_at customer name email company sku_name sku_short_name features users is_trial "
-    "future_features is_gov_sku is_seat_count_enforced extra_users limits post_history code".split()
+    "future_features is_gov_sku is_seat_count_enforced extra_users limits post_history code sources license".split()
 )
 
 

@@ -101,6 +101,7 @@ def _claims(claims: LicenseClaims) -> tuple[Fact, ...]:
         Fact(name="Ends", value=_ENGLISH.moment(claims.expires_at)),
         Fact(name="Issued", value=_ENGLISH.moment(claims.issued_at)),
         Fact(name="File id", value=claims.id, mono=True),
+        *(Fact(name="Made of", value=f"{each.license}, {each.users:,} seats", mono=True) for each in claims.sources),
     )
 
 
