@@ -43,7 +43,7 @@ class Part:
     `chain` names what it stands in for (its subscription). `flags` are booleans, `limits` whole numbers. It counts in
     `[starts_at, until)`: to its end and through `grace_days` of 24 hours, in which the product still runs it, but no
     longer than `stopped_at`, when another took its place or it was revoked. With `withheld` (suspended) it gives
-    nothing.
+    nothing. `hosted` is for a workspace of the vendor, which gets its license by itself.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Part:
     server: str = ""
     stopped_at: datetime | None = None
     withheld: bool = False
+    hosted: bool = False
 
     @property
     def until(self) -> datetime:

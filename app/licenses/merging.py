@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from app.catalog.models import Plan
+from app.catalog.models import Family, Plan
 from app.core import events, keys
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.db import Tx
@@ -36,14 +36,14 @@ MOST_SOURCES: Final = 60
 def parts_of(tx: Tx, account_id: str, *, without: Collection[str] = ()) -> list[Part]:
     """Every license the account has or had, but those of the ids `without`, each with the instant it gave way at."""
     query = (
-        select(License, col(Plan.name), col(Plan.license_sku))
+        select(License, col(Plan.name), col(Plan.license_sku), col(Plan.family))
         .join(Plan, col(Plan.id) == col(License.plan_id))
         .where(col(License.account_id) == account_id)
     )
     found = {row.License.id: row for row in tx.execute(query)}
     known = [row.License for row in found.values()]
     return [
-        _part(row.License, row.name, row.license_sku, _stopped_at(row.License, known))
+        _part(row.License, row.name, row.license_sku, row.family, _stopped_at(row.License, known))
         for license_id, row in found.items()
         if license_id not in without
     ]
@@ -56,7 +56,7 @@ def require_known(tx: Tx, account_id: str, license_ids: Collection[str]) -> None
         raise NotFound(f"There is no {unknown[0][:40]} here.", param="without")
 
 
-def _part(license_: License, plan: str, tier: str, stopped_at: datetime | None) -> Part:
+def _part(license_: License, plan: str, tier: str, family: Family, stopped_at: datetime | None) -> Part:
     given = {name: value for name, value in license_.entitlements.items() if name != merge.SEATS}
     return Part(
         id=license_.id, chain=license_.subscription_id, environment=license_.environment, plan=plan, tier=tier,
@@ -64,7 +64,7 @@ def _part(license_: License, plan: str, tier: str, stopped_at: datetime | None) 
         flags={name: value for name, value in given.items() if isinstance(value, bool)},
         limits={name: value for name, value in given.items() if type(value) is int},
         grace_days=license_.grace_days, label=license_.label, server=license_.server, stopped_at=stopped_at,
-        withheld=license_.state is LicenseState.SUSPENDED,
+        withheld=license_.state is LicenseState.SUSPENDED, hosted=family is Family.CLOUD,
     )  # fmt: skip
 
 
@@ -175,10 +175,15 @@ def reissue(
     """Make the files of an account's servers say what holds now; returns those that were made, most often none.
 
     A server has a merged file from its second production license on, and keeps having one when it falls back to a
-    single one. One writer per account at a time. Raises NoSigningKey, UndeliverableLicenseFile.
+    single one. Licenses of workspaces at the vendor's stay out: each workspace has its own. One writer per account at a
+    time. Raises NoSigningKey, UndeliverableLicenseFile.
     """
     tx.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"merging:{customer.id}", 0))))
-    parts = [part for part in parts_of(tx, customer.id) if part.environment is LicenseEnvironment.PRODUCTION]
+    parts = [
+        part
+        for part in parts_of(tx, customer.id)
+        if part.environment is LicenseEnvironment.PRODUCTION and not part.hosted
+    ]
     in_force = {each.server.casefold(): each for each in in_force_of(tx, customer.id)}
     servers = {part.server.casefold(): part.server for part in parts} | {
         key: each.server for key, each in in_force.items()

@@ -1,6 +1,6 @@
 """Licenses together as pages show them (R-LIC-3): the sum, the seats over the months to come, where each comes from."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -128,17 +128,21 @@ def sentence(change: Change, time_zone: str, *, who: str = "you") -> str:
         said = f"On {day} {rises} to {seats}."
     else:
         said = f"On {day} the seats stay at {seats}."
-    other = [_difference(each) for each in change.differences if each.name != merge.SEATS and change.seats_after]
-    return " ".join([said, *other])
+    return " ".join([said, *_differences(change)]) if change.seats_after and change.seats_before else said
 
 
-def _difference(each: merge.Difference) -> str:
-    name = each.name.replace("_", " ")
-    if each.after is None:
-        return f"No longer included: {name}."
-    if each.before is None:
-        return f"New: {name}."
-    return f"{name.capitalize()}: {each.after} instead of {each.before}."
+def _differences(change: Change) -> Iterator[str]:
+    """What becomes different beside the seats: values first, then what goes and what comes."""
+    others = [(each.name.replace("_", " "), each) for each in change.differences if each.name != merge.SEATS]
+    for name, each in others:
+        if each.before is not None and each.after is not None:
+            yield f"{name.capitalize()}: {each.after} instead of {each.before}."
+    for words, names in (
+        ("No longer included", [name for name, each in others if each.after is None]),
+        ("New", [name for name, each in others if each.before is None]),
+    ):
+        if names:
+            yield f"{words}: {', '.join(names)}."
 
 
 def _seats(count: int) -> str:
@@ -151,6 +155,7 @@ def _environment(
 ) -> EnvironmentTogether:  # fmt: skip
     found, end = merge.at(timeline, now), now + AHEAD
     values = found.values
+    adding = {share.part for each in found.entitlements[:1] for share in each.shares if share.counts}
     return EnvironmentTogether(
         name=_NAMES[environment], slug=environment.value, seats=found.seats, tier=str(values.get(merge.TIER, "")),
         switched_on=tuple(name.replace("_", " ") for name, value in values.items() if value is True),
@@ -158,7 +163,9 @@ def _environment(
             f"{name.replace('_', ' ')}: {_ENGLISH.number(value)}" for name, value in values.items()
             if type(value) is int and name != merge.SEATS
         ),
-        sources=tuple(_source(each, renewing, time_zone, license_href) for each in found.sources),
+        sources=tuple(
+            _source(each, renewing, time_zone, license_href, adds=each.part.id in adding) for each in found.sources
+        ),
         steps=_steps(timeline, now, end),
         coming=tuple(
             ComingChange(
@@ -179,10 +186,14 @@ def _unless(ended: Collection[Part], renewing: Collection[str]) -> str:
     ) else ""  # fmt: skip
 
 
-def _source(source: Source, renewing: Collection[str], time_zone: str, license_href: str) -> TogetherSource:
+def _source(
+    source: Source, renewing: Collection[str], time_zone: str, license_href: str, *, adds: bool
+) -> TogetherSource:  # fmt: skip
     part = source.part
     note = ""
-    if source.in_grace:
+    if not adds:
+        note = "Of the same subscription as another, whose seats count"
+    elif source.in_grace:
         note = f"Ended; still counts until {_ENGLISH.day(local_date(part.until, time_zone))}"
     elif part.chain in renewing:
         note = "Renews by itself"
