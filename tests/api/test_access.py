@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.flows import tick
 from tests.api.buying import NEW_YORK, Bought, Buyer, make_key
 from tests.world import World
 
@@ -78,14 +77,6 @@ def bought(buyer: Buyer) -> Bought:
     return buyer.buy()
 
 
-def merged_file(buyer: Buyer, own: httpx.Client) -> str:
-    """A second license beside the first, and the file for both."""
-    buyer.buy(lines=[{"sku": "professional", "quantity": 11}], interval="month")
-    tick.tick(buyer.world.ports)
-    buyer.world.work()
-    return str(own.get("/v1/merged_licenses").json()["data"][0]["id"])
-
-
 @pytest.fixture
 def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
     """A real id of the first customer for every parameter a path may have."""
@@ -118,7 +109,7 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
         # The vendor's own, closed to every customer before any row is looked for.
         "override_id": "tov_01ka8qj6x0c5q4m3t2r1p0n9mk", "alert_id": "tna_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "record_id": "trc_01ka8qj6x0c5q4m3t2r1p0n9mk",
-        "merged_id": merged_file(buyer, own),
+        "merged_id": buyer.merged(),
         "change_id": "chg_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "order_id": order["id"], "subscription_id": order["subscription_id"], "invoice_id": order["invoice_id"],
         "license_id": order["license_id"], "account_id": bought.account,
