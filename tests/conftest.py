@@ -32,6 +32,7 @@ from app.worker import run as _worker  # noqa: F401 -- registers every job
 from tests.past import Past
 from tests.serving import Stage
 from tests.shop import open_shop
+from tests.slate import Slate
 from tests.world import World
 
 _TEMPLATE = "blp_template"
@@ -115,13 +116,16 @@ def database(cluster: Cluster) -> Database:
 
 @pytest.fixture(scope="session")
 def past(cluster: Cluster, database: Database) -> Iterator[Past]:
-    yield Past(cluster, database, _WORLD)
+    slate = Slate(cluster, _WORLD, _TEMPLATE)
+    slate.anew()
+    yield Past(slate, database, _WORLD)
+    slate.rest()
     database.dispose()
 
 
 @pytest.fixture
 def world(past: Past, database: Database, stage: Stage) -> Iterator[World]:
-    past.begin(_TEMPLATE)
+    past.begin()
     settings = Settings(
         env="test",
         base_url=stage.url,

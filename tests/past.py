@@ -5,48 +5,45 @@ nothing was written yet may begin where another one stood after it.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
 
 from sqlalchemy import text
 
-from app.core import embedded_postgres
 from app.core.db import Database
-from app.core.embedded_postgres import Cluster
+from tests.slate import Picture, Slate
 
 _NEXT_WRITER = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
 
 
 @dataclass
 class Past:
-    """The stories of one process, each with the copy of the database in which it ended.
+    """The stories of one process, each with the rows there were when it ended.
 
-    `name` is the database every world lives in. A story is copied when it is told the second time: most are told
-    by one test only.
+    `name` is the database every world lives in. A story is kept when it is told the second time: most are told by one
+    test only.
     """
 
-    cluster: Cluster
+    slate: Slate
     database: Database
     name: str
     _told: dict[str, int] = field(default_factory=dict)
-    _kept: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _names: Iterator[int] = field(default_factory=count)
+    _kept: dict[str, tuple[Picture, str]] = field(default_factory=dict)
     _opened: str | None = None
 
-    def begin(self, template: str) -> None:
+    def begin(self) -> None:
         """A new world, in which nothing has happened: also that of a test which only looked."""
         if self._as_new():
             return
-        self.database.dispose()
-        embedded_postgres.recreate_database(self.cluster, self.name, template=template)
+        if not self.slate.wipe():
+            self.database.dispose()
         self._opened = self._next_writer()
 
     def _as_new(self) -> bool:
         return self._opened is not None and self._next_writer() == self._opened
 
     def after(self, story: str, details: object, tell: Callable[[], str]) -> str:
-        """What `tell` returns, usually an id; told again, or copied where this world is as new.
+        """What `tell` returns, usually an id; told again, or put down where this world is as new.
 
         As new means that no transaction wrote anything in this process's cluster since the world began: whoever has
         set a clock, a policy or a card before gets the story told in full.
@@ -56,17 +53,13 @@ class Past:
             return tell()
         self._opened = None
         if key in self._kept:
-            copy, result = self._kept[key]
-            self.database.dispose()
-            embedded_postgres.recreate_database(self.cluster, self.name, template=copy)
+            picture, result = self._kept[key]
+            self.slate.paint(picture)
             return result
         result = tell()
         self._told[key] = self._told.get(key, 0) + 1
         if self._told[key] > 1:
-            copy = f"{self.name}_after_{next(self._names)}"
-            self.database.dispose()  # copying ends them; those just used are not asked whether they live
-            embedded_postgres.clone_database(self.cluster, self.name, copy)
-            self._kept[key] = copy, result
+            self._kept[key] = self.slate.picture(), result
         return result
 
     def _next_writer(self) -> str:
