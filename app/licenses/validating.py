@@ -18,7 +18,7 @@ from app.core.signing import Purpose, Signer
 from app.licenses.decision import Credential, Decision, ValidationFacts, ValidationRequest, decide, refuse_file
 from app.licenses.findings import Finding
 from app.licenses.mattermost import LicenseFileRejected, verify_file
-from app.licenses.models import License, LicenseState
+from app.licenses.models import License, LicenseState, MergedLicense
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Record:
     entitlements: MappingProxyType[str, Any]
 
     @classmethod
-    def of(cls, row: License) -> "Record":
+    def of(cls, row: License | MergedLicense) -> "Record":
         return cls(
             id=row.id, account_id=row.account_id, file_id=row.file_id, file_sha256=row.file_sha256, sku=row.sku,
             seats=row.seats, state=row.state, starts_at=row.starts_at, expires_at=row.expires_at,

@@ -35,9 +35,12 @@ _BEAT_SECONDS: Final = 0.4
 _PATIENCE_SECONDS: Final = 0.5
 _MOST_RECORDS: Final = 20_000
 _OPTIONS: Final = {"autocommit": True, "options": "-c timezone=UTC", "row_factory": dict_row}
-_FIND: Final[LiteralString] = (
+_COLUMNS: Final[LiteralString] = (
     "SELECT id, account_id, file_id, file_sha256, sku, seats, state, starts_at, expires_at, grace_days, entitlements"
-    " FROM license WHERE file_id = %s"
+)
+_FIND: Final[LiteralString] = (
+    f"{_COLUMNS} FROM license WHERE file_id = %(file_id)s"
+    f" UNION ALL {_COLUMNS} FROM merged_license WHERE file_id = %(file_id)s"
 )
 
 
@@ -122,7 +125,7 @@ class Memory:
         if self._pool is None:
             raise RuntimeError("the fast lane is closed")
         async with self._pool.connection() as connection:
-            row = await (await connection.execute(_FIND, (file_id,))).fetchone()
+            row = await (await connection.execute(_FIND, {"file_id": file_id})).fetchone()
         if row is None:
             return None
         return Record(

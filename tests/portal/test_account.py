@@ -14,11 +14,11 @@ from app.accounts.models import Account, AccountTaxId, Member, Role
 from app.core import policy
 from app.core.audit import AuditEntry
 from app.core.events import Event
-from app.flows import crediting, purchase, seat_change
+from app.flows import crediting, purchase, seat_change, tick
 from app.flows.inviting import PEOPLE_ADDED_PER_DAY
 from app.flows.seat_change import Wanted
 from app.invoices.models import CreditNote, CreditReason, Invoice
-from app.licenses.models import License
+from app.licenses.models import License, MergedLicense
 from app.orders.models import Order
 from app.payments import service as payments
 from app.payments.models import Payment
@@ -344,6 +344,9 @@ def account_routes() -> Iterator[tuple[str, str]]:
 def ids_of(world: World, order: Order) -> dict[str, str]:
     with world.db.transaction() as tx:
         return {
+            "merged_id": tx.execute(
+                select(col(MergedLicense.id)).where(col(MergedLicense.account_id) == order.account_id)
+            ).scalar_one(),
             "license_id": tx.execute(select(col(License.id)).where(col(License.order_id) == order.id)).scalar_one(),
             "invoice_id": tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one(),
             "credit_note_id": tx.execute(
@@ -371,6 +374,11 @@ def test_there_are_routes_to_sweep() -> None:
 def test_every_address_with_an_id_is_closed_to_other_accounts(world: World) -> None:
     mine = shop.buy(world, sku="cloud-professional", seats=10)
     theirs = shop.buy(world, sku="cloud-professional", seats=10, email="eve@other.example", company="Other", vat=None)
+    for _ in range(2):
+        shop.buy(world, seats=11)
+        shop.buy(world, seats=11, email="eve@other.example", company="Other", vat=None)
+    tick.tick(world.ports)
+    world.work()
     for order in (mine, theirs):
         with world.db.transaction() as tx:
             bought = tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one()

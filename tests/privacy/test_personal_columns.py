@@ -184,6 +184,8 @@ HARMLESS_JSON = {
     "legal_entity.elections": VENDORS,
     "legal_entity.established": VENDORS,
     "license.entitlements": "flags and limits",
+    "merged_license.entitlements": "flags and limits",
+    "merged_license.sources": "ids of licenses with seats and ends",
     "order.change": "seats, days and amounts of a change",
     "order.discount": "what a coupon is worth",
     "screening_case.entry": "an entry of a public list",

@@ -9,8 +9,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from sqlalchemy import select
-from sqlmodel import col
 
 from app.accounts.models import ApiKey
 from app.core import keys
@@ -18,9 +16,9 @@ from app.core.db import Tx
 from app.core.keys import KeyPurpose
 from app.core.security import Secrets
 from app.core.signing import load_public_keys
-from app.licenses import validating
-from app.licenses.models import License, LicenseState
-from app.licenses.validating import Asker, Presented, Record
+from app.licenses import merging, validating
+from app.licenses.models import LicenseState
+from app.licenses.validating import Asker, Presented
 from app.web.api.shapes import In
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -127,7 +125,6 @@ def file_keys(tx: Tx) -> list[RSAPublicKey]:
 def answer(tx: Tx, secrets: Secrets, presented: Presented, asker: Asker | None, now: datetime) -> dict[str, Any]:
     """The plain way: everything read anew. Raises NoSigningKey."""
     opened = validating.open_credential(presented, file_keys(tx))
-    row = tx.execute(select(License).where(col(License.file_id) == opened.file_id)).scalar_one_or_none()
-    record = Record.of(row) if row else None
+    record = merging.record_of(tx, opened.file_id)
     decision = validating.judge(presented, opened, record, asker, now)
     return validating.answer(presented, decision, record, keys.evidence_signer(tx, secrets, now), now)

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from app.web.explained import Told
 from app.web.portal.views import AddOn, InstallGuide, PreviewView, ProgressView
+from app.web.together import TogetherView
 from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Step
 
 
@@ -80,6 +81,7 @@ class LicensesView:
     template: ClassVar[str] = "portal/licenses.html"
     section: ClassVar[str] = "licenses"
     licenses: tuple[LicenseRow, ...]
+    together: TogetherView = field(default_factory=TogetherView)
     pages: Pages = field(default_factory=Pages)
 
 
@@ -115,7 +117,7 @@ class ActivationRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseView:
-    """One license. Inputs of the label form (posted to `label_href`): label."""
+    """One license. Inputs of the form (posted to `label_href`): label, environment, server."""
 
     template: ClassVar[str] = "portal/license.html"
     section: ClassVar[str] = "licenses"
@@ -129,6 +131,7 @@ class LicenseView:
     form: Form = field(default_factory=Form)
     label_href: str = ""
     formats: tuple[LicenseFormat, ...] = ()
+    environments: tuple[Option, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
