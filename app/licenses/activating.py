@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, exists, func, select, text
+from sqlalchemy import Integer, Select, cast, exists, func, select, text
 from sqlmodel import col
 
 from app.catalog.activation_rules import ActivationRules, Cull
@@ -248,12 +248,14 @@ def release_silent(tx: Tx, subscription_id: str, rules: ActivationRules, *, now:
 
 
 def subscriptions_with_silent(tx: Tx, real_now: datetime, limit: int = 200) -> list[tuple[str, dict[str, Any]]]:
-    """Where a lease has ended, with the rules of the plan. Those that keep their dead are left out."""
+    """Where somebody fell silent for good, with the rules of the plan. Plans that keep their dead are left out."""
+    minutes = func.coalesce(cast(col(Plan.activation_rules)["revive_minutes"].astext, Integer), 0)
     query = (
         select(col(Activation.subscription_id), col(Plan.activation_rules))
         .join(License, col(License.id) == col(Activation.license_id))
         .join(Plan, col(Plan.id) == col(License.plan_id))
         .where(_ACTIVE, col(Activation.lease_until) < real_now)
+        .where(col(Activation.lease_until) + func.make_interval(0, 0, 0, 0, 0, minutes) < real_now)
         .where(func.coalesce(col(Plan.activation_rules)["cull"].astext, "") != Cull.KEEP.value)
         .distinct()
         .limit(limit)

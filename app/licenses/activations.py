@@ -65,12 +65,13 @@ class Binding:
         return sum(not self._gave_way(place, real_now) for place in self.places.values())
 
     def standing(self, fingerprint: str, real_now: datetime) -> "Standing":
+        """Counts those who gave way only for a server without a place: a job frees their places every minute."""
         place = self.places.get(fingerprint)
         if place is None:
             return Standing(None, self.in_use(real_now))
         most = self.terms.allowed
         return Standing(
-            place, self.in_use(real_now), dead=heartbeat.life(place.lease_until, real_now) is Life.DEAD,
+            place, len(self.places), dead=heartbeat.life(place.lease_until, real_now) is Life.DEAD,
             too_many=most is not None and place.slot > most,
         )  # fmt: skip
 
