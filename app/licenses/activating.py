@@ -17,15 +17,24 @@ from app.core import audit, events
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.ids import new_id
-from app.licenses import activations, heartbeat
+from app.licenses import heartbeat
+from app.licenses.activation_terms import take_turn, terms_of
 from app.licenses.activations import Terms
-from app.licenses.errors import ActivationLimitReached, HeartbeatsOff, LeaseEnded, TransfersSpent
+from app.licenses.decision import Credential, ValidationFacts, ValidationRequest, decide
+from app.licenses.errors import (
+    ActivationLimitReached,
+    HeartbeatsOff,
+    LeaseEnded,
+    LicenseNotUsable,
+    OfflineNotOffered,
+    ProofNeeded,
+    TransfersSpent,
+)
 from app.licenses.heartbeat import Life
-from app.licenses.models import Activation, ActivationLimit, ActivationState, EndedBy, License
+from app.licenses.models import Activation, ActivationState, EndedBy, License
 
 _MOST_NAMES: Final = 20
 _LONGEST_REASON: Final = 1000
-_TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:of, 0))")
 _ACTIVE: Final = col(Activation.state) == ActivationState.ACTIVE
 
 
@@ -57,14 +66,16 @@ def activate(
     """Bind one server; asking again for the same one changes nothing but its names and its lease.
 
     Returns the activation and whether it is new. `replaces`, an activation's id or fingerprint, is given up in the same
-    step. Raises ActivationLimitReached, NotFound for what is not there to be replaced, TransfersSpent, Invalid.
+    step. Raises LicenseNotUsable, ActivationLimitReached, NotFound for what is not there to be replaced,
+    TransfersSpent, ProofNeeded, OfflineNotOffered, Invalid.
     """
-    _take_turn(tx, license_.subscription_id)
+    _require_in_force(license_, now)
+    take_turn(tx, license_.subscription_id)
     found = _look(tx, license_, server, real_now)
     if found.held is not None:
-        return _again(tx.get_one(Activation, found.held), found.terms.rules, server, real_now), False
+        return _again(tx, tx.get_one(Activation, found.held), found.terms.rules, server, real_now), False
     if server.nonce is not None:
-        _require_unused(tx, license_.subscription_id, server.nonce)
+        _require_offline(tx, license_.subscription_id, found.terms.rules, server.nonce)
     if found.silent and release_silent(tx, license_.subscription_id, found.terms.rules, now=now, real_now=real_now):
         found = _look(tx, license_, server, real_now)
     terms = found.terms
@@ -88,8 +99,24 @@ def activate(
     return row, True
 
 
-def _again(held: Activation, rules: ActivationRules, server: Server, real_now: datetime) -> Activation:
+def _require_in_force(license_: License, now: datetime) -> None:
+    """What validation would refuse binds no server. Raises LicenseNotUsable."""
+    facts = ValidationFacts(
+        state=license_.state, starts_at=license_.starts_at, expires_at=license_.expires_at,
+        grace_days=license_.grace_days, seats=license_.seats,
+    )  # fmt: skip
+    decision = decide(facts, ValidationRequest(Credential.SIGNED_FILE), now)
+    if not decision.valid:
+        raise LicenseNotUsable.of(decision.findings)
+
+
+def _again(tx: Tx, held: Activation, rules: ActivationRules, server: Server, real_now: datetime) -> Activation:
     """The same server once more: what it says about itself may have changed, and a lease begins anew."""
+    if server.nonce is not None and server.nonce != held.request_nonce:
+        if not held.offline:
+            raise Invalid("This server was activated over the network. Deactivate it there first.", param="text")
+        _require_offline(tx, held.subscription_id, rules, server.nonce)
+        held.request_nonce = server.nonce
     held.name, held.hostname = server.name or held.name, server.hostname or held.hostname
     held.version, held.last_seen_at = server.version or held.version, max(held.last_seen_at, real_now)
     if not held.offline:
@@ -97,12 +124,15 @@ def _again(held: Activation, rules: ActivationRules, server: Server, real_now: d
     return held
 
 
-def _require_unused(tx: Tx, subscription_id: str, nonce: str) -> None:
+def _require_offline(tx: Tx, subscription_id: str, rules: ActivationRules, nonce: str) -> None:
+    """Raises OfflineNotOffered, and Invalid for a request that was used before."""
+    if rules.floating:
+        raise OfflineNotOffered("Its seats are lent while heartbeats come, which needs a network.")
     used = exists().where(
         col(Activation.subscription_id) == subscription_id, col(Activation.request_nonce) == nonce
     )  # fmt: skip
     if tx.execute(select(used)).scalar_one():
-        raise Invalid("This request was used before. Let the product write a new one.", param="request")
+        raise Invalid("This request was used before. Let the product write a new one.", param="text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,19 +195,30 @@ def called(activation: Activation) -> str:
     return activation.name or activation.hostname or activation.fingerprint
 
 
-def deactivate(tx: Tx, license_: License, which: str, *, by: By, reason: str = "", now: datetime) -> Activation:
+def deactivate(
+    tx: Tx, license_: License, which: str, *, by: By, reason: str = "", proven: bool = False, now: datetime
+) -> Activation:
     """Free the place of one server, named by its activation's id or its fingerprint; at once, and only that place.
 
-    Raises NotFound, TransfersSpent, Invalid for a reason of more than 1,000 characters.
+    `proven`: its own request shows that it gave up. Raises NotFound, TransfersSpent, ProofNeeded, Invalid for a
+    reason of more than 1,000 characters.
     """
     if len(reason) > _LONGEST_REASON:
         raise Invalid(f"At most {_LONGEST_REASON} characters.", param="reason")
-    _take_turn(tx, license_.subscription_id)
-    return _end(tx, _named(tx, license_, which), terms_of(tx, license_).rules, by, reason=reason, now=now)
+    take_turn(tx, license_.subscription_id)
+    row = _named(tx, license_, which)
+    return _end(tx, row, terms_of(tx, license_).rules, by, reason=reason, proven=proven, now=now)
 
 
-def _end(tx: Tx, row: Activation, rules: ActivationRules, by: By, *, reason: str, now: datetime) -> Activation:
+def _end(
+    tx: Tx, row: Activation, rules: ActivationRules, by: By, *, reason: str, proven: bool = False, now: datetime
+) -> Activation:
     if by.kind in {EndedBy.PRODUCT, EndedBy.CUSTOMER}:
+        if row.offline and not proven:
+            raise ProofNeeded(
+                "It was activated by a file and would run on. Let the server write a deactivation request and bring it"
+                " to the license's page in the portal; if the server is lost, ask the vendor.", activation=row.id,
+            )  # fmt: skip
         _require_transfer(tx, row.subscription_id, rules, now)
     row.state, row.deactivated_at, row.ended_by, row.deactivated_by = ActivationState.DEACTIVATED, now, by.kind, by.who
     row.lease_until, row.reason = None, reason
@@ -266,48 +307,9 @@ def subscriptions_with_silent(tx: Tx, real_now: datetime, limit: int = 200) -> l
 def take_turn_and_release(
     tx: Tx, subscription_id: str, rules: dict[str, Any], *, now: datetime, real_now: datetime
 ) -> int:  # fmt: skip
-    _take_turn(tx, subscription_id)
+    take_turn(tx, subscription_id)
     read = ActivationRules.model_validate(rules)
     return release_silent(tx, subscription_id, read, now=now, real_now=real_now)
-
-
-def set_limit(tx: Tx, license_: License, most: int | None, *, reason: str, by: str, now: datetime) -> ActivationLimit:
-    """Another limit than the plan's for all licenses of its subscription; None takes that back.
-
-    Servers beyond a lowered limit stay bound and are told so by validation. Raises Invalid.
-    """
-    rules = terms_of(tx, license_).rules
-    if tx.get_one(Plan, license_.plan_id).activation_rules is None:
-        raise Invalid("Its plan binds no servers, so there is nothing to limit.", param="most")
-    if most is not None:
-        if not 1 <= most <= 1_000_000:
-            raise Invalid("Give 1 to 1,000,000 activations.", param="most")
-        activations.require_divisible(most, rules)
-    _take_turn(tx, license_.subscription_id)
-    before = terms_of(tx, license_).limit
-    row = ActivationLimit(
-        account_id=license_.account_id, subscription_id=license_.subscription_id, most=most, set_by=by, reason=reason,
-        set_at=now,
-    )  # fmt: skip
-    tx.add(row)
-    tx.flush()
-    after = rules.limit if most is None else most
-    audit.record(tx, license_.account_id, actor=by, action="license.activations_limited", subject=license_.id, now=now,
-                 details={"before": before, "after": after, "reason": reason})  # fmt: skip
-    return row
-
-
-def terms_of(tx: Tx, license_: License) -> Terms:
-    """The plan's rules and the limit in force. A plan without rules lets any number of servers be listed."""
-    override = (
-        select(col(ActivationLimit.most))
-        .where(col(ActivationLimit.subscription_id) == license_.subscription_id)
-        .order_by(col(ActivationLimit.id).desc())
-        .limit(1)
-    )
-    query = select(col(Plan.activation_rules), override.scalar_subquery()).where(col(Plan.id) == license_.plan_id)
-    rules, most = tx.execute(query).one()
-    return Terms(ActivationRules.model_validate(rules or {}), most)
 
 
 def listed(tx: Tx, subscription_id: str) -> list[Activation]:
@@ -352,8 +354,3 @@ def _named(tx: Tx, license_: License, which: str) -> Activation:
     if row.state is ActivationState.DEACTIVATED:
         raise NotFound("No such server is activated for this license; it was deactivated before.")
     return row
-
-
-def _take_turn(tx: Tx, subscription_id: str) -> None:
-    """Until the transaction ends. What is read after it is what the one before left."""
-    tx.execute(_TURN, {"of": f"activations:{subscription_id}"})

@@ -7,7 +7,10 @@ from sqlalchemy import select, text, update
 from sqlmodel import col
 
 from app.catalog.models import Plan
+from app.core.clock import transport_now
 from app.core.ids import new_id, new_license_file_id
+from app.licenses import activating
+from app.licenses.activating import PRODUCT, Server
 from app.licenses.models import License
 from app.orders.models import Order
 from tests import shop
@@ -28,6 +31,10 @@ def bought(world: World, **rules: Any) -> License:
     """A license of a plan with these rules."""
     order = shop.buy(world)
     with_rules(world, **rules)
+    return of_order(world, order)
+
+
+def of_order(world: World, order: Order) -> License:
     with world.db.transaction() as tx:
         return tx.execute(select(License).where(col(License.order_id) == order.id)).scalar_one()
 
@@ -49,3 +56,13 @@ def another(world: World, like: License) -> License:
         ):  # fmt: skip
             tx.execute(text(_COPY.format(table=table)), {"changes": json.dumps(changes), "id": id_})
         return tx.get_one(License, license_id)
+
+
+def bind(world: World, license_: License, *names: str) -> None:
+    """Servers of these names, as a product activates them."""
+    for name in names:
+        with world.db.transaction() as tx:
+            activating.activate(
+                tx, license_, Server(f"print-{name}", name), by=PRODUCT, now=world.ports.clock.now(),
+                real_now=transport_now(),
+            )  # fmt: skip

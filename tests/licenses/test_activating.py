@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.clock import transport_now
 from app.core.ids import new_id
-from app.licenses import activating
+from app.licenses import activating, activation_terms
 from app.licenses.activating import PRODUCT, By, Server
 from app.licenses.errors import ActivationLimitReached, HeartbeatsOff, LeaseEnded, TransfersSpent
 from app.licenses.models import Activation, ActivationState, EndedBy, License
@@ -169,7 +169,7 @@ def test_staff_give_another_limit_and_take_it_back(world: World) -> None:
 
     def limited(most: int | None) -> None:
         with world.db.transaction() as tx:
-            activating.set_limit(tx, license_, most, reason="agreed", by="stf_1", now=world.ports.clock.now())
+            activation_terms.set_limit(tx, license_, most, reason="agreed", by="stf_1", now=world.ports.clock.now())
 
     assert "4 divides" in refused(Exception, lambda: limited(6))
     refused(Exception, lambda: limited(0))

@@ -14,7 +14,7 @@ from app.core.clock import transport_now
 from app.core.db import Tx as Unit
 from app.core.errors import NotFound
 from app.core.keys import NoSigningKey
-from app.licenses import activating, validating
+from app.licenses import activating, activation_terms, validating
 from app.licenses.activating import PRODUCT, By, Server
 from app.licenses.decision import Decision
 from app.licenses.errors import (
@@ -22,6 +22,7 @@ from app.licenses.errors import (
     HeartbeatsOff,
     LeaseEnded,
     LicenseNotUsable,
+    ProofNeeded,
     TransfersSpent,
 )
 from app.licenses.heartbeat import Life
@@ -138,7 +139,7 @@ _REFUSALS: Final = (*KEYED, NotFound, NoSigningKey, LicenseNotUsable, TooManyReq
 
 @router.post("", status_code=201, responses={
     200: {"model": ActivationOut, "description": "This server was activated before"},
-    **problems(*_REFUSALS, ActivationLimitReached, TransfersSpent),
+    **problems(*_REFUSALS, ActivationLimitReached, TransfersSpent, ProofNeeded),
 })  # fmt: skip
 def activate_license(
     license_id: str, body: ActivateIn, request: Request, response: Response, tx: Tx, now: Now, key: KeyOrLicense
@@ -158,7 +159,7 @@ def activate_license(
     return ActivationOut.of(row)
 
 
-@router.delete("", responses=problems(*_REFUSALS, TransfersSpent))
+@router.delete("", responses=problems(*_REFUSALS, TransfersSpent, ProofNeeded))
 def deactivate_license(
     license_id: str, body: NamedIn, request: Request, tx: Tx, now: Now, key: KeyOrLicense
 ) -> ActivationOut:
@@ -180,7 +181,7 @@ def heartbeat_license(
 def list_activations(license_id: str, tx: Tx, key: Reader) -> ActivationList:
     """The servers that are bound now. Renewals share them with the license they follow."""
     license_ = find(tx, License, "lic", license_id, key)
-    terms = activating.terms_of(tx, license_)
+    terms = activation_terms.terms_of(tx, license_)
     rows = activating.listed(tx, license_.subscription_id)
     return ActivationList(data=[ActivationOut.of(row) for row in rows], limit=terms.limit, allowed=terms.allowed)
 
@@ -214,8 +215,7 @@ def _entitled(
     if (wait := _PACE.take(found.id, monotonic())) > 0:
         raise TooManyRequests("Too many servers of this license ask at once; spread them.", retry_after=int(wait) + 1)
     if in_force and not decision.valid:
-        said = next(each for each in decision.findings if each.blocks)
-        raise LicenseNotUsable(f"{said.detail} {said.remedy}", reason=said.code)
+        raise LicenseNotUsable.of(decision.findings)
     return found, by
 
 
