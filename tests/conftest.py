@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, Error, sync_playwright
 from playwright.sync_api import Page as Tab
 from pytest_socket import enable_socket, socket_allow_hosts
 
+from app.adapters.sandbox import clock
 from app.adapters.stripe import transport
 from app.config import Settings
-from app.adapters.sandbox import clock
 from app.core import embedded_postgres, migrate
 from app.core.clock import transport_now
 from app.core.db import Database

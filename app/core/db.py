@@ -138,6 +138,10 @@ def _ask_whether_it_lives(engine: Engine) -> None:
             raise InvalidatePoolError from gone
 
 
+def _close(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.invalidate()
+
+
 def _engine(url: str, pool_size: int) -> Engine:
     engine = create_engine(
         url,
@@ -190,8 +194,11 @@ class Database:
             yield connection
 
     def dispose(self) -> None:
-        self.engine.dispose()
-        self._readers.dispose()
+        """Close what rests; what is at work still is closed when its work is done."""
+        for engine in (self.engine, self._readers):
+            left = engine.pool
+            engine.dispose()
+            event.listen(left, "checkin", _close)  # it would rest there, where nobody closes it
 
 
 def driver_connection(tx: Session) -> psycopg.Connection[Any]:

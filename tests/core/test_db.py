@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from app.core.db import Database
+from app.core.db import Database, driver_connection
 from app.core.embedded_postgres import Cluster
 
 _PIDS = text("SELECT pg_backend_pid()")
@@ -54,3 +54,14 @@ def test_a_unit_of_work_reads_the_time_while_every_connection_of_the_pool_is_tak
             assert tx.execute(_PIDS).scalar_one() != aside.execute(_PIDS).scalar_one()
     finally:
         database.dispose()
+
+
+def test_what_is_at_work_while_all_is_closed_is_closed_when_its_work_is_done(cluster: Cluster) -> None:
+    database = Database(cluster.url("postgres"), pool_size=1)
+    with database.transaction() as tx, database.reading() as aside:
+        connections = driver_connection(tx), aside.connection.dbapi_connection
+        database.dispose()
+        at_work = tx.execute(_PIDS).scalar_one()
+    assert all(isinstance(each, psycopg.Connection) and each.closed for each in connections)
+    assert pid(database) != at_work
+    database.dispose()
