@@ -172,9 +172,10 @@ class FastLane:
             standing = validating.standing_of(presented, record, transport_now())
         decision = validating.judge(presented, opened, record, asker, now, transport_now())
         said = validating.answer(presented, decision, record, trust.signer, now)
+        shown = decision.reveals  # whoever does not speak for the license has not seen its server either
         made = _Answer(
             json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode(), generation, opened.file_id, record,
-            _ANSWERED.labels(decision.code), standing.place.id if standing and standing.place else "",
+            _ANSWERED.labels(decision.code), standing.place.id if shown and standing and standing.place else "",
         )  # fmt: skip
         made.counted.inc()
         self._sightings.note(made.activation)

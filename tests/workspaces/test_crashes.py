@@ -78,7 +78,7 @@ def test_whoever_is_killed_the_work_is_done_and_done_once(
     now = world.ports.clock.now()
     with world.db.transaction() as tx:  # so many deaths are no fault of a task
         policy.change(tx, "provisioning.attempts", 1000, valid_from=now, by="test", why="they die", now=now)
-    goals = wished(make, make.key("*"), max(12, full(500)))
+    goals = wished(make, make.key("*"), max(9, full(500)))
     log = tmp_path / "said.log"
     # One key for all: nothing but the fence tells a claim from a later one.
     crew = Crew(world.url, make.provisioner().headers["Authorization"].removeprefix("Bearer "), log)
