@@ -26,7 +26,6 @@ from app.licenses.issuing import issue as issue_file
 from app.licenses.linter import looks_like_trial
 from app.licenses.merge import Interval, Part, Timeline
 from app.licenses.models import IssuanceEntry, License, LicenseEnvironment, LicenseState, MergedLicense
-from app.licenses.validating import Record
 
 # With so many named the file stays below the 10,000 characters that a server stores.
 MOST_SOURCES: Final = 60
@@ -214,15 +213,6 @@ def files_of(tx: Tx, account_id: str) -> list[MergedLicense]:
     """Every merged file there was, newest first."""
     query = select(MergedLicense).where(col(MergedLicense.account_id) == account_id)
     return list(tx.execute(query.order_by(col(MergedLicense.issued_at).desc(), col(MergedLicense.id).desc())).scalars())
-
-
-def record_of(tx: Tx, file_id: str) -> Record | None:
-    """What validation has to know about the file with this id, of a license or of several together."""
-    alone = tx.execute(select(License).where(col(License.file_id) == file_id)).scalar_one_or_none()
-    if alone is not None:
-        return Record.of(alone)
-    together = tx.execute(select(MergedLicense).where(col(MergedLicense.file_id) == file_id)).scalar_one_or_none()
-    return Record.of(together) if together is not None else None
 
 
 def require_usable(row: MergedLicense) -> MergedLicense:

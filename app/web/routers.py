@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 from app.web import auth, show
 from app.web.api import (
     accounts,
+    activations,
     api_keys,
     changes,
     credit_notes,
@@ -51,6 +52,7 @@ def include(app: FastAPI) -> None:
     app.include_router(payment_methods.setups)
     app.include_router(licenses.checks)
     app.include_router(merged_licenses.router)
+    app.include_router(activations.router)
     app.include_router(workspaces.router)
     app.include_router(provisioning.router)
     auth.install(app)

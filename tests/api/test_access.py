@@ -27,7 +27,8 @@ BODIES: dict[str, Any] = {
     "write_quote": {"message": "x"}, "accept_quote": {
         "terms": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "person_name": "x", "person_email": "x@example.com",
         "authority": True,
-    }, "revoke_license": {"reason": "x"}, "change_license": {"label": "x"},
+    }, "revoke_license": {"reason": "x"}, "change_license": {"label": "x"}, "activate_license": {"fingerprint": "x"},
+    "deactivate_license": {"fingerprint": "x"}, "heartbeat_license": {"fingerprint": "x"},
     "change_account": {"name": "x"}, "change_workspace": {"desired": "hibernated"}, "move_clock": {"advance_days": 1},
     "heartbeat_provisioning": {"lease": "x"}, "progress_provisioning": {"lease": "x", "percent": 1},
     "complete_provisioning": {"lease": "x"}, "fail_provisioning": {"lease": "x", "reason": "x"},

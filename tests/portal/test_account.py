@@ -18,7 +18,7 @@ from app.flows import crediting, purchase, seat_change, tick
 from app.flows.inviting import PEOPLE_ADDED_PER_DAY
 from app.flows.seat_change import Wanted
 from app.invoices.models import CreditNote, CreditReason, Invoice
-from app.licenses.models import License, MergedLicense
+from app.licenses.models import Activation, License, MergedLicense
 from app.orders.models import Order
 from app.payments import service as payments
 from app.payments.models import Payment
@@ -32,6 +32,7 @@ from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
 from tests import changing, shop
 from tests.console.helping import certified
+from tests.licenses.activating import bind, of_order
 from tests.licenses.renderings import documented
 from tests.portal.buyers import count, page_of, signed_in, visitor
 from tests.portal.forms import Visitor
@@ -360,6 +361,9 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
             "change_id": tx.execute(
                 select(col(ScheduledChange.id)).where(col(ScheduledChange.subscription_id) == order.subscription_id)
             ).scalar_one(),
+            "activation_id": tx.execute(
+                select(col(Activation.id)).where(col(Activation.account_id) == order.account_id)
+            ).scalar_one(),
             "workspace_id": tx.execute(
                 select(col(Workspace.id)).where(col(Workspace.account_id) == order.account_id)
             ).scalar_one(),
@@ -385,6 +389,7 @@ def test_every_address_with_an_id_is_closed_to_other_accounts(world: World) -> N
         crediting.keep(world.ports, bought, nets=None, total=100, reason=CreditReason.GOODWILL, by="test",
                        off_the_invoice=False)  # fmt: skip
         certified(world, order.account_id)
+        bind(world, of_order(world, order), "server-1")
         fewer = seat_change.preview(world.ports, order.subscription_id or "", Wanted(seats=6))
         seat_change.commit(world.ports, fewer.id, changing.how(world))
     ada = signed_in(world, mine)

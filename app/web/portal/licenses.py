@@ -14,6 +14,7 @@ from app.catalog import service as catalog
 from app.core.clock import local_date
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
+from app.licenses import activation_terms
 from app.licenses import service as licenses
 from app.licenses.formats import Format
 from app.licenses.models import License, LicenseEnvironment, LicenseState, MergedLicense
@@ -21,7 +22,7 @@ from app.orders.models import Order, OrderKind
 from app.web import csrf, pages, together
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
-from app.web.portal import license_files, owned
+from app.web.portal import license_files, owned, servers
 from app.web.portal.account_views import LicenseFile, LicenseFormat, LicenseRow, LicensesView, LicenseView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.views import Fact, Option
@@ -131,7 +132,9 @@ def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: 
     return LicenseView(
         license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(tx, found, now),
         files=tuple(_file(tx, account, each) for each in licenses.of_subscription(tx, found.subscription_id)),
-        activations=(), activation_limit=None, guides=license_files.guides(license_files.file_name(account.name)),
+        activations=servers.rows(tx, found, writes=writes), activation_limit=activation_terms.terms_of(tx, found).limit,
+        offline_href=f"/account/licenses/{found.id}/offline" if servers.binds(tx, found) else "",
+        guides=license_files.guides(license_files.file_name(account.name)),
         form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "", formats=_formats(found),
         environments=_ENVIRONMENTS,
     )  # fmt: skip
