@@ -43,6 +43,7 @@ class MailName(StrEnum):
     TAX_ID_INVALID = "tax_id_invalid"
     CERTIFICATE_REVIEWED = "certificate_reviewed"
     CERTIFICATE_ENDING = "certificate_ending"
+    LICENSES_DROP = "licenses_drop"
 
 
 @dataclass(frozen=True, slots=True)

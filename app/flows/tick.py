@@ -22,6 +22,7 @@ from app.flows import (
     holds,
     instalments,
     invoice_reminders,
+    merging,
     nexus_alerts,
     openings,
     provisioning,
@@ -74,6 +75,7 @@ def tick(ports: Ports) -> int:
         + releasing.release_due(ports)
         + tax_id_checks.enqueue_due(ports)
         + nexus_alerts.read_due(ports)
+        + merging.enqueue_due(ports)
     )
 
 
@@ -86,6 +88,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
             holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
             contracts.next_due(tx, after), licenses.next_release(tx, after), invoice_reminders.next_due(tx, after),
             tax_id_checks.next_due(tx, after), certificates.next_due(tx, after),
+            merging.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

@@ -68,6 +68,8 @@ MAY: Final = {
     ("GET", "/console/licenses"): EVERYBODY,
     ("GET", "/console/licenses/{license_id}"): EVERYBODY,
     ("POST", "/console/licenses/{license_id}/revoke"): {SUPPORT, ADMIN},
+    ("POST", "/console/licenses/{license_id}/deactivate"): {SUPPORT, ADMIN},
+    ("POST", "/console/licenses/{license_id}/limit"): {SUPPORT, ADMIN},
     ("GET", "/console/workspaces"): EVERYBODY,
     ("GET", "/console/workspaces/{workspace_id}"): EVERYBODY,
     ("POST", "/console/workspaces/{workspace_id}/retry"): {SUPPORT, ADMIN},

@@ -21,6 +21,7 @@ from app.web.portal import (
     privacy,
     quotes,
     renew,
+    servers,
     sign_in,
     statement,
     static,
@@ -36,8 +37,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         static, pricing, checkout, orders, pay_invoice, quotes, terms, renew, card, survey, verify, sign_in, dashboard,
-        licenses, subscriptions, changes, invoices, statement, workspaces, people, tax_ids, exemptions, payment_methods,
-        privacy,
+        licenses, servers, subscriptions, changes, invoices, statement, workspaces, people, tax_ids, exemptions,
+        payment_methods, privacy,
     )
 )  # fmt: skip
 
