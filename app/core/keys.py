@@ -5,14 +5,14 @@ published for what it signed, until it is retired. Revoking is for keys that som
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from sqlalchemy import CheckConstraint, Index, select, text, update
+from sqlalchemy import BigInteger, CheckConstraint, Index, select, text, update
 from sqlmodel import Field, col
 
 from app.core import audit, policy, signing
@@ -56,6 +56,44 @@ class SigningKey(Table, table=True):
     valid_to: datetime | None = Field(default=None, sa_type=INSTANT)
     retired_at: datetime | None = Field(default=None, sa_type=INSTANT)
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class SigningKeyUse(Table, table=True):
+    """How often something signed by the key was checked here on a day of real time; written some seconds late."""
+
+    __tablename__ = "signing_key_use"
+    __table_args__ = (CheckConstraint("count > 0", name="counts_something"),)
+
+    kid: str = Field(primary_key=True, foreign_key="signing_key.kid")
+    used_on: date = Field(primary_key=True)
+    count: int = Field(sa_type=BigInteger)
+
+
+class SigningCanary(Table, table=True):
+    """What came of the last canary of a purpose; `fault` is empty where it was well."""
+
+    __tablename__ = "signing_canary"
+    __table_args__ = (CheckConstraint("(failing_since IS NULL) = (fault = '')", name="fault_has_beginning"),)
+
+    purpose: str = Field(primary_key=True)
+    kid: str
+    checked_at: datetime = Field(sa_type=INSTANT)
+    failing_since: datetime | None = Field(default=None, sa_type=INSTANT)
+    fault: str = ""
+
+
+class KeyCompromise(Table, table=True):
+    """A key that somebody else may have, and how far its licenses were issued anew."""
+
+    __tablename__ = "key_compromise"
+    __table_args__ = (CheckConstraint("reissued >= 0", name="counted"),)
+
+    kid: str = Field(primary_key=True, foreign_key="signing_key.kid")
+    successor_kid: str = Field(foreign_key="signing_key.kid")
+    started_by: str
+    started_at: datetime = Field(sa_type=INSTANT)
+    reissued: int = Field(default=0, sa_type=BigInteger)
+    finished_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
 class KeyPurpose(StrEnum):
@@ -173,6 +211,11 @@ def _current(tx: Tx, purpose: KeyPurpose, now: datetime) -> SigningKey:
     return usable[0]
 
 
+def signing_kid(tx: Tx, purpose: KeyPurpose, now: datetime) -> str:
+    """Which key signs now. Raises NoSigningKey."""
+    return _current(tx, purpose, now).kid
+
+
 def license_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, RSAPrivateKey]:
     """The kid and key that sign license files now; the PEM is parsed once per process. Raises NoSigningKey."""
     key = _current(tx, KeyPurpose.LICENSE_FILE, now)
@@ -214,6 +257,12 @@ def published(tx: Tx, purpose: KeyPurpose | None = None) -> list[SigningKey]:
     if purpose is not None:
         query = query.where(col(SigningKey.purpose) == purpose)
     return list(tx.execute(query).scalars())
+
+
+def ed25519_of(tx: Tx, purpose: KeyPurpose) -> dict[str, Ed25519PublicKey]:
+    """The published keys of a purpose by kid, for verifying."""
+    found = ((key.kid, signing.load_public_keys(key.public_pem.encode())[0]) for key in published(tx, purpose))
+    return {kid: public for kid, public in found if isinstance(public, Ed25519PublicKey)}
 
 
 def every(tx: Tx) -> list[SigningKey]:

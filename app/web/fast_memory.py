@@ -24,6 +24,7 @@ from app.core.signing import Signer
 from app.flows.ports import Ports
 from app.licenses.validating import Record, find_record
 from app.web.api import validation
+from app.web.key_uses import KeyUses
 from app.web.sightings import Sightings
 
 log = structlog.get_logger()
@@ -69,6 +70,7 @@ class Memory:
         # Counts what makes any answer old: keys, the clock, a new listener.
         self.generation = 0
         self.sightings = Sightings()
+        self.key_uses = KeyUses()
 
     async def start(self) -> None:
         """Begin to listen. The database may be down: until it is heard, nothing is remembered."""
@@ -79,6 +81,7 @@ class Memory:
         await self._pool.open(wait=False)
         self._ear = asyncio.create_task(self._listen(conninfo), name="fast-lane-ear")
         self.sightings.start(self._pool)
+        self.key_uses.start(self._pool)
 
     async def stop(self) -> None:
         if self._ear is not None:
@@ -87,6 +90,7 @@ class Memory:
                 await self._ear
         if self._pool is not None:
             await self.sightings.stop(self._pool)
+            await self.key_uses.stop(self._pool)
             await self._pool.close(timeout=2)
         self._ear = self._pool = None
 
