@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -26,6 +26,7 @@ from tests.world import FULL, World, full
 PATH = "/v1/licenses/validate"
 THREADS = 4
 ROTATIONS = 3
+Tell = Callable[[str], None]
 
 
 def bought(world: World) -> tuple[str, str]:
@@ -68,6 +69,17 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Tell:
+    """Says past pytest's capture what was measured."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n  {line}\n")
+
+    return say
+
+
+@pytest.fixture
 def workers(world: World) -> Iterator[list[str]]:
     """Two web processes on the world's database: real ones in `make test-full`, else two apps on loops of their own."""
     with ExitStack() as stack:
@@ -83,7 +95,7 @@ def ask(client: httpx.Client, url: str, file: str, nonce: str) -> tuple[int, str
     return answer.status_code, str(answer.json().get("code"))
 
 
-def test_no_validation_fails_while_keys_rotate(world: World, workers: list[str]) -> None:
+def test_no_validation_fails_while_keys_rotate(world: World, workers: list[str], tell: Tell) -> None:
     """Files of every age are shown all the time, with and without a nonce, while license and answer keys rotate."""
     _, first = bought(world)
     files, stop = [first], Event()
@@ -121,9 +133,7 @@ def test_no_validation_fails_while_keys_rotate(world: World, workers: list[str])
         for each in shown:
             each.result(timeout=120)
     failed = [each for each in said if each != (200, "valid")]
-    print(
-        f"\n  {len(said)} validations by {THREADS} threads on 2 workers, {2 * ROTATIONS} rotations: {len(failed)} failed"
-    )
+    tell(f"{len(said):,} validations on 2 workers during {2 * ROTATIONS} rotations: {len(failed)} failed")
     assert failed == []
 
 
@@ -141,7 +151,7 @@ def test_checks_are_counted_by_key_and_written_later(world: World) -> None:
     assert found == {KeyPurpose.LICENSE_FILE: 14}
 
 
-def test_a_revocation_is_seen_by_every_worker_within_a_second(world: World, workers: list[str]) -> None:
+def test_a_revocation_is_seen_by_every_worker_within_a_second(world: World, workers: list[str], tell: Tell) -> None:
     license_id, file = bought(world)
     slowest = 0.0
     with httpx.Client(trust_env=False, timeout=30) as client:
@@ -155,7 +165,7 @@ def test_a_revocation_is_seen_by_every_worker_within_a_second(world: World, work
             waiting -= {url for url in waiting if ask_cached(client, url, file) == "revoked"}
             slowest = monotonic() - began
             assert slowest < 1, "not within the documented time"
-    print(f"\n  a revocation was seen by {len(workers)} workers after {slowest * 1000:.0f} ms")
+    tell(f"a revocation was seen by {len(workers)} workers after {slowest * 1000:.0f} ms")
 
 
 def ask_cached(client: httpx.Client, url: str, file: str) -> str:
