@@ -60,7 +60,7 @@ INSERT INTO license
 SELECT (jsonb_populate_record(one, jsonb_build_object(
          'id', 'bench-' || number, 'bridge', true, 'file_id', 'bench' || lpad(number::text, 21, '0'),
          'file_sha256', 'bench-' || number))).*
-  FROM (SELECT * FROM license LIMIT 1) AS one, generate_series(0, :count - 1) AS number
+  FROM license AS one, generate_series(0, :count - 1) AS number WHERE one.id = (SELECT min(id) FROM license)
 """)
 
 

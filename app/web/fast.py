@@ -166,7 +166,7 @@ class FastLane:
         memory, presented = self._memory, asked.presented()
         generation = memory.generation
         trust = await memory.trust(now)
-        opened = validating.open_credential(presented, trust.file_keys)
+        opened = trust.open(presented)
         record = await memory.record(opened.file_id) if opened.refused is None else None
         standing = validating.standing_of(presented, record, transport_now())
         if standing is not None and standing.dead:
