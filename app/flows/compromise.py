@@ -80,8 +80,12 @@ class Drilled:
         return self.seconds * 1000 / self.reissued if self.reissued else 0.0
 
 
-def compromised(ports: Ports, kid: str, *, by: str, progress: Callable[[int], None] = lambda _: None) -> Done:
-    """Revoke the key and replace what it signed; `progress` hears how many licenses are done. Safe to repeat.
+def compromised(
+    ports: Ports, kid: str, *, by: str, progress: Callable[[int], None] = lambda _: None, at_once: int = _CHUNK
+) -> Done:
+    """Revoke the key and replace what it signed, `at_once` licenses in a transaction. Safe to repeat.
+
+    `progress` hears how many are done.
 
     License files are issued anew. Keygen files and tokens are made at download, so that their owners are asked to
     download again. Raises NotFound.
@@ -96,7 +100,7 @@ def compromised(ports: Ports, kid: str, *, by: str, progress: Callable[[int], No
         while True:
             with ports.db.transaction() as tx:
                 row = _lock(tx, kid)
-                chunk = _reissue(tx, ports, kid, after, by=by, now=ports.clock.now())
+                chunk = _reissue(tx, ports, kid, after, by=by, now=ports.clock.now(), at_once=at_once)
                 row.reissued += chunk.count
                 reissued = row.reissued
             refused.update(chunk.refused)
@@ -172,12 +176,14 @@ class _Chunk:
     refused: tuple[str, ...] = ()
 
 
-def _reissue(tx: Tx, ports: Ports, kid: str, after: str, *, by: str, now: datetime) -> _Chunk:
+def _reissue(
+    tx: Tx, ports: Ports, kid: str, after: str, *, by: str, now: datetime, at_once: int = _CHUNK
+) -> _Chunk:  # fmt: skip
     columns = bulk.sql_table(License).c
     found = tx.execute(
         select(*columns)
         .where(columns.kid == kid, columns.state.in_(_IN_FORCE), columns.expires_at > now, columns.id > after)
-        .order_by(columns.id).limit(_CHUNK).with_for_update()
+        .order_by(columns.id).limit(at_once).with_for_update()
     ).mappings().all()  # fmt: skip
     if not found:
         return _Chunk()

@@ -19,7 +19,7 @@ from app.licenses import service as licenses
 from app.licenses.models import License, LicenseState
 from tests import shop
 from tests.licenses.readers import python
-from tests.world import World
+from tests.world import World, full
 
 LICENSE_FILE = KeyPurpose.LICENSE_FILE
 DAY = timedelta(days=1)
@@ -185,6 +185,35 @@ def test_a_compromised_key_is_replaced_with_everything_it_signed(world: World) -
     with world.db.transaction() as tx:
         mails = tx.execute(text("SELECT subject FROM sandbox_mail")).scalars().all()
     assert [each for each in mails if each.startswith("Install the new license file")] != []
+
+
+def test_a_replacement_that_was_cut_off_goes_on_and_leaves_nothing_behind(world: World) -> None:
+    """Copies of one license, so that there are many; the run is killed between two chunks."""
+    shop.buy(world)
+    count, old_kid = full(5_000), signing(world)
+    with world.db.transaction() as tx:
+        tx.execute(text("""
+            INSERT INTO license SELECT (jsonb_populate_record(one, jsonb_build_object(
+                'id', one.id || number, 'bridge', true, 'file_id', lpad(number::text, 26, '0'),
+                'file_sha256', number::text))).*
+            FROM license AS one, generate_series(2, :count) AS number"""), {"count": count})  # fmt: skip
+
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compromise.compromised(world.ports, old_kid, by="test", progress=killed, at_once=20)
+    assert signing(world) != old_kid, "the key is worthless from the first commit on"
+    done = compromise.compromised(world.ports, old_kid, by="test", at_once=20)
+    assert (done.reissued, done.refused) == (count, ())
+    with world.db.transaction() as tx:
+        left = tx.execute(text(
+            "SELECT count(*) FILTER (WHERE kid = :old AND state = 'active'), count(*) FILTER (WHERE state = 'active'),"
+            " count(*) FILTER (WHERE state = 'revoked' AND superseded_by IS NOT NULL) FROM license"
+        ), {"old": old_kid}).one()  # fmt: skip
+        listed = tx.execute(text("SELECT count(*) FROM license_revocation WHERE reason = 'key_compromised'")).scalar()
+        assert issuance.broken_at(tx, done.successor_kid) is None
+    assert (tuple(left), listed) == ((0, count, count), count)
 
 
 def test_canaries_sing_with_the_published_keys_and_their_silence_is_told_once(world: World) -> None:
