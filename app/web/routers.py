@@ -34,13 +34,14 @@ from app.web.api import (
 from app.web.console import doors as console_doors
 from app.web.console import render
 from app.web.console import sign_in as console_sign_in
-from app.web.inbound import stripe
+from app.web.inbound import mattermost, stripe
 from app.web.portal import doors as portal
 
 
 def include(app: FastAPI) -> None:
     """Add every door to the app."""
     app.include_router(stripe.router)
+    app.include_router(mattermost.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
     for room in (changes, credit_notes, refunds, disputes, payment_methods, statements, exemptions):

@@ -44,6 +44,7 @@ from app.documents.mail_shapes import (
     StaffAdded,
     SurveyInvitation,
     SurveyReminder,
+    TrialStarted,
     Vendor,
     WorkspaceReady,
 )
@@ -302,6 +303,16 @@ MAILS: dict[MailName, MailData] = {
         certificates_url=f"{SITE}/account/exemptions",
     ),
     MailName.TAX_ID_INVALID: TaxIdInvalid(**SHARED, tax_id="FR40303265045", tax_ids_url=f"{SITE}/account/tax-ids"),
+    MailName.TRIAL_STARTED: TrialStarted(
+        **SHARED,
+        plan="Enterprise",
+        users=50,
+        server="Engines Chat",
+        last=date(2026, 12, 22),
+        trial_url=f"{SITE}/trial/t0k3n",
+        license_url=f"{SITE}/trial/t0k3n/license",
+        buy_url=f"{SITE}/checkout?sku=x",
+    ),
 }
 every_mail = pytest.mark.parametrize("name", MAILS)
 

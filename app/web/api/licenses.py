@@ -66,7 +66,8 @@ class LicenseOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "lic_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "order_id": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk",
-        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "label": "", "sku": "professional", "seats": 25, "state": "active",
+        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "label": "", "trial": False, "sku": "professional", "seats": 25,
+        "state": "active",
         "starts_at": "2026-11-22T09:00:00Z", "expires_at": "2027-11-22T05:00:00Z", "grace_days": 10,
         "entitlements": {"users": 25, "ldap": True}, "kid": "V1bU…", "issued_at": "2026-11-22T09:00:00Z",
         "superseded_by": None, "revoked_at": None, "revoked_reason": None,
@@ -74,8 +75,9 @@ class LicenseOut(BaseModel):
 
     id: str
     account_id: str
-    subscription_id: str
-    order_id: str
+    subscription_id: str | None
+    order_id: str | None
+    trial: bool
     key: str
     label: str
     sku: str

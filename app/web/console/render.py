@@ -66,6 +66,7 @@ _DONE: Final = {
     "dunning-resumed": "It goes on.",
     "subscription-released": "The billing run takes it up again.",
     "change-withdrawn": "The scheduled change is withdrawn, and the account's people hear of it.",
+    "trial-given": "The trial has begun; its mail is on the way.",
     "license-revoked": "The license is revoked.",
     "workspace-retried": "It is being tried again.",
     "deletion-canceled": "The workspace stays.",

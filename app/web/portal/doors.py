@@ -21,6 +21,7 @@ from app.web.portal import (
     privacy,
     quotes,
     renew,
+    renew_hint,
     sign_in,
     statement,
     static,
@@ -28,6 +29,7 @@ from app.web.portal import (
     survey,
     tax_ids,
     terms,
+    trial,
     verify,
     workspaces,
 )
@@ -35,9 +37,9 @@ from app.web.portal import (
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
-        static, pricing, checkout, orders, pay_invoice, quotes, terms, renew, card, survey, verify, sign_in, dashboard,
-        licenses, subscriptions, changes, invoices, statement, workspaces, people, tax_ids, exemptions, payment_methods,
-        privacy,
+        static, pricing, trial, checkout, orders, pay_invoice, quotes, terms, renew, renew_hint, card, survey, verify,
+        sign_in, dashboard, licenses, subscriptions, changes, invoices, statement, workspaces, people, tax_ids,
+        exemptions, payment_methods, privacy,
     )
 )  # fmt: skip
 
