@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.catalog import export_classes
+from app.catalog.activation_rules import ActivationRules
 from app.catalog.discounts import DECIMALS
 from app.catalog.errors import CatalogInvalid
 from app.catalog.models import CouponDuration, Family, Interval, PlanKind
@@ -148,8 +149,14 @@ class PlanRow(_Strict):
     bullets: list[str] = []
     flags: dict[str, bool | int] = {}
     add_on_for: list[Sku] = []
+    activations: ActivationRules | None = None
     export: list[ExportRow] = []
     prices: list[PriceRow]
+
+    @property
+    def activation_rules(self) -> dict[str, Any] | None:
+        """As the plan keeps them."""
+        return None if self.activations is None else self.activations.model_dump(mode="json", exclude_defaults=True)
 
     @model_validator(mode="after")
     def makes_sense(self) -> Self:

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlmodel import Field
 
 from app.catalog.pricing import PriceKind, PriceModel, Tier
-from app.core.db import CURRENCY, INSTANT, Table, currency_check, minor_field, row_id, text_enum
+from app.core.db import CURRENCY, INSTANT, JSON_OR_NOTHING, Table, currency_check, minor_field, row_id, text_enum
 from app.core.states import declare_moves
 
 
@@ -52,6 +52,8 @@ class Plan(Table, table=True):
     bullets: list[str] = Field(sa_type=JSONB)
     flags: dict[str, Any] = Field(sa_type=JSONB)  # entitlements: feature flags and limits
     add_on_for: list[str] = Field(sa_type=JSONB)
+    # How its licenses bind servers (activation_rules.py); without them they bind none.
+    activation_rules: dict[str, Any] | None = Field(default=None, sa_type=JSON_OR_NOTHING)
     retired_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 

@@ -40,6 +40,7 @@ class Purpose(StrEnum):
     """What a signature is for. The value is part of the signed bytes: never change or reuse one."""
 
     VALIDATION_ANSWER = "validation-answer"
+    ACTIVATION_FILE = "activation-file"
     ACCEPTANCE_CERTIFICATE = "acceptance-certificate"
     AUDIT_HEAD = "audit-head"
     ENTITLEMENT_SET = "entitlement-set"

@@ -1,4 +1,4 @@
-"""What the mails about changes that wait for the next term need to be told (see `mail_shapes`)."""
+"""What the mails about changes to come need to be told (see `mail_shapes`)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -37,3 +37,34 @@ class ChangeWithdrawn(MailData):
     by_us: bool = False
     ended: bool = False
     renews: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """An entitlement that is less after a drop; `after` is empty where it is gone, `before` where it is yes or no."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndingLicense:
+    """A license that stops to count: under the customer's name for it, with its seats and the day its term ends."""
+
+    name: str
+    seats: int
+    until: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicensesDrop(MailData):
+    """On `on` the licenses that count together, `production` or not, give less: seats, or what is `lowered`."""
+
+    on: date
+    seats_before: int
+    seats_after: int
+    production: bool
+    lowered: tuple[Lowered, ...]
+    ending: tuple[EndingLicense, ...]
+    licenses_url: str

@@ -44,6 +44,7 @@ class MailName(StrEnum):
     CERTIFICATE_REVIEWED = "certificate_reviewed"
     CERTIFICATE_ENDING = "certificate_ending"
     TRIAL_STARTED = "trial_started"
+    LICENSES_DROP = "licenses_drop"
 
 
 @dataclass(frozen=True, slots=True)

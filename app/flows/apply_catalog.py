@@ -27,7 +27,7 @@ from app.flows import schedule  # noqa: F401 -- every flow, because each declare
 
 _PLAN_FIELDS = (
     "name", "kind", "family", "tagline", "position", "sales_only", "tax_code", "license_sku", "min_seats", "max_seats",
-    "trial_days", "grace_days", "bullets", "flags", "add_on_for",
+    "trial_days", "grace_days", "bullets", "flags", "add_on_for", "activation_rules",
 )  # fmt: skip
 _ENTITY_FIELDS = (
     "name", "line1", "line2", "city", "region", "postcode", "country", "email", "invoice_series", "time_zone",

@@ -129,7 +129,7 @@ def _plain(
     running = (
         among(col(License.subscription_id), subscription_ids), col(License.state) == LicenseState.ACTIVE,
     )  # fmt: skip
-    columns = ("id", "account_id", "subscription_id")
+    columns = ("id", "account_id", "subscription_id", "issued_at", "label", "environment", "server")
     force = grouped(bulk.read(tx, License, *running, only=columns, order_by="id", lock=True), "subscription_id")
     special = _special(tx, ids, list(subscriptions))
     barred = export_gate.barred_among(tx, {orders[each].account_id for each in ids}, now)
@@ -164,7 +164,7 @@ def _special(tx: Tx, order_ids: Sequence[str], subscription_ids: Sequence[str]) 
 
 
 def _is_plain(paid: Paid) -> bool:
-    """A renewal by card of what is held, running, of plans without a workspace, taxed by our own engine."""
+    """A renewal by card of what is held, running and licensed, of plans without a workspace, taxed by us."""
     order, subscription = paid.order, paid.subscription
     return (
         (order.kind, order.state, order.pay_by) == (OrderKind.RENEWAL, OrderState.AWAITING_PAYMENT, PayBy.CARD)
@@ -174,6 +174,7 @@ def _is_plain(paid: Paid) -> bool:
         and order.term_starts_on is not None
         and subscription.state is SubscriptionState.ACTIVE
         and paid.plans[0].family is not Family.CLOUD
+        and bool(paid.licenses)
         and {line.plan_id for line in paid.lines} == {line.plan_id for line in paid.held}
     )
 

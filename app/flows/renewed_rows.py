@@ -139,7 +139,7 @@ def _license(
     )  # fmt: skip
     if grant is None:
         return None
-    row = licenses.signed(grant, facts.kid, facts.key, facts.file_ids, now)
+    row = licenses.signed(licenses.called_as(grant, paid.licenses), facts.kid, facts.key, facts.file_ids, now)
     batch.add(License, row)
     batch.extend(Entitlement, entitlements.rows(
         account_id=grant.account_id, order_id=paid.order.id, values=row["entitlements"], starts_at=grant.starts_at,

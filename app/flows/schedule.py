@@ -18,6 +18,7 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     rescreening,
     screening_decisions,
     sign_in,
+    silent_servers,
     survey,
     tick,
 )

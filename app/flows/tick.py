@@ -22,6 +22,7 @@ from app.flows import (
     holds,
     instalments,
     invoice_reminders,
+    merging,
     nexus_alerts,
     openings,
     provisioning,
@@ -77,6 +78,7 @@ def tick(ports: Ports) -> int:
         + tax_id_checks.enqueue_due(ports)
         + nexus_alerts.read_due(ports)
         + trial.expire_due(ports)
+        + merging.enqueue_due(ports)
     )
 
 
@@ -89,6 +91,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
             holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
             contracts.next_due(tx, after), licenses.next_release(tx, after), invoice_reminders.next_due(tx, after),
             tax_id_checks.next_due(tx, after), certificates.next_due(tx, after), trials.next_end(tx, after),
+            merging.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)
 

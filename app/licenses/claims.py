@@ -7,6 +7,7 @@ accept and then fall over: no customer, no features, no number of users, an id i
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -70,6 +71,15 @@ class LicenseCustomer:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimSource:
+    """One license that a merged file was made of: its id, its seats, when it ends. The product passes over it."""
+
+    license: str
+    users: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LicenseClaims:
     """The statements of one license file.
 
@@ -78,6 +88,7 @@ class LicenseClaims:
     `features` maps names of FEATURES to booleans and `users` to the number of seats; a feature left out has the
     value of `future_features`, itself true when left out. `extra_users` seats are granted beyond `users` before a
     server with `is_seat_count_enforced` stops. `limits` maps names of LIMITS to whole numbers, 0 meaning none.
+    `sources` are the licenses that a merged file stands for (R-LIC-3), in the order of their ids; empty in any other.
     Raises ValueError on a naive instant, TypeError on a feature or limit of another type.
     """
 
@@ -94,6 +105,7 @@ class LicenseClaims:
     is_seat_count_enforced: bool = False
     extra_users: int | None = None
     limits: Mapping[str, int] | None = None
+    sources: tuple[ClaimSource, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("issued_at", "starts_at", "expires_at"):
@@ -142,6 +154,11 @@ class LicenseClaims:
             stated["extra_users"] = self.extra_users
         if self.limits is not None:
             stated["limits"] = dict(self.limits)
+        if self.sources:
+            stated["sources"] = [
+                {"license": each.license, "users": each.users, "expires_at": to_milliseconds(each.expires_at)}
+                for each in self.sources
+            ]
         document = canonical_json(stated)
         return document + b" " * ((2 - len(document)) % 3)  # 256 signature bytes leave 1, so the payload must leave 2
 
@@ -174,6 +191,7 @@ class LicenseClaims:
             is_seat_count_enforced=file.flag("is_seat_count_enforced"),
             extra_users=file.whole("extra_users"),
             limits=limits.limits() if limits else None,
+            sources=file.sources(),
         )
         if faults:
             raise MalformedPayload(tuple(faults))
@@ -262,6 +280,19 @@ class _Reader:
             name: self.whole(name) for name in self._document if name in LIMITS or _is_int64(self._document[name])
         }
         return {name: value for name, value in stated.items() if value is not None}
+
+    def sources(self) -> tuple[ClaimSource, ...]:
+        """What a merged file was made of; anything of another shape is passed over, as the product does with all."""
+        listed = self._document.get("sources")
+        found = []
+        for each in listed if isinstance(listed, list) else []:
+            match each:
+                case {"license": str(license_id), "users": users, "expires_at": ends} if _is_int64(users) and _is_int64(
+                    ends
+                ):
+                    with suppress(OverflowError):
+                        found.append(ClaimSource(license_id, users, from_milliseconds(ends)))
+        return tuple(found)
 
     def _wrong(self, name: str, wanted: str, value: object) -> None:
         self.fault(PayloadCode.WRONG_TYPE, self._prefix + name, f"is {_kind(value)} where the product reads {wanted}")

@@ -5,7 +5,7 @@ headline is the first finding that blocks; where none does, the first warning; e
 never stands in front of a refusal: seats above the count do not hide that the license has ended.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -30,6 +30,9 @@ class Code(StrEnum):
     SUPERSEDED = "superseded"
     ACTIVATION_LIMIT_REACHED = "activation_limit_reached"
     NOT_ACTIVATED = "not_activated"
+    HEARTBEAT_DEAD = "heartbeat_dead"
+    TOO_MANY_ACTIVATIONS = "too_many_activations"
+    ACTIVATIONS_OVER_LIMIT = "activations_over_limit"
     ENTITLEMENT_MISSING = "entitlement_missing"
     SEATS_EXCEEDED = "seats_exceeded"
     SEATS_OVER_COUNT = "seats_over_count"
@@ -53,6 +56,9 @@ _REMEDIES: Final = {
     Code.SUPERSEDED: "Download the newer license file in the portal and install it.",
     Code.ACTIVATION_LIMIT_REACHED: "Deactivate a server that is no longer used, or buy another license.",
     Code.NOT_ACTIVATED: "Activate this server for the license first.",
+    Code.HEARTBEAT_DEAD: "Send a heartbeat; where it is refused, activate this server again.",
+    Code.TOO_MANY_ACTIVATIONS: "Deactivate this server or another one and activate again, or buy another license.",
+    Code.ACTIVATIONS_OVER_LIMIT: "Deactivate servers that are no longer used, or buy another license.",
     Code.ENTITLEMENT_MISSING: "Upgrade the plan or buy the add-on that contains it.",
     Code.SEATS_EXCEEDED: "Add seats in the portal, or deactivate users.",
     Code.SEATS_OVER_COUNT: "Add seats in the portal; the difference is settled at the next true-up or renewal.",
@@ -65,8 +71,10 @@ class ValidationFacts:
 
     The term covers `starts_at` to `expires_at`, both included (as the product counts it), and then `grace_days` of
     24 hours. `seats` may be exceeded by `extra_seats` where `seats_enforced`, without end where not;
-    `reported_users` is the last count known, None when there is none. `activation_limit` None means unlimited;
-    `fingerprints` are the servers bound now.
+    `reported_users` is the last count known, None when there is none. `activation_limit` None means unlimited, and may
+    lie above the number that was bought; `fingerprints` are the servers bound now, `activations_in_use` how many of
+    them hold a place (None: all). Of the server that asks: whether its heartbeat is overdue, and whether its place
+    lies beyond a limit that was lowered.
     """
 
     state: LicenseState
@@ -76,7 +84,11 @@ class ValidationFacts:
     seats: int
     entitlements: frozenset[str] = frozenset()
     activation_limit: int | None = None
-    fingerprints: frozenset[str] = frozenset()
+    activations_bought: int | None = None
+    fingerprints: Collection[str] = frozenset()
+    activations_in_use: int | None = None
+    heartbeat_dead: bool = False
+    beyond_limit: bool = False
     seats_enforced: bool = False
     extra_seats: int = 0
     reported_users: int | None = None
@@ -170,15 +182,27 @@ def _replaced(facts: ValidationFacts, _request: ValidationRequest, _now: datetim
 
 
 def _activation(facts: ValidationFacts, request: ValidationRequest, _now: datetime) -> Iterator[Finding]:
-    if request.fingerprint is None or request.fingerprint in facts.fingerprints:
+    if request.fingerprint is None:
         return
-    if facts.activation_limit is not None and len(facts.fingerprints) >= facts.activation_limit:
+    in_use = len(facts.fingerprints) if facts.activations_in_use is None else facts.activations_in_use
+    if request.fingerprint not in facts.fingerprints:
+        if facts.activation_limit is not None and in_use >= facts.activation_limit:
+            yield _blocks(
+                Code.ACTIVATION_LIMIT_REACHED,
+                f"This server is not activated, and all {facts.activation_limit} activations are in use.",
+            )
+        else:
+            yield _blocks(Code.NOT_ACTIVATED, "This server is not activated for the license.")
+    if facts.heartbeat_dead:
+        yield _blocks(Code.HEARTBEAT_DEAD, "No heartbeat came from this server in time.")
+    if facts.beyond_limit:
         yield _blocks(
-            Code.ACTIVATION_LIMIT_REACHED,
-            f"This server is not activated, and all {facts.activation_limit} activations are in use.",
+            Code.TOO_MANY_ACTIVATIONS, f"This server is one more than the {facts.activation_limit} that are allowed."
         )
-    else:
-        yield _blocks(Code.NOT_ACTIVATED, "This server is not activated for the license.")
+    if facts.activations_bought is not None and in_use > facts.activations_bought:
+        yield _warns(
+            Code.ACTIVATIONS_OVER_LIMIT, f"{in_use} servers are activated; {facts.activations_bought} were bought."
+        )
 
 
 def _entitlements(facts: ValidationFacts, request: ValidationRequest, _now: datetime) -> Iterator[Finding]:

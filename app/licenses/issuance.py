@@ -20,11 +20,11 @@ _VERSION: Final = 2
 
 def rows(
     tx: Tx, kid: str, files: Sequence[tuple[str, str]], now: datetime, *, written: Format = Format.MATTERMOST,
-    actor: str = SYSTEM,
+    actor: str = SYSTEM, of: str = "license_id",
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The links of (license id, SHA-256 of the file), in this order, at the end of the key's chain.
 
-    Its writers take turns until they commit.
+    `of` is the column of the ids: `merged_id` for files of several licenses. Its writers take turns until they commit.
     """
     _take_turn(tx, kid)
     last = tx.execute(
@@ -38,7 +38,7 @@ def rows(
     for license_id, digest in files:
         sequence += 1
         row = {
-            "kid": kid, "sequence": sequence, "license_id": license_id, "format": written, "actor": actor,
+            "kid": kid, "sequence": sequence, of: license_id, "format": written, "actor": actor,
             "version": _VERSION, "file_sha256": digest, "issued_at": now, "previous_hash": previous,
         }  # fmt: skip
         made.append(row | {"hash": _hash(row)})
@@ -80,7 +80,8 @@ def _take_turn(tx: Tx, kid: str) -> None:
 
 def _hash(row: dict[str, Any]) -> str:
     link = {
-        "kid": row["kid"], "sequence": row["sequence"], "license": row["license_id"], "file": row["file_sha256"],
+        "kid": row["kid"], "sequence": row["sequence"], "license": row.get("license_id") or row["merged_id"],
+        "file": row["file_sha256"],
         "previous": row["previous_hash"],
     }  # fmt: skip
     if row["version"] > 1:

@@ -212,7 +212,7 @@ def _times(claims: LicenseClaims, now: datetime) -> Iterator[Finding]:
 def _trial(claims: LicenseClaims) -> Iterator[Finding]:
     duration = claims.expires_at - claims.starts_at
     if not claims.is_trial:
-        if duration in _TRIAL_DURATIONS:
+        if looks_like_trial(claims.starts_at, claims.expires_at):
             yield finding(
                 LintCode.ACCIDENTAL_TRIAL,
                 Severity.ERROR,
@@ -280,6 +280,11 @@ def _features(claims: LicenseClaims) -> Iterator[Finding]:
             Severity.NOTICE,
             f"{len(unstated)} features are not stated and therefore on: {', '.join(sorted(unstated))}.",
         )
+
+
+def looks_like_trial(starts_at: datetime, expires_at: datetime) -> bool:
+    """Whether the product takes any license of this term for a trial."""
+    return expires_at - starts_at in _TRIAL_DURATIONS
 
 
 def is_expired(claims: LicenseClaims, at: datetime) -> bool:

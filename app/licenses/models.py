@@ -18,6 +18,13 @@ class LicenseState(StrEnum):
     REVOKED = "revoked"
 
 
+class LicenseEnvironment(StrEnum):
+    """What a license is for. Seats of one environment never add to those of the other (R-LIC-3)."""
+
+    PRODUCTION = "production"
+    NON_PRODUCTION = "non_production"
+
+
 class License(Table, table=True):
     """What a customer may run, until when, for how many people. The file is one rendering of it."""
 
@@ -27,6 +34,8 @@ class License(Table, table=True):
         CheckConstraint("expires_at > starts_at", name="ends_after_start"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
         CheckConstraint("trial = (subscription_id IS NULL) AND trial = (order_id IS NULL)", name="trial_or_bought"),
+        CheckConstraint("char_length(label) <= 80", name="label_is_short"),
+        CheckConstraint("char_length(server) <= 120 AND server = btrim(server)", name="server_is_short"),
         # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another, and after
         # the refund of a change a license without it takes the place of the one that is revoked.
         Index(
@@ -51,6 +60,11 @@ class License(Table, table=True):
     plan_id: str = Field(foreign_key="plan.id")
     file_id: str = Field(unique=True)  # the 26 characters inside the file; a renewal has new ones
     label: str = ""
+    environment: LicenseEnvironment = Field(
+        default=LicenseEnvironment.PRODUCTION, sa_type=text_enum(LicenseEnvironment, name="license_environment")
+    )
+    # The server it is for, in the customer's words; licenses of one server become one file. Empty: any server.
+    server: str = ""
     # Stands in until the money is there, and gives way to the full license then (R-ORD-1, R-SUB-5).
     bridge: bool = False
     sku: str
@@ -203,12 +217,14 @@ class IssuanceEntry(Table, table=True):
             unique=True,
             postgresql_where=text("format <> 'mattermost'"),
         ),
+        CheckConstraint("(license_id IS NULL) <> (merged_id IS NULL)", name="of_one_file"),
     )
 
     id: int | None = row_id()
     kid: str
     sequence: int = Field(sa_type=BigInteger)
-    license_id: str = Field(foreign_key="license.id")
+    license_id: str | None = Field(default=None, foreign_key="license.id")
+    merged_id: str | None = Field(default=None, foreign_key="merged_license.id", unique=True)
     format: Format = Field(sa_type=text_enum(Format, name="license_format"))
     actor: str
     version: int = Field(sa_type=SmallInteger)
@@ -216,3 +232,176 @@ class IssuanceEntry(Table, table=True):
     issued_at: datetime = Field(sa_type=INSTANT)
     previous_hash: str
     hash: str
+
+
+class MergedLicense(Table, table=True):
+    """One file for the production licenses of one server together; a later one takes the place of the one before it.
+
+    `sources` are the licenses in it as the file states them; `content_sha256` is of everything stated but the id and
+    the instants of issue, so that a file is made anew only where it says something else.
+    """
+
+    __tablename__ = "merged_license"
+    __table_args__ = (
+        CheckConstraint("seats > 0", name="seats_positive"),
+        CheckConstraint("expires_at > starts_at", name="ends_after_start"),
+        CheckConstraint("state <> 'suspended'", name="never_suspended"),
+        CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
+        CheckConstraint("jsonb_array_length(sources) > 0", name="has_sources"),
+        Index(
+            "uq_merged_license_in_force", "account_id", "server", unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    server: str
+    file_id: str = Field(unique=True)
+    plan: str
+    sku: str  # the short name inside the file
+    seats: int
+    starts_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime = Field(sa_type=INSTANT)
+    grace_days: int
+    state: LicenseState = Field(sa_type=text_enum(LicenseState, name="license_state"))
+    entitlements: dict[str, Any] = Field(sa_type=JSONB)
+    sources: list[dict[str, Any]] = Field(sa_type=JSONB)
+    content_sha256: str
+    kid: str
+    file_text: str = Field(sa_column_kwargs=personal("contact"))
+    file_sha256: str = Field(unique=True)
+    issued_at: datetime = Field(sa_type=INSTANT)
+    replaces_id: str | None = Field(default=None, foreign_key="merged_license.id", unique=True)
+    revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class LicenseChange(Table, table=True):
+    """A license of an account with several became another: written by the table itself, taken off when looked at."""
+
+    __tablename__ = "license_change"
+
+    id: int | None = row_id()
+    account_id: str = Field(foreign_key="account.id")
+
+
+class MergeWatch(Table, table=True):
+    """When to look again at an account with several licenses; NULL where nothing is known to come."""
+
+    __tablename__ = "merge_watch"
+
+    account_id: str = Field(primary_key=True, foreign_key="account.id")
+    next_at: datetime | None = Field(default=None, sa_type=INSTANT, index=True)
+
+
+class ToldDrop(Table, table=True):
+    """A drop of what the licenses give together of which the customer was told, once."""
+
+    __tablename__ = "told_drop"
+    __table_args__ = (CheckConstraint("seats_before >= 0 AND seats_after >= 0", name="seats_counted"),)
+
+    account_id: str = Field(primary_key=True, foreign_key="account.id")
+    environment: LicenseEnvironment = Field(
+        primary_key=True, sa_type=text_enum(LicenseEnvironment, name="license_environment")
+    )
+    drops_at: datetime = Field(primary_key=True, sa_type=INSTANT)
+    seats_before: int
+    seats_after: int
+    told_at: datetime = Field(sa_type=INSTANT)
+
+
+class ActivationState(StrEnum):
+    ACTIVE = "active"
+    DEACTIVATED = "deactivated"
+
+
+class EndedBy(StrEnum):
+    """Who gave an activation up."""
+
+    PRODUCT = "product"
+    CUSTOMER = "customer"
+    STAFF = "staff"
+    SILENCE = "silence"  # its heartbeat stopped
+
+
+class Activation(Table, table=True):
+    """A server bound to a license, in one of the places that the license has (ADR 0056).
+
+    Files of a subscription follow one another and share its places, so that a renewal binds nobody anew; `license_id`
+    is the file it came with. Places are numbered from 1, and `allowed` is how many there were when it was taken:
+    together with the index of live places they make one too many impossible.
+    """
+
+    __tablename__ = "license_activation"
+    __table_args__ = (
+        CheckConstraint("slot >= 1 AND (allowed IS NULL OR slot <= allowed)", name="within_what_is_allowed"),
+        CheckConstraint("fingerprint ~ '^[!-~]{1,255}$'", name="fingerprint_form"),
+        CheckConstraint(
+            "(state = 'deactivated') = (deactivated_at IS NOT NULL)"
+            " AND (state = 'deactivated') = (ended_by IS NOT NULL AND deactivated_by IS NOT NULL)",
+            name="deactivated_by_somebody",
+        ),
+        CheckConstraint("NOT offline OR lease_until IS NULL", name="offline_has_no_lease"),
+        CheckConstraint("(request_nonce IS NOT NULL) = offline", name="offline_by_request"),
+        Index(
+            "uq_license_activation_place", "subscription_id", "slot", unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+        Index(
+            "uq_license_activation_server", "subscription_id", "fingerprint", unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+        # A request that was carried here binds once: played again after its deactivation it says no more.
+        Index(
+            "uq_license_activation_request", "subscription_id", "request_nonce", unique=True,
+            postgresql_where=text("request_nonce IS NOT NULL"),
+        ),
+        Index(
+            "ix_license_activation_leases", "lease_until",
+            postgresql_where=text("state = 'active' AND lease_until IS NOT NULL"),
+        ),
+    )  # fmt: skip
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    license_id: str = Field(foreign_key="license.id")
+    slot: int
+    allowed: int | None = None
+    # As the product gave it: people tell their servers by it. Opaque to us.
+    fingerprint: str = Field(sa_column_kwargs=personal("network"))
+    name: str = Field(default="", sa_column_kwargs=personal("free_text"))
+    hostname: str = Field(default="", sa_column_kwargs=personal("network"))
+    version: str = ""
+    state: ActivationState = Field(sa_type=text_enum(ActivationState, name="activation_state"))
+    activated_at: datetime = Field(sa_type=INSTANT)
+    # Real time, as leases are (ADR 0015).
+    last_seen_at: datetime = Field(sa_type=INSTANT)
+    lease_until: datetime | None = Field(default=None, sa_type=INSTANT)
+    offline: bool = False  # by a request that was carried here (R-LIC-8)
+    request_nonce: str | None = None
+    deactivated_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    ended_by: EndedBy | None = Field(default=None, sa_type=text_enum(EndedBy, name="ended_by"))
+    deactivated_by: str | None = None
+    reason: str = Field(default="", sa_column_kwargs=personal("free_text"))
+
+
+class ActivationLimit(Table, table=True):
+    """A limit that staff gave the licenses of a subscription in place of the plan's; the newest row counts.
+
+    `most` None: the plan's own limit again.
+    """
+
+    __tablename__ = "license_activation_limit"
+    __table_args__ = (
+        CheckConstraint("most IS NULL OR most >= 1", name="most_is_positive"),
+        CheckConstraint("set_by <> '' AND reason <> ''", name="has_person_and_reason"),
+    )
+
+    id: int | None = row_id()
+    account_id: str = Field(foreign_key="account.id")
+    subscription_id: str = Field(foreign_key="subscription.id", index=True)
+    most: int | None = None
+    set_by: str
+    reason: str = Field(sa_column_kwargs=personal("free_text"))
+    set_at: datetime = Field(sa_type=INSTANT)

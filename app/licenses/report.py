@@ -124,10 +124,13 @@ def _of_server(
 ) -> Summary:
     customer = claims.customer
     company = customer.company or customer.name
+    sources = tuple(
+        ("From", f"{each.license}, {each.users} seats, ends {written(each.expires_at)}") for each in claims.sources
+    )
     return Summary(
         license_id, f"{company}, {customer.name} <{customer.email}>", company,
         f"{claims.sku_name} ({claims.sku_short_name}){', trial' if claims.is_trial else ''}", claims.users,
-        _seats(claims), issued_at, claims.starts_at, claims.expires_at, more,
+        _seats(claims), issued_at, claims.starts_at, claims.expires_at, more + sources,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """License records: issued once per order and plan, superseded by renewals, revoked with a reason."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,9 +22,11 @@ from app.licenses import issuance
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
 from app.licenses.errors import AlreadyRevoked, NothingBought, NotReleased
 from app.licenses.issuing import issue as issue_file
-from app.licenses.models import IssuanceEntry, License, LicenseState
+from app.licenses.models import IssuanceEntry, License, LicenseEnvironment, LicenseState
 
 _LONGEST_LABEL: Final = 80
+_LONGEST_SERVER: Final = 120
+_IN_FORCE: Final = frozenset({LicenseState.ACTIVE, LicenseState.SUSPENDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,10 @@ class Grant:
     grace_days: int
     customer: LicenseCustomer
     bridge: bool = False
+    # What the customer said of the license before it, which holds for the one that takes its place.
     label: str = ""
+    environment: LicenseEnvironment = LicenseEnvironment.PRODUCTION
+    server: str = ""
 
     @property
     def trial(self) -> bool:
@@ -72,7 +77,8 @@ def signed(
     issued = issue_file(claims_under, key, new_id=new_license_file_id, now=now, previous_ids=previous_ids)
     return {
         "id": new_id("lic"), "account_id": grant.account_id, "subscription_id": grant.subscription_id,
-        "order_id": grant.order_id, "plan_id": grant.plan_id, "file_id": issued.claims.id, "label": grant.label,
+        "order_id": grant.order_id, "plan_id": grant.plan_id, "file_id": issued.claims.id,
+        "label": grant.label, "environment": grant.environment, "server": grant.server,
         "trial": grant.trial,
         "sku": grant.sku, "seats": grant.seats, "starts_at": grant.starts_at, "expires_at": grant.expires_at,
         "grace_days": grant.grace_days, "state": LicenseState.ACTIVE, "bridge": grant.bridge,
@@ -88,14 +94,24 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
     id. Raises NoSigningKey, UndeliverableLicenseFile.
     """
     kid, key = keys.license_key(tx, secrets, now)
-    before = previous_ids(tx, [grant.subscription_id]) if grant.subscription_id else set()
-    license_ = License(**signed(grant, kid, key, before, now))
+    before = of_subscription(tx, grant.subscription_id) if grant.subscription_id else []
+    previous = {each.file_id for each in before}
+    of_words = [each for each in before if each.state in _IN_FORCE] or before
+    license_ = License(**signed(called_as(grant, of_words), kid, key, previous, now))
     tx.add(license_)
     tx.flush()
     tx.add_all(IssuanceEntry(**row) for row in issuance.rows(tx, kid, [(license_.id, license_.file_sha256)], now))
     told = issued_event(license_)
     events.append(tx, told.kind, license_.id, now=now, account_id=license_.account_id, **told.data)
     return license_
+
+
+def called_as(grant: Grant, before: Sequence[License]) -> Grant:
+    """The grant with the label, environment and server of the newest license before it, if there is one."""
+    if not before:
+        return grant
+    newest = max(before, key=lambda each: (each.issued_at, each.id))
+    return replace(grant, label=newest.label, environment=newest.environment, server=newest.server)
 
 
 def previous_ids(tx: Tx, subscription_ids: Sequence[str]) -> set[str]:
@@ -224,14 +240,55 @@ def _turn(
 
 
 def rename(tx: Tx, license_id: str, label: str, *, by: str, now: datetime) -> License:
-    """What the customer calls it, such as the server it runs on; at most 80 characters. Raises Invalid."""
-    if len(label) > _LONGEST_LABEL:
-        raise Invalid(f"Use at most {_LONGEST_LABEL} characters.", param="label")
+    """What the customer calls it, such as "Berlin production"; at most 80 characters. Raises Invalid."""
+    return describe(tx, license_id, label=label, by=by, now=now)
+
+
+def describe(
+    tx: Tx, license_id: str, *, label: str | None = None, environment: LicenseEnvironment | None = None,
+    server: str | None = None, by: str, now: datetime,
+) -> License:  # fmt: skip
+    """What the customer says about a license; what is None stays. Raises Invalid (`label`, `server`), NotFound.
+
+    Environment and server decide with which licenses it is put together (R-LIC-3). Only words of the customer: the
+    file that was signed stays as it is.
+    """
+    wanted = {
+        "label": _words("label", label, _LONGEST_LABEL), "environment": environment,
+        "server": _words("server", server, _LONGEST_SERVER),
+    }  # fmt: skip
     license_ = lock(tx, license_id)
-    before, license_.label = license_.label, label
-    audit.record(tx, license_.account_id, actor=by, action="license.renamed", subject=license_.id, now=now,
-                 details={"before": before, "after": label})  # fmt: skip
+    # A bridge beside it and the license of the next term are for the same server, or they would count there too.
+    beside = family(tx, license_) if license_.state in _IN_FORCE else []
+    for each in (license_, *(other for other in beside if other.id != license_.id and other.state in _IN_FORCE)):
+        _describe(tx, each, {name: value for name, value in wanted.items() if value is not None}, by=by, now=now)
+    tx.flush()
     return license_
+
+
+def _describe(tx: Tx, license_: License, wanted: Mapping[str, Any], *, by: str, now: datetime) -> None:
+    changed = {name: value for name, value in wanted.items() if value != getattr(license_, name)}
+    if not changed:
+        return
+    before = {name: str(getattr(license_, name)) for name in changed}
+    for name, value in changed.items():
+        setattr(license_, name, value)
+    audit.record(
+        tx, license_.account_id, actor=by, action="license.described", subject=license_.id, now=now,
+        details={"before": before, "after": {name: str(value) for name, value in changed.items()}},
+    )  # fmt: skip
+
+
+def _words(name: str, value: str | None, longest: int) -> str | None:
+    """One line that can be printed, without space around it. Raises Invalid."""
+    if value is None:
+        return None
+    said = value.strip()
+    if len(said) > longest:
+        raise Invalid(f"Use at most {longest} characters.", param=name)
+    if not said.isprintable():
+        raise Invalid("Use letters, digits and signs on one line.", param=name)
+    return said
 
 
 def lock(tx: Tx, license_id: str) -> License:

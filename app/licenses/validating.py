@@ -4,21 +4,22 @@ Pure but for the signature: the plain door and the fast lane bring the record in
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, LiteralString, Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.keys import NoSigningKey
 from app.core.signing import Purpose, Signer
+from app.licenses.activations import Binding, Standing
 from app.licenses.decision import Credential, Decision, ValidationFacts, ValidationRequest, decide, refuse_file
 from app.licenses.findings import Finding
 from app.licenses.mattermost import LicenseFileRejected, verify_file
-from app.licenses.models import License, LicenseState
+from app.licenses.models import LicenseState
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,42 @@ class Record:
     expires_at: datetime
     grace_days: int
     entitlements: MappingProxyType[str, Any]
+    binding: Binding | None = None
 
     @classmethod
-    def of(cls, row: License) -> "Record":
-        return cls(
-            id=row.id, account_id=row.account_id, file_id=row.file_id, file_sha256=row.file_sha256, sku=row.sku,
-            seats=row.seats, state=row.state, starts_at=row.starts_at, expires_at=row.expires_at,
-            grace_days=row.grace_days, entitlements=MappingProxyType(dict(row.entitlements)),
-        )  # fmt: skip
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """From a row of `find_record`."""
+        known = {name: value for name, value in row.items() if name not in {"rules", "override", "places"}}
+        return cls(**known | {
+            "state": LicenseState(row["state"]), "entitlements": MappingProxyType(dict(row["entitlements"])),
+            "binding": Binding.read(row["rules"], row["override"], row["places"]),
+        })  # fmt: skip
+
+
+# Everything about a license in one question, its servers included. The servers of plans that bind none are not looked
+# at, and a file of several licenses binds none.
+_LICENSE: Final[LiteralString] = (
+    "SELECT license.id, license.account_id, license.file_id, license.file_sha256, license.sku, license.seats,"
+    " license.state, license.starts_at, license.expires_at, license.grace_days, license.entitlements,"
+    " CASE WHEN NOT license.trial THEN plan.activation_rules END AS rules,"
+    " CASE WHEN plan.activation_rules IS NOT NULL THEN ("
+    "  SELECT most FROM license_activation_limit AS given WHERE given.subscription_id = license.subscription_id"
+    "  ORDER BY given.id DESC LIMIT 1) END AS override,"
+    " CASE WHEN plan.activation_rules IS NOT NULL THEN ("
+    "  SELECT jsonb_object_agg(fingerprint, jsonb_build_array(server.id, slot, lease_until))"
+    "  FROM license_activation AS server"
+    "  WHERE server.subscription_id = license.subscription_id AND server.state = 'active') END AS places"
+    " FROM license JOIN plan ON plan.id = license.plan_id"
+)
+_MERGED: Final[LiteralString] = (
+    "SELECT id, account_id, file_id, file_sha256, sku, seats, state, starts_at, expires_at, grace_days, entitlements,"
+    " NULL::jsonb AS rules, NULL::int AS override, NULL::jsonb AS places FROM merged_license"
+)
+
+
+def find_record(file_id: LiteralString) -> LiteralString:
+    """The question for what validation knows, of a license or of several together; `file_id` is a placeholder."""
+    return f"{_LICENSE} WHERE license.file_id = {file_id} UNION ALL {_MERGED} WHERE file_id = {file_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +114,28 @@ def open_credential(presented: Presented, keys: Sequence[RSAPublicKey]) -> Opene
         return Opened("", refuse_file(rejected))
 
 
-def judge(presented: Presented, opened: Opened, record: Record | None, asker: Asker | None, now: datetime) -> Decision:
-    """The decision about what was presented, `record` being what is on file under it."""
+def judge(
+    presented: Presented, opened: Opened, record: Record | None, asker: Asker | None, now: datetime, real_now: datetime
+) -> Decision:
+    """The decision about what was presented, `record` being what is on file under it; leases end by `real_now`."""
     if opened.refused is not None:
         return opened.refused
     if record is not None and not _speaks_for(presented, record, asker):
         record = None
     request = ValidationRequest(
         credential=_credential(presented, record, asker),
-        # Licenses bind no servers unless they limit how many, so there is nothing to ask about a fingerprint.
-        fingerprint=None,
+        # A plan that binds no servers leaves nothing to ask about one.
+        fingerprint=presented.fingerprint if record is not None and record.binding is not None else None,
         entitlements=presented.entitlements,
     )
-    return decide(_facts(record) if record else None, request, now)
+    return decide(_facts(record, presented.fingerprint, real_now) if record else None, request, now)
+
+
+def standing_of(presented: Presented, record: Record | None, real_now: datetime) -> Standing | None:
+    """How the server that asks stands; None where nothing was asked about one, or its plan binds none."""
+    if record is None or record.binding is None or presented.fingerprint is None:
+        return None
+    return record.binding.standing(presented.fingerprint, real_now)
 
 
 def _speaks_for(presented: Presented, record: Record, asker: Asker | None) -> bool:
@@ -115,10 +153,18 @@ def _credential(presented: Presented, record: Record | None, asker: Asker | None
     return Credential.OWNER_API_KEY if owns else Credential.BARE_KEY
 
 
-def _facts(record: Record) -> ValidationFacts:
-    return ValidationFacts(
+def _facts(record: Record, fingerprint: str | None, real_now: datetime) -> ValidationFacts:
+    facts = ValidationFacts(
         state=record.state, starts_at=record.starts_at, expires_at=record.expires_at, grace_days=record.grace_days,
         seats=record.seats, entitlements=frozenset(name for name, value in record.entitlements.items() if value),
+    )  # fmt: skip
+    if record.binding is None or fingerprint is None:
+        return facts
+    standing = record.binding.standing(fingerprint, real_now)
+    return replace(
+        facts, activation_limit=record.binding.terms.allowed, activations_bought=record.binding.terms.limit,
+        fingerprints=record.binding.places.keys(), activations_in_use=standing.in_use, heartbeat_dead=standing.dead,
+        beyond_limit=standing.too_many,
     )  # fmt: skip
 
 

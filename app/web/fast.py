@@ -90,6 +90,7 @@ class _Answer:
     file_id: str
     record: Record | None
     counted: Any
+    activation: str  # of the server that asked, if it is bound
 
 
 class _Gone(Exception):
@@ -100,7 +101,7 @@ class FastLane:
     """The layer. Everything but its one address goes through to `app`."""
 
     def __init__(self, app: ASGIApp, *, ports: Ports, memory: Memory, limits: Limits) -> None:
-        self._app, self._ports, self._memory = app, ports, memory
+        self._app, self._ports, self._memory, self._sightings = app, ports, memory, memory.sightings
         self._addresses, self._keys = Throttle(limits.address), Throttle(limits.key)
         self._answers: dict[tuple[bytes, Asker | None], _Answer] = {}
         self._minute = 0
@@ -146,6 +147,7 @@ class FastLane:
         kept = self._answers.get(name)
         if kept is not None and self._holds(kept):
             kept.counted.inc()
+            self._sightings.note(kept.activation)
             return kept.body
         return await self._make(name, _parsed(body), asker, now)
 
@@ -163,14 +165,22 @@ class FastLane:
         trust = await memory.trust(now)
         opened = validating.open_credential(presented, trust.file_keys)
         record = await memory.record(opened.file_id) if opened.refused is None else None
-        decision = validating.judge(presented, opened, record, asker, now)
+        standing = validating.standing_of(presented, record, transport_now())
+        if standing is not None and standing.dead:
+            # Heartbeats change nothing that is remembered, so nobody is called dead by memory alone.
+            record = await memory.record(opened.file_id, anew=True)
+            standing = validating.standing_of(presented, record, transport_now())
+        decision = validating.judge(presented, opened, record, asker, now, transport_now())
         said = validating.answer(presented, decision, record, trust.signer, now)
+        shown = decision.reveals  # whoever does not speak for the license has not seen its server either
         made = _Answer(
             json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode(), generation, opened.file_id, record,
-            _ANSWERED.labels(decision.code),
+            _ANSWERED.labels(decision.code), standing.place.id if shown and standing and standing.place else "",
         )  # fmt: skip
         made.counted.inc()
-        if presented.nonce is None and len(self._answers) < _MOST_ANSWERS and self._holds(made):
+        self._sightings.note(made.activation)
+        revivable = standing is not None and standing.dead  # the next heartbeat makes it untrue, and is not heard of
+        if presented.nonce is None and not revivable and len(self._answers) < _MOST_ANSWERS and self._holds(made):
             self._answers[name] = made
         return made.body
 

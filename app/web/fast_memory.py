@@ -1,8 +1,8 @@
 """What the fast lane remembers, and how it learns that it has to forget (ADR 0002).
 
-Triggers tell the channel `blp_fast` of every change to a license, a key or the sandbox's clock. What is remembered
-is used only while the listening connection proves, at least once a second, that it hears; otherwise every answer
-is read from the database. So a revocation shows within a second, and usually within milliseconds.
+Triggers tell the channel `blp_fast` of every change to a license, its servers, a key or the sandbox's clock. What is
+remembered is used only while the listening connection proves, at least once a second, that it hears; otherwise every
+answer is read from the database. So a revocation shows within a second, and usually within milliseconds.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
-from types import MappingProxyType
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -23,9 +22,9 @@ from app.core import keys
 from app.core.clock import StoredClock, transport_now
 from app.core.signing import Signer
 from app.flows.ports import Ports
-from app.licenses.models import LicenseState
-from app.licenses.validating import Record
+from app.licenses.validating import Record, find_record
 from app.web.api import validation
+from app.web.sightings import Sightings
 
 log = structlog.get_logger()
 
@@ -35,10 +34,7 @@ _BEAT_SECONDS: Final = 0.4
 _PATIENCE_SECONDS: Final = 0.5
 _MOST_RECORDS: Final = 20_000
 _OPTIONS: Final = {"autocommit": True, "options": "-c timezone=UTC", "row_factory": dict_row}
-_FIND: Final[LiteralString] = (
-    "SELECT id, account_id, file_id, file_sha256, sku, seats, state, starts_at, expires_at, grace_days, entitlements"
-    " FROM license WHERE file_id = %s"
-)
+_FIND: Final[LiteralString] = find_record("%(file_id)s")
 
 
 class _Absent:
@@ -72,6 +68,7 @@ class Memory:
         self._changes = 0
         # Counts what makes any answer old: keys, the clock, a new listener.
         self.generation = 0
+        self.sightings = Sightings()
 
     async def start(self) -> None:
         """Begin to listen. The database may be down: until it is heard, nothing is remembered."""
@@ -81,6 +78,7 @@ class Memory:
         )
         await self._pool.open(wait=False)
         self._ear = asyncio.create_task(self._listen(conninfo), name="fast-lane-ear")
+        self.sightings.start(self._pool)
 
     async def stop(self) -> None:
         if self._ear is not None:
@@ -88,6 +86,7 @@ class Memory:
             with suppress(asyncio.CancelledError):
                 await self._ear
         if self._pool is not None:
+            await self.sightings.stop(self._pool)
             await self._pool.close(timeout=2)
         self._ear = self._pool = None
 
@@ -104,9 +103,9 @@ class Memory:
         """Whether this very record is what is remembered under the id."""
         return self._records.get(file_id, _ABSENT) is record
 
-    async def record(self, file_id: str) -> Record | None:
-        """The license with this id in its file, None if there is none."""
-        if self.hears:
+    async def record(self, file_id: str, *, anew: bool = False) -> Record | None:
+        """The license with this id in its file, None if there is none; `anew` whatever is remembered."""
+        if self.hears and not anew:
             known = self._records.get(file_id, _ABSENT)
             if not isinstance(known, _Absent):
                 return known
@@ -122,12 +121,8 @@ class Memory:
         if self._pool is None:
             raise RuntimeError("the fast lane is closed")
         async with self._pool.connection() as connection:
-            row = await (await connection.execute(_FIND, (file_id,))).fetchone()
-        if row is None:
-            return None
-        return Record(
-            **row | {"state": LicenseState(row["state"]), "entitlements": MappingProxyType(row["entitlements"])}
-        )
+            row = await (await connection.execute(_FIND, {"file_id": file_id})).fetchone()
+        return None if row is None else Record.of(row)
 
     async def now(self) -> datetime:
         """Business time; a sandbox's offset is remembered like everything else."""

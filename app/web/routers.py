@@ -6,14 +6,17 @@ from starlette.responses import JSONResponse, Response
 from app.web import auth, show
 from app.web.api import (
     accounts,
+    activations,
     api_keys,
     changes,
     credit_notes,
     disputes,
+    entitlements,
     events,
     exemptions,
     invoices,
     licenses,
+    merged_licenses,
     orders,
     payment_methods,
     payments,
@@ -44,11 +47,13 @@ def include(app: FastAPI) -> None:
     app.include_router(mattermost.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
-    for room in (changes, credit_notes, refunds, disputes, payment_methods, statements, exemptions):
+    for room in (changes, credit_notes, refunds, disputes, payment_methods, statements, exemptions, entitlements):
         app.include_router(room.router)
     app.include_router(refunds.previews)
     app.include_router(payment_methods.setups)
     app.include_router(licenses.checks)
+    app.include_router(merged_licenses.router)
+    app.include_router(activations.router)
     app.include_router(workspaces.router)
     app.include_router(provisioning.router)
     auth.install(app)

@@ -33,7 +33,7 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
         "past_due": "Payment failed", "lapsed": "In grace", "review": "In review", "held": "Held", "partly_paid":
         "Partly paid", "expiring": "Ends soon", "unavailable": "Registry down", "delete_pending": "Deletion scheduled",
         "hibernating": "Going to sleep", "needs_review": "Needs review", "flagged": "Disputed", "overdue": "Overdue",
-        "suspended": "Suspended", "opened": "Disputed",
+        "suspended": "Suspended", "opened": "Disputed", "silent": "No heartbeat",
     },
     "bad": {
         "expired": "Expired", "revoked": "Revoked", "failed": "Failed", "declined": "Declined", "uncollectible":

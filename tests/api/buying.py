@@ -7,6 +7,7 @@ import httpx
 
 from app.accounts import api_keys
 from app.core.clock import transport_now
+from app.flows import tick
 from tests.world import World
 
 BERLIN: dict[str, Any] = {
@@ -80,6 +81,14 @@ class Buyer:
         order = self.order(**changes)
         self.pay(order)
         return Bought(self.as_vendor().get(f"/v1/orders/{order['id']}").json())
+
+    def merged(self, **changes: Any) -> str:
+        """Some seats more in a license of their own; the id of the file for it and what is held already."""
+        bought = self.buy(lines=[{"sku": "professional", "quantity": 11}], interval="month", **changes)
+        tick.tick(self.world.ports)
+        self.world.work()
+        of_account = {"account_id": bought.account}
+        return str(self.as_vendor().get("/v1/merged_licenses", params=of_account).json()["data"][0]["id"])
 
     def pay(self, order: dict[str, Any]) -> None:
         ref = order["payment_url"].rpartition("/")[2]

@@ -27,7 +27,8 @@ BODIES: dict[str, Any] = {
     "write_quote": {"message": "x"}, "accept_quote": {
         "terms": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "person_name": "x", "person_email": "x@example.com",
         "authority": True,
-    }, "revoke_license": {"reason": "x"},
+    }, "revoke_license": {"reason": "x"}, "change_license": {"label": "x"}, "activate_license": {"fingerprint": "x"},
+    "deactivate_license": {"fingerprint": "x"}, "heartbeat_license": {"fingerprint": "x"},
     "change_account": {"name": "x"}, "change_workspace": {"desired": "hibernated"}, "move_clock": {"advance_days": 1},
     "heartbeat_provisioning": {"lease": "x"}, "progress_provisioning": {"lease": "x", "percent": 1},
     "complete_provisioning": {"lease": "x"}, "fail_provisioning": {"lease": "x", "reason": "x"},
@@ -109,6 +110,7 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
         # The vendor's own, closed to every customer before any row is looked for.
         "override_id": "tov_01ka8qj6x0c5q4m3t2r1p0n9mk", "alert_id": "tna_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "record_id": "trc_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "merged_id": buyer.merged(),
         "change_id": "chg_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "order_id": order["id"], "subscription_id": order["subscription_id"], "invoice_id": order["invoice_id"],
         "license_id": order["license_id"], "account_id": bought.account,

@@ -46,6 +46,7 @@ def test_no_get_of_the_api_changes_a_row(buyer: Buyer, vendor: httpx.Client, wor
     charge = vendor.get(f"/v1/payments/{ids['payment_id']}").json()["provider_ref"]
     vendor.post(f"/sandbox/payments/{charge}", json={"action": "dispute"})
     world.work()
+    ids["merged_id"] = buyer.merged(buyer=BERLIN, tax_ids=[EU_VAT], currency="EUR")
     world.draw()
     certificate = vendor.post("/v1/exemption_certificates", json={
         "account_id": order["account_id"], "jurisdiction": "US-NY", "reason": "resale", "number": "1",

@@ -71,6 +71,8 @@ MAY: Final = {
     ("GET", "/console/trials"): EVERYBODY,
     ("GET", "/console/trials/{trial_id}"): EVERYBODY,
     ("POST", "/console/trials/{trial_id}/again"): {SUPPORT, ADMIN},
+    ("POST", "/console/licenses/{license_id}/deactivate"): {SUPPORT, ADMIN},
+    ("POST", "/console/licenses/{license_id}/limit"): {SUPPORT, ADMIN},
     ("GET", "/console/workspaces"): EVERYBODY,
     ("GET", "/console/workspaces/{workspace_id}"): EVERYBODY,
     ("POST", "/console/workspaces/{workspace_id}/retry"): {SUPPORT, ADMIN},

@@ -89,8 +89,8 @@ def test_a_key_signs_for_the_purposes_it_was_made_for() -> None:
 
 def test_purposes_keep_their_published_names() -> None:
     assert {purpose.value for purpose in Purpose} == {
-        "validation-answer", "acceptance-certificate", "audit-head", "entitlement-set", "license-token",
-        "revocation-list", "usage-report",
+        "validation-answer", "acceptance-certificate", "activation-file", "audit-head", "entitlement-set",
+        "license-token", "revocation-list", "usage-report",
     }  # fmt: skip
 
 

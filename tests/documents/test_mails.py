@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import app.documents
 from app.core.i18n import CATALOGS
 from app.core.money import Money
-from app.documents.change_mails import ChangeScheduled, ChangeWithdrawn
+from app.documents.change_mails import ChangeScheduled, ChangeWithdrawn, EndingLicense, LicensesDrop, Lowered
 from app.documents.mail_shapes import (
     AgreementEnding,
     Bought,
@@ -301,6 +301,16 @@ MAILS: dict[MailName, MailData] = {
         expires_on=date(2026, 12, 31),
         over=False,
         certificates_url=f"{SITE}/account/exemptions",
+    ),
+    MailName.LICENSES_DROP: LicensesDrop(
+        **SHARED,
+        on=date(2027, 3, 1),
+        seats_before=100,
+        seats_after=80,
+        production=True,
+        lowered=(Lowered("tier", "enterprise", "professional"), Lowered("saml", "", "")),
+        ending=(EndingLicense("Berlin production", 20, date(2027, 2, 19)),),
+        licenses_url=f"{SITE}/account/licenses",
     ),
     MailName.TAX_ID_INVALID: TaxIdInvalid(**SHARED, tax_id="FR40303265045", tax_ids_url=f"{SITE}/account/tax-ids"),
     MailName.TRIAL_STARTED: TrialStarted(

@@ -231,12 +231,21 @@ def test_online_and_offline_agree_on_the_end(past: timedelta) -> None:
     assert (online.code == "expired") == is_expired(file, file.expires_at + past)
 
 
+def test_a_dead_server_and_one_too_many_are_refused_and_more_than_were_bought_is_a_warning() -> None:
+    assert decide(fingerprint="alpha", heartbeat_dead=True).code == "heartbeat_dead"
+    assert decide(fingerprint="alpha", beyond_limit=True).code == "too_many_activations"
+    over = decide(fingerprint="alpha", activations_bought=1)
+    assert (over.valid, codes(over)) == (True, ["activations_over_limit"])
+    assert codes(decide(fingerprint="gamma", activations_in_use=1)) == ["not_activated"]
+
+
 def test_every_code_says_what_to_do() -> None:
     every = [
         decide(START - MS), decide(END + MS), decide(END + timedelta(days=99)), decide(fingerprint="gamma"),
         decide(fingerprint="gamma", activation_limit=9), decide(entitlements={"bots"}), decide(reported_users=999),
         decide(reported_users=999, seats_enforced=True), *(decide(state=state) for state in LicenseState),
         decide_on(None, ValidationRequest(Credential.BARE_KEY), NOW),
+        decide(fingerprint="beta", activations_bought=1, heartbeat_dead=True, beyond_limit=True),
     ]  # fmt: skip
     findings = [finding for decision in every for finding in decision.findings]
     assert {finding.code for finding in findings} == {code.value for code in Code} - {"valid"}

@@ -14,7 +14,7 @@ from app.licenses.report import ReportCode
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "license-file.md").read_text(encoding="utf-8")
 FIELDS = set(
     "id issued_at starts_at expires_at customer name email company sku_name sku_short_name features users is_trial "
-    "future_features is_gov_sku is_seat_count_enforced extra_users limits post_history code "
+    "future_features is_gov_sku is_seat_count_enforced extra_users limits post_history code sources license "
     "ttl enc sig alg expiry data included meta null sub key company plan sku iat nbf exp starts_at grace_days "
     "seats extra_seats seats_enforced trial gov enforcement days percent license_enforcement".split()
 )

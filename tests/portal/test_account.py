@@ -14,11 +14,11 @@ from app.accounts.models import Account, AccountTaxId, Member, Role
 from app.core import policy
 from app.core.audit import AuditEntry
 from app.core.events import Event
-from app.flows import crediting, purchase, seat_change
+from app.flows import crediting, purchase, seat_change, tick
 from app.flows.inviting import PEOPLE_ADDED_PER_DAY
 from app.flows.seat_change import Wanted
 from app.invoices.models import CreditNote, CreditReason, Invoice
-from app.licenses.models import License
+from app.licenses.models import Activation, License, MergedLicense
 from app.orders.models import Order
 from app.payments import service as payments
 from app.payments.models import Payment
@@ -32,6 +32,7 @@ from app.workspaces import service as workspaces
 from app.workspaces.models import Desired, Workspace
 from tests import changing, shop
 from tests.console.helping import certified
+from tests.licenses.activating import bind, of_order
 from tests.licenses.renderings import documented
 from tests.portal.buyers import count, page_of, signed_in, visitor
 from tests.portal.forms import Visitor
@@ -344,6 +345,9 @@ def account_routes() -> Iterator[tuple[str, str]]:
 def ids_of(world: World, order: Order) -> dict[str, str]:
     with world.db.transaction() as tx:
         return {
+            "merged_id": tx.execute(
+                select(col(MergedLicense.id)).where(col(MergedLicense.account_id) == order.account_id)
+            ).scalar_one(),
             "license_id": tx.execute(select(col(License.id)).where(col(License.order_id) == order.id)).scalar_one(),
             "invoice_id": tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one(),
             "credit_note_id": tx.execute(
@@ -356,6 +360,9 @@ def ids_of(world: World, order: Order) -> dict[str, str]:
             "payment_id": tx.execute(select(col(Payment.id)).where(col(Payment.order_id) == order.id)).scalar_one(),
             "change_id": tx.execute(
                 select(col(ScheduledChange.id)).where(col(ScheduledChange.subscription_id) == order.subscription_id)
+            ).scalar_one(),
+            "activation_id": tx.execute(
+                select(col(Activation.id)).where(col(Activation.account_id) == order.account_id)
             ).scalar_one(),
             "workspace_id": tx.execute(
                 select(col(Workspace.id)).where(col(Workspace.account_id) == order.account_id)
@@ -371,12 +378,18 @@ def test_there_are_routes_to_sweep() -> None:
 def test_every_address_with_an_id_is_closed_to_other_accounts(world: World) -> None:
     mine = shop.buy(world, sku="cloud-professional", seats=10)
     theirs = shop.buy(world, sku="cloud-professional", seats=10, email="eve@other.example", company="Other", vat=None)
+    for _ in range(2):
+        shop.buy(world, seats=11)
+        shop.buy(world, seats=11, email="eve@other.example", company="Other", vat=None)
+    tick.tick(world.ports)
+    world.work()
     for order in (mine, theirs):
         with world.db.transaction() as tx:
             bought = tx.execute(select(col(Invoice.id)).where(col(Invoice.order_id) == order.id)).scalar_one()
         crediting.keep(world.ports, bought, nets=None, total=100, reason=CreditReason.GOODWILL, by="test",
                        off_the_invoice=False)  # fmt: skip
         certified(world, order.account_id)
+        bind(world, of_order(world, order), "server-1")
         fewer = seat_change.preview(world.ports, order.subscription_id or "", Wanted(seats=6))
         seat_change.commit(world.ports, fewer.id, changing.how(world))
     ada = signed_in(world, mine)

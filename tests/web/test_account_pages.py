@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from app.web import together as t
 from app.web.portal import account_views as a
 from app.web.portal import views as v
 from app.web.views import Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Step
@@ -70,6 +71,36 @@ LICENSE = a.LicenseRow(
 )
 
 GUIDES = (v.InstallGuide(title="In the System Console", steps=("Open it.", "Upload the file.")),)
+
+FILE = t.MergedFile(
+    server="", file_id="f9", seats=70, sources=2, until=END, issued_at=NOW, state="active",
+    download_href="/account/licenses/together/1/file",
+)  # fmt: skip
+
+TOGETHER = t.TogetherView(
+    environments=(
+        t.EnvironmentTogether(
+            name="Production", slug="production", seats=70, tier="enterprise", switched_on=("ldap", "saml"),
+            limits=("call duration: 3,600",),
+            sources=(
+                t.TogetherSource(name="Production", href="/account/licenses/1", plan="Professional",
+                                 server="chat.engines.example", seats=50, until=END, note="Renews by itself"),
+                t.TogetherSource(name="Enterprise", href="/account/licenses/2", plan="Enterprise", server="", seats=20,
+                                 until=END, note=""),
+            ),
+            steps=(
+                t.SeatStep(x="0%", width="60%", y="20%", height="80%", label="70", label_x="30%", label_y="16%"),
+                t.SeatStep(x="60%", width="40%", y="43%", height="57%", label="50", label_x="80%", label_y="39%"),
+            ),
+            coming=(
+                t.ComingChange(sentence="On 2 December 2027 you drop to 50 seats.", drop=True, x="60%"),
+                t.ComingChange(sentence="On 2 December 2029 you rise to 60 seats.", drop=False, x=""),
+            ),
+            first=START, last=END,
+        ),
+    ),
+    files=(FILE,), past_files=(replace(FILE, server="chat-2", state="revoked", download_href=""),),
+)  # fmt: skip
 
 LICENSE_PAGE = a.LicenseView(
     license=LICENSE,
@@ -247,7 +278,8 @@ PAGES: dict[str, Page] = {
         licenses=(
             LICENSE,
             replace(LICENSE, license_id="lic_2", label="", state="superseded", fingerprint="", download_href=""),
-        )
+        ),
+        together=TOGETHER,
     ),
     "licenses-empty": a.LicensesView(licenses=()),
     "license": LICENSE_PAGE,

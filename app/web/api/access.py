@@ -67,6 +67,14 @@ def anyone(request: Request, ports: Wired) -> ApiKey | None:
 Anyone = Annotated[ApiKey | None, Depends(anyone)]
 
 
+def key_or_license(_shown: _Shown, request: Request, ports: Wired) -> ApiKey | None:
+    """The same for doors that want an API key where no license speaks for the asker."""
+    return anyone(request, ports)
+
+
+KeyOrLicense = Annotated[ApiKey | None, Depends(key_or_license)]
+
+
 def find(tx: Tx, table: type[O], prefix: str, row_id: str, key: ApiKey) -> O:
     """The row with this id that `key` may see. Raises NotFound, in the same words, for missing and foreign."""
     row = tx.get(table, ids.require_form(prefix, row_id))

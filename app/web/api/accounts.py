@@ -1,10 +1,10 @@
 """Accounts: customer organizations, their people, tax numbers and entitlements."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self
 from zoneinfo import available_timezones
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from sqlalchemy import select
 from sqlmodel import col
@@ -12,10 +12,8 @@ from sqlmodel import col
 from app.accounts.models import Account, AccountTaxId, ApiKey, BuyerType, Member, Role, TaxIdStatus
 from app.core import audit, ids, paging
 from app.core.db import Tx as Unit
-from app.core.errors import Invalid, NotFound
-from app.entitlements import service as entitlements
+from app.core.errors import NotFound
 from app.flows import printable
-from app.orders import service as orders
 from app.web.api.access import KEYED, key_with, sees, visible
 from app.web.api.shapes import Email, In, JsonRoute, Limit, Line, PageOut, cursor
 from app.web.deps import Now, Tx
@@ -123,20 +121,6 @@ class AccountTaxIdList(PageOut[AccountTaxIdOut]):
     pass
 
 
-class EntitlementOut(BaseModel):
-    """`key` holds `value` until `ends_at`, from the subscription named."""
-
-    key: str
-    value: bool | int | str
-    subscription_id: str
-    starts_at: datetime
-    ends_at: datetime
-
-
-class EntitlementList(PageOut[EntitlementOut]):
-    """Everything that is held at the instant asked about, as granted and not yet merged."""
-
-
 def _find(tx: Unit, account_id: str, key: ApiKey) -> Account:
     account = tx.get(Account, ids.require_form("acc", account_id))
     if account is None or not sees(key, account.id):
@@ -200,24 +184,3 @@ def list_tax_ids(
     found = paging.page(tx, query, col(AccountTaxId.id), limit=limit, starting_after=starting_after)
     data = [AccountTaxIdOut.model_validate(row, from_attributes=True) for row in found.data]
     return AccountTaxIdList(data=data, has_more=found.has_more)
-
-
-@router.get("/{account_id}/entitlements", responses=problems(*KEYED, NotFound, Invalid))
-def list_entitlements(
-    account_id: str, tx: Tx, now: Now, key: Reader,
-    at: Annotated[datetime | None, Query(description="RFC 3339 with a time zone; now if left out.")] = None,
-) -> EntitlementList:  # fmt: skip
-    """What the account holds at an instant, past or to come."""
-    account = _find(tx, account_id, key)
-    if at is not None and at.tzinfo is None:
-        raise Invalid("Give the instant with its time zone: 2027-03-01T00:00:00Z.", param="at")
-    held = entitlements.held(tx, account.id, at.astimezone(UTC) if at else now)
-    of_order = orders.subscriptions_of(tx, {row.order_id for row in held})
-    data = [
-        EntitlementOut(
-            key=row.key, value=row.value, subscription_id=of_order[row.order_id], starts_at=row.starts_at,
-            ends_at=row.ends_at,
-        )
-        for row in held
-    ]  # fmt: skip
-    return EntitlementList(data=data, has_more=False)

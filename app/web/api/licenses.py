@@ -22,7 +22,7 @@ from app.licenses.formats import Format
 from app.licenses.issuing import UndeliverableLicenseFile
 from app.licenses.keygen import Algorithm, AlgorithmRefused, algorithm_of
 from app.licenses.keygen_claims import DEFAULT_TTL, TtlRefused
-from app.licenses.models import License, LicenseState
+from app.licenses.models import License, LicenseEnvironment, LicenseState
 from app.licenses.rendering import Wanted
 from app.licenses.trust import Trust
 from app.licenses.verify_any import lint_license as lint
@@ -30,7 +30,7 @@ from app.screening.destinations import DestinationRefused
 from app.screening.service import PartyRefused
 from app.web.api import validation
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, visible
-from app.web.api.shapes import In, JsonRoute, Limit, Note, PageOut, StrictRoute, cursor
+from app.web.api.shapes import In, JsonRoute, Limit, Line, Note, PageOut, StrictRoute, cursor
 from app.web.api.validation import MAX_BODY_BYTES, FindingOut, ValidateIn, ValidationOut
 from app.web.deps import Now, Tx, Wired
 from app.web.fast import BodyTooLarge, NotJson, TooManyRequests
@@ -66,7 +66,8 @@ class LicenseOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "lic_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "order_id": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk",
-        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "label": "", "trial": False, "sku": "professional", "seats": 25,
+        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "label": "Berlin production", "trial": False,
+        "environment": "production", "server": "chat.example.org", "sku": "professional", "seats": 25,
         "state": "active",
         "starts_at": "2026-11-22T09:00:00Z", "expires_at": "2027-11-22T05:00:00Z", "grace_days": 10,
         "entitlements": {"users": 25, "ldap": True}, "kid": "V1bU…", "issued_at": "2026-11-22T09:00:00Z",
@@ -80,6 +81,8 @@ class LicenseOut(BaseModel):
     trial: bool
     key: str
     label: str
+    environment: LicenseEnvironment
+    server: str
     sku: str
     seats: int
     state: LicenseState
@@ -101,6 +104,18 @@ class LicenseOut(BaseModel):
 
 class LicenseList(PageOut[LicenseOut]):
     pass
+
+
+class LicensePatch(In):
+    """Only what is given changes. `label` names it; `environment` and `server` say with which licenses it adds up."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"label": "Berlin production", "server": "chat.example.org"}}
+    )
+
+    label: Annotated[Line, Field(max_length=80)] | None = None
+    environment: LicenseEnvironment | None = None
+    server: Annotated[Line, Field(max_length=120)] | None = None
 
 
 class RevocationIn(In):
@@ -235,6 +250,15 @@ def validate_license(body: ValidateIn, tx: Tx, ports: Wired, now: Now, key: Anyo
 def get_license(license_id: str, tx: Tx, key: Reader) -> LicenseOut:
     """One license."""
     return LicenseOut.of(find(tx, License, "lic", license_id, key))
+
+
+@router.patch("/{license_id}", responses=problems(*KEYED, NotFound, Invalid))
+def change_license(license_id: str, body: LicensePatch, tx: Tx, now: Now, key: Writer) -> LicenseOut:
+    """Name it and say what it is for. The file that was signed stays; merged files follow within a minute."""
+    find(tx, License, "lic", license_id, key)
+    return LicenseOut.of(service.describe(
+        tx, license_id, label=body.label, environment=body.environment, server=body.server, by=key.id, now=now
+    ))  # fmt: skip
 
 
 @router.get("/{license_id}/file", response_class=Response, responses=problems(

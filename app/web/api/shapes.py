@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 MAX_DEPTH: Final = 32  # S32
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ID: Final = "[0-9a-hjkmnp-tv-z]{26}"
 
 # One line without control characters, which neither the database nor an invoice can hold.

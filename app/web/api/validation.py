@@ -9,24 +9,30 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from sqlalchemy import select
-from sqlmodel import col
+from sqlalchemy import text
 
 from app.accounts.models import ApiKey
 from app.core import keys
+from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.keys import KeyPurpose
 from app.core.security import Secrets
 from app.core.signing import load_public_keys
 from app.licenses import validating
-from app.licenses.models import License, LicenseState
+from app.licenses.models import LicenseState
 from app.licenses.validating import Asker, Presented, Record
 from app.web.api.shapes import In
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PATH: Final = "/v1/licenses/validate"
 
+_FIND: Final = text(validating.find_record(":file_id"))
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
+
+
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")]
+BareKey = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9]{26}$")]
+FileText = Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES)]
 
 
 class ValidateIn(In):
@@ -36,9 +42,9 @@ class ValidateIn(In):
         "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "entitlements": ["ldap", "saml"], "nonce": "b1946ac92492d234"
     }})  # fmt: skip
 
-    license: Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES)] | None = None
-    key: Annotated[str, StringConstraints(pattern="^[A-Za-z0-9]{26}$")] | None = None
-    fingerprint: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = Field(
+    license: FileText | None = None
+    key: BareKey | None = None
+    fingerprint: Fingerprint | None = Field(
         default=None, description="Of the server that asks; looked at where a license limits its servers."
     )
     entitlements: Annotated[list[_Code], Field(max_length=100)] | None = Field(
@@ -127,7 +133,12 @@ def file_keys(tx: Tx) -> list[RSAPublicKey]:
 def answer(tx: Tx, secrets: Secrets, presented: Presented, asker: Asker | None, now: datetime) -> dict[str, Any]:
     """The plain way: everything read anew. Raises NoSigningKey."""
     opened = validating.open_credential(presented, file_keys(tx))
-    row = tx.execute(select(License).where(col(License.file_id) == opened.file_id)).scalar_one_or_none()
-    record = Record.of(row) if row else None
-    decision = validating.judge(presented, opened, record, asker, now)
+    record = record_of(tx, opened.file_id)
+    decision = validating.judge(presented, opened, record, asker, now, transport_now())
     return validating.answer(presented, decision, record, keys.evidence_signer(tx, secrets, now), now)
+
+
+def record_of(tx: Tx, file_id: str) -> Record | None:
+    """What validation knows about the license with this id in its file."""
+    row = tx.execute(_FIND, {"file_id": file_id}).mappings().one_or_none()
+    return Record.of(dict(row)) if row else None

@@ -20,6 +20,7 @@ from app.invoices.models import Invoice
 from app.licenses.models import License, LicenseState
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
+from app.web import together
 from app.web.console import attestation, cells, lists, standing, subscriptions, tax_ids, timeline
 from app.web.console.render import Reader, can, page
 from app.web.console.views import AccountView, Cell, Figure, ListView, Related
@@ -97,6 +98,8 @@ def show(
                  *attestation.actions(account, who, form)),
         form=form, figures=_figures(tx, account.id), related=_related(tx, account, numbers), timeline=happened.events,
         agreement=_agreement(tx, account.id, ports.clock.now()), agreements_href=f"{here}/agreements",
+        together=together.panel(tx, account.id, account.time_zone, ports.clock.now(),
+                                license_href="/console/licenses/", who="the account"),
         quote_href=f"/console/quotes/new?account={account.id}" if can(who, May.QUOTES_WRITE) else "",
         pages=Pages(
             newer=f"{here}?events={events - 1}#timeline" if events else "",

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.web.console import (
     accounts,
+    activations,
     agreements,
     api_keys,
     attestation,
@@ -43,8 +44,8 @@ from app.web.console.render import GUARDED
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, attestation, agreements, credit, tax_ids, statement, orders, quote_builder, quotes,
-    subscriptions, renewals, licenses, trials, workspaces, refunds, invoices, credit_notes, disputes, dunning, coupons,
-    tax_nexus, tax_overrides, exemptions, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
-    screening,
+    subscriptions, renewals, licenses, activations, trials, workspaces, refunds, invoices, credit_notes, disputes,
+    dunning, coupons, tax_nexus, tax_overrides, exemptions, exports, survey, jobs, policies, clock, procedures,
+    staff, api_keys, screening,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -17,7 +17,7 @@ from app.core.errors import Invalid
 from app.licenses import service
 from app.licenses.models import License, LicenseState
 from app.web import auth
-from app.web.console import cells, lists
+from app.web.console import cells, lists, server_actions
 from app.web.console.render import Note, Reader, attempt, can, form_for, page, reason
 from app.web.console.views import Action, DetailView, ListView
 from app.web.deps import Now, Tx, Wired
@@ -63,7 +63,7 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
 
 @router.get("/console/licenses/{license_id}")
 def one(request: Request, tx: Tx, who: Reader, license_id: str) -> Response:
-    return _show(request, tx, who, license_id, FormView(), 200)
+    return show(request, tx, who, license_id, FormView(), 200)
 
 
 @router.post("/console/licenses/{license_id}/revoke")
@@ -82,7 +82,7 @@ def revoke(
             service.revoke(tx, license_id, reason=why, by=who.staff_id, now=now)
 
     def again(tx: Session, form: FormView, status: int) -> Response:
-        return _show(request, tx, who, license_id, form, status)
+        return show(request, tx, who, license_id, form, status)
 
     typed = {"note": note, "ground": ground}
     return attempt(
@@ -90,15 +90,18 @@ def revoke(
     )  # fmt: skip
 
 
-def _show(request: Request, tx: Session, who: SignedInStaff, license_id: str, form: FormView, status: int) -> Response:
+def show(request: Request, tx: Session, who: SignedInStaff, license_id: str, form: FormView, status: int) -> Response:
     found = service.get(tx, ids.require_form("lic", license_id))
     account, plan = tx.get_one(Account, found.account_id), tx.get_one(Plan, found.plan_id)
     others = [each for each in service.family(tx, found) if each.id != found.id]
     view = DetailView(
         kind="licenses", id=found.id, title=f"{plan.name} of {account.name}", state=str(found.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(found),
-        related=(cells.licenses(others, cells.plan_names(tx), title="Others of this subscription"),),
-        actions=_actions(found, who, form), form=form,
+        related=(
+            *server_actions.related(tx, found),
+            cells.licenses(others, cells.plan_names(tx), title="Others of this subscription"),
+        ),
+        actions=(*server_actions.actions(tx, found, who, form), *_actions(found, who, form)), form=form,
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
 

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import ClassVar, Literal
 
 from app.web.explained import Told
+from app.web.together import TogetherView
 from app.web.views import Bar, ErrorView, Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
 
 
@@ -240,6 +241,7 @@ class AccountView:
     agreements_href: str = ""
     quote_href: str = ""
     actions: tuple[Action, ...] = ()
+    together: TogetherView = field(default_factory=TogetherView)
     form: Form = field(default_factory=Form)
 
 

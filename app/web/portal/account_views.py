@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from app.web.explained import Told
 from app.web.portal.views import AddOn, InstallGuide, PreviewView, ProgressView
+from app.web.together import TogetherView
 from app.web.views import Fact, Form, Link, MoneyRow, Option, Pages, Step
 
 
@@ -80,6 +81,7 @@ class LicensesView:
     template: ClassVar[str] = "portal/licenses.html"
     section: ClassVar[str] = "licenses"
     licenses: tuple[LicenseRow, ...]
+    together: TogetherView = field(default_factory=TogetherView)
     pages: Pages = field(default_factory=Pages)
 
 
@@ -106,16 +108,23 @@ class LicenseFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationRow:
+    """`silent`: its heartbeat is overdue."""
+
     fingerprint: str
     host: str
     since: datetime
     last_seen: datetime | None
     deactivate_href: str
+    silent: bool = False
+    href: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseView:
-    """One license. Inputs of the label form (posted to `label_href`): label."""
+    """One license. Inputs of the form (posted to `label_href`): label, environment, server.
+
+    `offline_href`: for servers without a network.
+    """
 
     template: ClassVar[str] = "portal/license.html"
     section: ClassVar[str] = "licenses"
@@ -129,6 +138,41 @@ class LicenseView:
     form: Form = field(default_factory=Form)
     label_href: str = ""
     formats: tuple[LicenseFormat, ...] = ()
+    environments: tuple[Option, ...] = ()
+    offline_href: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflineView:
+    """Servers without a network. Inputs: file (upload), text: the request that the product wrote."""
+
+    template: ClassVar[str] = "portal/offline.html"
+    section: ClassVar[str] = "licenses"
+    label: str
+    license_href: str
+    form: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerView:
+    """One server of a license. Inputs of the move (posted to `move_href`): fingerprint, name.
+
+    `answer` is what is carried to a server without a network. Empty addresses: not open to the reader, or over.
+    """
+
+    template: ClassVar[str] = "portal/server.html"
+    section: ClassVar[str] = "licenses"
+    name: str
+    state: str
+    license_label: str
+    license_href: str
+    facts: tuple[Fact, ...]
+    answer: str = ""
+    answer_href: str = ""
+    release_href: str = ""
+    move_href: str = ""
+    offline_href: str = ""
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from app.web.portal import (
     quotes,
     renew,
     renew_hint,
+    servers,
     sign_in,
     statement,
     static,
@@ -38,8 +39,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         static, pricing, trial, checkout, orders, pay_invoice, quotes, terms, renew, renew_hint, card, survey, verify,
-        sign_in, dashboard, licenses, subscriptions, changes, invoices, statement, workspaces, people, tax_ids,
-        exemptions, payment_methods, privacy,
+        sign_in, dashboard, licenses, servers, subscriptions, changes, invoices, statement, workspaces, people,
+        tax_ids, exemptions, payment_methods, privacy,
     )
 )  # fmt: skip
 

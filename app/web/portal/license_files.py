@@ -14,7 +14,8 @@ from app.flows.ports import Ports
 from app.licenses import rendering
 from app.licenses.errors import NotReleased
 from app.licenses.formats import Format
-from app.licenses.models import License
+from app.licenses.merging import require_usable
+from app.licenses.models import License, MergedLicense
 from app.licenses.rendering import Wanted
 from app.licenses.service import require_released
 from app.web.portal.views import InstallGuide, LicenseReady
@@ -56,6 +57,13 @@ def download_in(
     text = rendering.render(tx, ports.secrets, license_, Wanted(written), by=by, now=now)
     stem = file_name(company).removesuffix(rendering.SUFFIXES[Format.MATTERMOST])
     return download(text.encode(), f"{stem}{rendering.SUFFIXES[written]}", "application/octet-stream")
+
+
+def download_merged(tx: Tx, row: MergedLicense, company: str, now: datetime) -> Response:
+    """The same for a file of several licenses. Raises AlreadyRevoked, DestinationRefused, PartyRefused."""
+    require_usable(row)
+    export_gate.require_deliverable(tx, row.account_id, now)
+    return download(row.file_text.encode(), file_name(f"{company} together"), "application/octet-stream")
 
 
 def last_day(license_: License, time_zone: str) -> date:

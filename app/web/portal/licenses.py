@@ -14,23 +14,28 @@ from app.catalog import service as catalog
 from app.core.clock import local_date
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
+from app.licenses import activation_terms
 from app.licenses import service as licenses
 from app.licenses.formats import Format
-from app.licenses.models import License, LicenseState
+from app.licenses.models import License, LicenseEnvironment, LicenseState, MergedLicense
 from app.orders.models import Order, OrderKind
-from app.web import csrf, pages
+from app.web import csrf, pages, together
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
-from app.web.portal import license_files, owned
+from app.web.portal import license_files, owned, servers
 from app.web.portal.account_views import LicenseFile, LicenseFormat, LicenseRow, LicensesView, LicenseView
 from app.web.portal.render import Form, account_page, see_other
-from app.web.views import Fact
+from app.web.views import Fact, Option
 from app.web.views import Form as FormView
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_READ))]
 Writer = Annotated[SignedInCustomer, Depends(customer(Permission.LICENSES_WRITE))]
 router = APIRouter(include_in_schema=False, prefix="/account/licenses", dependencies=[Depends(csrf.protect)])
 _ENGLISH = pages.English()
+_ENVIRONMENTS = (
+    Option(value=LicenseEnvironment.PRODUCTION.value, label="Production"),
+    Option(value=LicenseEnvironment.NON_PRODUCTION.value, label="Tests and staging"),
+)
 _REASONS = {
     OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal", OrderKind.EXPANSION: "Change",
     OrderKind.INSTALMENT: "Next year",
@@ -38,20 +43,29 @@ _REASONS = {
 
 
 @router.get("")
-def listed(request: Request, tx: Tx, who: Reader) -> Response:
+def listed(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
     """Newest first; those that another one replaced too."""
     account = accounts.get(tx, who.account_id)
     rows = tuple(_row(tx, account, each) for each in owned.all_of(tx, who, License))
-    return account_page(request, tx, LicensesView(licenses=rows), who)
+    shown = together.panel(
+        tx, who.account_id, account.time_zone, now, license_href="/account/licenses/",
+        file_href=lambda merged_id: f"/account/licenses/together/{merged_id}/file",
+    )  # fmt: skip
+    return account_page(request, tx, LicensesView(licenses=rows, together=shown), who)
+
+
+@router.get("/together/{merged_id}/file")
+def merged_file(tx: Tx, now: Now, who: Reader, merged_id: str) -> Response:
+    """One file for all production licenses of a server; earlier ones are kept."""
+    found = owned.one(tx, who, MergedLicense, "mrg", merged_id)
+    return license_files.download_merged(tx, found, accounts.get(tx, who.account_id).name, now)
 
 
 @router.get("/{license_id}")
 def one(request: Request, tx: Tx, now: Now, who: Reader, license_id: str, said: str = "") -> Response:
     """One license with its files and how to install it."""
     found = owned.one(tx, who, License, "lic", license_id)
-    return account_page(
-        request, tx, _view(tx, who, found, FormView(values={"label": found.label}), now), who, said=said
-    )
+    return account_page(request, tx, _view(tx, who, found, FormView(values=_said(found)), now), who, said=said)
 
 
 @router.get("/{license_id}/file")
@@ -73,15 +87,32 @@ def file_in_format(tx: Tx, ports: Wired, now: Now, who: Reader, license_id: str,
 
 @router.post("/{license_id}/label")
 def label(request: Request, tx: Tx, now: Now, who: Writer, license_id: str, form: Form) -> Response:
-    """Name it, for instance after the server it runs on."""
+    """Name it, and say what it is for and on which server."""
     found = owned.one(tx, who, License, "lic", license_id)
-    wanted = form.text("label")
+    typed = {name: form.text(name) for name in ("label", "environment", "server")}
     try:
-        licenses.rename(tx, found.id, wanted, by=who.member_id, now=now)
+        licenses.describe(
+            tx, found.id, label=typed["label"], environment=_environment(typed["environment"]),
+            server=typed["server"] if typed["environment"] else None, by=who.member_id, now=now,
+        )  # fmt: skip
     except Invalid as refused:
-        bad = FormView(values={"label": wanted}, errors={"label": refused.detail})
+        bad = FormView(values=typed, errors={refused.param or "label": refused.detail})
         return account_page(request, tx, _view(tx, who, found, bad, now), who, status=refused.status)
     return see_other(f"/account/licenses/{found.id}?said=labelled")
+
+
+def _said(found: License) -> dict[str, str]:
+    return {"label": found.label, "environment": found.environment.value, "server": found.server}
+
+
+def _environment(typed: str) -> LicenseEnvironment | None:
+    """None where the form does not say; it then stays. Raises Invalid."""
+    if not typed:
+        return None
+    try:
+        return LicenseEnvironment(typed)
+    except ValueError as unknown:
+        raise Invalid("Choose one of them.", param="environment") from unknown
 
 
 def _row(tx: Unit, account: Account, each: License) -> LicenseRow:
@@ -101,8 +132,11 @@ def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: 
     return LicenseView(
         license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(tx, found, now),
         files=tuple(_file(tx, account, each) for each in licenses.family(tx, found)),
-        activations=(), activation_limit=None, guides=license_files.guides(license_files.file_name(account.name)),
+        activations=servers.rows(tx, found, writes=writes), activation_limit=activation_terms.terms_of(tx, found).limit,
+        offline_href=f"/account/licenses/{found.id}/offline" if servers.binds(tx, found) else "",
+        guides=license_files.guides(license_files.file_name(account.name)),
         form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "", formats=_formats(found),
+        environments=_ENVIRONMENTS,
     )  # fmt: skip
 
 

@@ -97,6 +97,9 @@ def account_page(
 SAID: Final[Mapping[str, str]] = {
     "asked_to_erase": "Your request was recorded. A person answers it within a month, by mail.",
     "invited": "A mail is on its way. They can sign in with their address now.",
+    "server_released": "Its place is free for another server.",
+    "server_moved": "The place has moved. The new server may start.",
+    "carried": "Done. Carry the file below back to the server.",
     "labelled": "The name was saved.",
     "person_removed": "The person can no longer act for this account.",
     "role_changed": "The role was changed; it counts from the next click.",
