@@ -31,6 +31,7 @@ from app.web.api import (
     subscriptions,
     surveys,
     tax,
+    usage_reports,
     webhook_endpoints,
     workspaces,
 )
@@ -52,6 +53,7 @@ def include(app: FastAPI) -> None:
     app.include_router(refunds.previews)
     app.include_router(payment_methods.setups)
     app.include_router(licenses.checks)
+    app.include_router(usage_reports.router)
     app.include_router(merged_licenses.router)
     app.include_router(activations.router)
     app.include_router(workspaces.router)

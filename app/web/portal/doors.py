@@ -31,6 +31,7 @@ from app.web.portal import (
     tax_ids,
     terms,
     trial,
+    usage,
     verify,
     workspaces,
 )
@@ -39,7 +40,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
         static, pricing, trial, checkout, orders, pay_invoice, quotes, terms, renew, renew_hint, card, survey, verify,
-        sign_in, dashboard, licenses, servers, subscriptions, changes, invoices, statement, workspaces, people,
+        sign_in, dashboard, licenses, servers, subscriptions, usage, changes, invoices, statement, workspaces, people,
         tax_ids, exemptions, payment_methods, privacy,
     )
 )  # fmt: skip
