@@ -9,21 +9,25 @@ import pytest
 from sqlalchemy import select, text
 from sqlmodel import col
 
+from app.accounts.models import Audience, Member
 from app.adapters.sandbox import clock
 from app.core import policy
 from app.core.events import Event
 from app.flows import tick, trial
+from app.licenses import merging
 from app.licenses.errors import TrialRefused
 from app.licenses.linter import lint
 from app.licenses.mattermost import verify_file
 from app.licenses.models import IssuanceEntry, License, LicenseState, Trial, TrialState
 from app.surveys.models import SurveyInvitation
+from app.web import cookies
 from app.web.api.validation import file_keys
 from tests import shop
+from tests.api.buying import make_key
 from tests.console.helping import do
 from tests.portal import buyers
 from tests.quotes.offering import mails
-from tests.signing_in import staff_browser
+from tests.signing_in import session_of_member, staff_browser
 from tests.world import World
 
 SERVER = "ehsr1oaxbty8bmw6xqhp8pj7pe"
@@ -240,6 +244,35 @@ def test_a_stranger_who_never_pays_cannot_keep_the_trial_from_its_owner(world: W
     trial.name_for_order(world.ports, shop.order(world, offered).order_id, SERVER)
     order = shop.buy(world)
     assert only(world)[0].order_id == order.id
+
+
+def test_a_trial_is_a_license_on_every_page_and_binds_and_adds_nothing(world: World) -> None:
+    file = ask(world).json()["license"]
+    found, license_ = only(world)
+    with world.db.transaction() as tx:
+        member = tx.execute(select(Member).where(col(Member.account_id) == found.account_id)).scalar_one()
+        token = session_of_member(tx, world.ports.secrets, member)
+    browser = world.browser()
+    browser.cookies.set(cookies.SESSIONS[Audience.CUSTOMER], token, domain="127.0.0.1")
+    for page in ("/account", "/account/licenses", f"/account/licenses/{license_.id}"):
+        assert browser.get(page).status_code == 200, page
+    staff, _ = staff_browser(world)
+    assert staff.get(f"/console/licenses/{license_.id}").status_code == 200
+    owner = world.api(make_key(world, account_id=found.account_id))
+    told = owner.get(f"/v1/licenses/{license_.id}").json()
+    assert (told["trial"], told["subscription_id"], told["order_id"]) == (True, None, None)
+    assert owner.get(f"/v1/licenses/{license_.id}/usage_reports").json()["data"] == []
+    bound = world.browser().post(
+        f"/v1/licenses/{license_.id}/activations", json={"license": file, "fingerprint": "f-1"}
+    )
+    assert (bound.status_code, bound.json()["code"]) == (409, "license_is_a_trial")
+    checked = world.browser().post("/v1/licenses/validate", json={"license": file, "fingerprint": "f-1"}).json()
+    assert (checked["valid"], checked["code"]) == (True, "valid")
+    status = world.browser().post("/v1/licenses/status", json={"license": file}).json()
+    assert (status["trial"], status["renewable"], status["expandable"]) == (True, False, False)
+    assert status["renew_url"].endswith("/checkout?sku=enterprise")
+    with world.db.transaction() as tx:
+        assert merging.parts_of(tx, found.account_id) == []
 
 
 def test_staff_give_another_trial_of_a_length_that_a_server_takes_again(world: World) -> None:

@@ -101,9 +101,7 @@ def test_the_same_report_from_ten_places_at_once_is_kept_once(world: World, held
     assert codes == [*[200] * 9, 201]
 
 
-def test_missing_seats_are_priced_before_and_ordered_with_one_button(
-    world: World, order: Order, held: License
-) -> None:  # fmt: skip
+def test_missing_seats_are_priced_before_and_ordered_with_one_button(world: World, order: Order) -> None:
     owner = buyers.signed_in(world, order)
     path = f"/account/subscriptions/{order.subscription_id}/usage"
     assert "No usage reported yet" in owner.open(path).text
