@@ -13,7 +13,7 @@ from app.core.errors import NotFound
 PREFIXES: Final = frozenset(
     "acc mem stf pln prc prv quo ord sub sln inv ili cn pay pat ref dis lic act wsp tsk srv evt whe whd key rep "
     "acn trm tid dun dst pmt led txd ent ses sil leg rem exp img cer cpn cpr crd agr pap cst chg fee tov tna scr "
-    "chk doc exc req oat tcl trc mrg".split()
+    "chk doc exc req oat tcl trc mrg trl usg".split()
 )
 _LOWER_ALPHANUMERIC: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _FILE_ID_LENGTH: Final = 26

@@ -43,6 +43,7 @@ class MailName(StrEnum):
     TAX_ID_INVALID = "tax_id_invalid"
     CERTIFICATE_REVIEWED = "certificate_reviewed"
     CERTIFICATE_ENDING = "certificate_ending"
+    TRIAL_STARTED = "trial_started"
     LICENSES_DROP = "licenses_drop"
     LICENSE_REPLACED = "license_replaced"
 
@@ -112,6 +113,19 @@ class PurchaseReceipt(MailData):
     order_url: str
     card_last4: str | None = None
     due_on: date | None = None  # bought against a purchase order: still to be paid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStarted(MailData):
+    """`last` is the last day on which the trial works; `buy_url` leads to the checkout with the server named."""
+
+    plan: str
+    users: int
+    server: str
+    last: date
+    trial_url: str
+    license_url: str
+    buy_url: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from app.documents.mail_shapes import (
     StaffAdded,
     SurveyInvitation,
     SurveyReminder,
+    TrialStarted,
     WorkspaceReady,
 )
 from app.documents.money_mails import (
@@ -81,6 +82,7 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.TAX_ID_INVALID: TaxIdInvalid,
     MailName.CERTIFICATE_REVIEWED: CertificateReviewed,
     MailName.CERTIFICATE_ENDING: CertificateEnding,
+    MailName.TRIAL_STARTED: TrialStarted,
     MailName.LICENSES_DROP: LicensesDrop,
     MailName.LICENSE_REPLACED: LicenseReplaced,
 }

@@ -31,6 +31,7 @@ from app.flows import (
     provider_fees,
     provisioning,
     reminders,
+    trial,
 )
 from app.flows.completed import (
     RENEWED,
@@ -195,6 +196,8 @@ def _fulfil(scene: _Scene, *, net_days: int, bridge_days: int | None, actor: str
         scene, subscription, period, bridge_days=None if bridge_days is None else net_days + bridge_days
     )
     _grant(scene, subscription, license_)
+    if order.kind is OrderKind.PURCHASE:
+        trial.end_by_order(tx, order, license_, now)
     if order.kind in {OrderKind.PURCHASE, OrderKind.RENEWAL}:
         reminders.schedule(tx, subscription, now)
     if order.kind is not OrderKind.INSTALMENT:

@@ -55,6 +55,10 @@ SELECT revoked_file_hash(file_id), 'key_compromised', CAST(:now AS timestamptz) 
   UNION ALL SELECT file_id, kid, state, expires_at FROM merged_license
 ) AS file WHERE kid = :kid AND state = 'superseded' AND expires_at > :now ON CONFLICT DO NOTHING
 """)
+_TRIALS: Final = text("""
+UPDATE trial SET license_id = old.superseded_by FROM license AS old
+ WHERE trial.license_id = old.id AND old.id = ANY(:replaced)
+""")
 _RENDERED: Final = text("""
 SELECT DISTINCT license.id FROM license_issuance AS entry JOIN license ON license.id = entry.license_id
  WHERE entry.kid = :kid AND license.state = 'active' AND license.expires_at > :now
@@ -188,7 +192,7 @@ def _reissue(
     if not found:
         return _Chunk()
     new_kid, key = keys.license_key(tx, ports.secrets, now)
-    previous = licenses.previous_ids(tx, [row["subscription_id"] for row in found])
+    previous = licenses.previous_ids(tx, [row["subscription_id"] for row in found if not row["trial"]])
     pairs, refused = [], []
     for old in found:
         try:
@@ -229,6 +233,7 @@ def _write(tx: Tx, kid: str, pairs: Sequence[_Pair], *, by: str, now: datetime) 
     ])  # fmt: skip
     bulk.copy(tx, License, [new for _, new in pairs])
     bulk.update(tx, License, "id", [{"id": old["id"], "superseded_by": new["id"]} for old, new in pairs])
+    tx.execute(_TRIALS, {"replaced": [old["id"] for old, _ in pairs if old["trial"]]})
     revocations.blame_the_key(tx, [old["file_id"] for old, _ in pairs])
     bulk.copy(tx, IssuanceEntry, issuance.rows(tx, kid, [(new["id"], new["file_sha256"]) for _, new in pairs], now))
     told = [licenses.issued_event(bulk.plain(License, new)) for _, new in pairs]
@@ -251,10 +256,9 @@ def deliver(ports: Ports, *, license_id: str, kid: str) -> None:
         account = tx.get_one(Account, license_.account_id)
         plan = tx.get_one(Plan, license_.plan_id)
         now = ports.clock.now()
-        if plan.family is Family.CLOUD:
-            provisioning.provide(
-                tx, subscriptions.get(tx, license_.subscription_id), license_, region=None, now=now
-            )  # fmt: skip
+        if plan.family is Family.CLOUD and not license_.trial:
+            held = subscriptions.get(tx, licenses.subscription_of(license_))
+            provisioning.provide(tx, held, license_, region=None, now=now)
             return
         data = LicenseReplaced(
             vendor=notify.vendor(ports, accounts.seller(tx)), person_name="", name=license_.label or plan.name,

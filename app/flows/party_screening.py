@@ -61,6 +61,19 @@ def of_order(tx: Tx, account: Account, preview: Preview, now: datetime, *, test:
     return screening.screen(tx, account.id, parties, hits, by="order", test=test, now=now, preview_id=preview.id)
 
 
+def of_trial(tx: Tx, account: Account, buyer: BuyerDetails, now: datetime, *, test: bool) -> Screened:
+    """The same for whoever wants to try the product; only who was typed, not the account that the address leads to."""
+    if not lists.newest(tx):
+        missing = tuple(lists.missing(tx, now, test=test))
+        return Screened(CheckOutcome.REVIEW, missing=missing) if missing else _CLEAR
+    typed = [Party(Role.COMPANY, buyer.company, buyer.country), Party(Role.PERSON, buyer.name, buyer.country)]
+    parties = [each for each in dict.fromkeys(typed) if each.name.strip()]
+    hits = matching.find(
+        tx, parties, at_least=policy.get(tx, matching.REVIEW_SCORE, now), on=local_date(now, account.time_zone)
+    )
+    return screening.screen(tx, account.id, parties, hits, by="trial", test=test, now=now)
+
+
 def require_clear(ports: Ports, order_id: str) -> None:
     """Screen the buyer of a held order anew, which is kept whatever comes of it. Raises NotFound, StillInReview, also
     where nobody has said of late who does not own it.

@@ -18,6 +18,6 @@ def release_due(ports: Ports) -> int:
             events.append(tx, "license.released", license_.id, now=now, account_id=license_.account_id,
                           subscription=license_.subscription_id)  # fmt: skip
             if tx.get_one(Plan, license_.plan_id).family is Family.CLOUD:
-                provisioning.provide(tx, subscriptions.get(tx, license_.subscription_id), license_, region=None,
-                                     now=now)  # fmt: skip
+                provisioning.provide(tx, subscriptions.get(tx, licenses.subscription_of(license_)), license_,
+                                     region=None, now=now)  # fmt: skip
     return len(due)

@@ -142,7 +142,7 @@ def _license(
     row = licenses.signed(licenses.called_as(grant, paid.licenses), facts.kid, facts.key, facts.file_ids, now)
     batch.add(License, row)
     batch.extend(Entitlement, entitlements.rows(
-        account_id=grant.account_id, order_id=grant.order_id, values=row["entitlements"], starts_at=grant.starts_at,
+        account_id=grant.account_id, order_id=paid.order.id, values=row["entitlements"], starts_at=grant.starts_at,
         ends_at=grant.expires_at,
     ))  # fmt: skip
     return plain(License, row)

@@ -34,9 +34,11 @@ from app.flows import (
     small_rests,
     survey,
     tax_id_checks,
+    trial,
 )
 from app.flows.ports import Ports
 from app.licenses import service as licenses
+from app.licenses import trials
 from app.orders import service as orders
 from app.quotes import service as quotes
 from app.subscriptions import service as subscriptions
@@ -75,6 +77,7 @@ def tick(ports: Ports) -> int:
         + releasing.release_due(ports)
         + tax_id_checks.enqueue_due(ports)
         + nexus_alerts.read_due(ports)
+        + trial.expire_due(ports)
         + merging.enqueue_due(ports)
     )
 
@@ -87,7 +90,7 @@ def next_due(ports: Ports, after: datetime) -> datetime | None:
             survey.next_due(tx, after), workspaces.next_deletion_at(tx), dunning_rows.next_due(tx, after),
             holds.next_due(tx, after), openings.next_due(tx, after), quotes.next_expiry(tx, after),
             contracts.next_due(tx, after), licenses.next_release(tx, after), invoice_reminders.next_due(tx, after),
-            tax_id_checks.next_due(tx, after), certificates.next_due(tx, after),
+            tax_id_checks.next_due(tx, after), certificates.next_due(tx, after), trials.next_end(tx, after),
             merging.next_due(tx, after),
         )  # fmt: skip
     return min((at for at in found if at is not None and at > after), default=None)

@@ -32,6 +32,7 @@ from app.licenses.errors import (
 )
 from app.licenses.heartbeat import Life
 from app.licenses.models import Activation, ActivationState, EndedBy, License
+from app.licenses.service import subscription_of
 
 _MOST_NAMES: Final = 20
 _LONGEST_REASON: Final = 1000
@@ -67,16 +68,17 @@ def activate(
 
     Returns the activation and whether it is new. `replaces`, an activation's id or fingerprint, is given up in the same
     step. Raises LicenseNotUsable, ActivationLimitReached, NotFound for what is not there to be replaced,
-    TransfersSpent, ProofNeeded, OfflineNotOffered, Invalid.
+    TransfersSpent, ProofNeeded, OfflineNotOffered, Invalid, NothingBought for a trial: that is of its server already.
     """
     _require_in_force(license_, now)
-    take_turn(tx, license_.subscription_id)
+    subscription_id = subscription_of(license_)
+    take_turn(tx, subscription_id)
     found = _look(tx, license_, server, real_now)
     if found.held is not None:
         return _again(tx, tx.get_one(Activation, found.held), found.terms.rules, server, real_now), False
     if server.nonce is not None:
-        _require_offline(tx, license_.subscription_id, found.terms.rules, server.nonce)
-    if found.silent and release_silent(tx, license_.subscription_id, found.terms.rules, now=now, real_now=real_now):
+        _require_offline(tx, subscription_id, found.terms.rules, server.nonce)
+    if found.silent and release_silent(tx, subscription_id, found.terms.rules, now=now, real_now=real_now):
         found = _look(tx, license_, server, real_now)
     terms = found.terms
     if replaces is not None:
@@ -85,7 +87,7 @@ def activate(
     if terms.allowed is not None and found.free > terms.allowed:
         raise _full(tx, license_, terms)
     row = Activation(
-        id=new_id("act"), account_id=license_.account_id, subscription_id=license_.subscription_id,
+        id=new_id("act"), account_id=license_.account_id, subscription_id=subscription_id,
         license_id=license_.id, slot=found.free, allowed=terms.allowed,
         fingerprint=server.fingerprint, name=server.name, hostname=server.hostname, version=server.version,
         state=ActivationState.ACTIVE, activated_at=now, last_seen_at=real_now,
@@ -205,7 +207,7 @@ def deactivate(
     """
     if len(reason) > _LONGEST_REASON:
         raise Invalid(f"At most {_LONGEST_REASON} characters.", param="reason")
-    take_turn(tx, license_.subscription_id)
+    take_turn(tx, subscription_of(license_))
     row = _named(tx, license_, which)
     return _end(tx, row, terms_of(tx, license_).rules, by, reason=reason, proven=proven, now=now)
 
@@ -312,7 +314,7 @@ def take_turn_and_release(
     return release_silent(tx, subscription_id, read, now=now, real_now=real_now)
 
 
-def listed(tx: Tx, subscription_id: str) -> list[Activation]:
+def listed(tx: Tx, subscription_id: str | None) -> list[Activation]:
     """The live ones, by their places."""
     return list(tx.execute(_live(subscription_id).order_by(col(Activation.slot))).scalars())
 
@@ -326,7 +328,7 @@ def seen(activation: Activation, real_now: datetime) -> Life:
     return heartbeat.life(activation.lease_until, real_now)
 
 
-def _live(subscription_id: str) -> Select[Any]:
+def _live(subscription_id: str | None) -> Select[Any]:
     return select(Activation).where(_ACTIVE, col(Activation.subscription_id) == subscription_id)
 
 

@@ -14,6 +14,7 @@ from app.core.errors import Invalid
 from app.licenses import activations
 from app.licenses.activations import Terms
 from app.licenses.models import ActivationLimit, License
+from app.licenses.service import subscription_of
 
 _TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:of, 0))")
 _MOST: Final = 1_000_000
@@ -22,7 +23,7 @@ _MOST: Final = 1_000_000
 def set_limit(tx: Tx, license_: License, most: int | None, *, reason: str, by: str, now: datetime) -> ActivationLimit:
     """Another limit than the plan's for all licenses of its subscription; None takes that back.
 
-    Servers beyond a lowered limit stay bound and are told so by validation. Raises Invalid.
+    Servers beyond a lowered limit stay bound and are told so by validation. Raises Invalid, NothingBought.
     """
     rules = terms_of(tx, license_).rules
     if tx.get_one(Plan, license_.plan_id).activation_rules is None:
@@ -31,10 +32,11 @@ def set_limit(tx: Tx, license_: License, most: int | None, *, reason: str, by: s
         if not 1 <= most <= _MOST:
             raise Invalid(f"Give 1 to {_MOST:,} activations.", param="most")
         activations.require_divisible(most, rules)
-    take_turn(tx, license_.subscription_id)
+    subscription_id = subscription_of(license_)
+    take_turn(tx, subscription_id)
     before = terms_of(tx, license_).limit
     row = ActivationLimit(
-        account_id=license_.account_id, subscription_id=license_.subscription_id, most=most, set_by=by, reason=reason,
+        account_id=license_.account_id, subscription_id=subscription_id, most=most, set_by=by, reason=reason,
         set_at=now,
     )  # fmt: skip
     tx.add(row)

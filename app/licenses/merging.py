@@ -26,6 +26,7 @@ from app.licenses.issuing import issue as issue_file
 from app.licenses.linter import looks_like_trial
 from app.licenses.merge import Interval, Part, Timeline
 from app.licenses.models import IssuanceEntry, License, LicenseEnvironment, LicenseState, MergedLicense
+from app.licenses.service import subscription_of
 
 # With so many named the file stays below the 10,000 characters that a server stores.
 MOST_SOURCES: Final = 60
@@ -36,7 +37,7 @@ def parts_of(tx: Tx, account_id: str, *, without: Collection[str] = ()) -> list[
     query = (
         select(License, col(Plan.name), col(Plan.license_sku), col(Plan.family))
         .join(Plan, col(Plan.id) == col(License.plan_id))
-        .where(col(License.account_id) == account_id)
+        .where(col(License.account_id) == account_id, ~col(License.trial))  # a trial adds nothing to what was bought
     )
     found = {row.License.id: row for row in tx.execute(query)}
     known = [row.License for row in found.values()]
@@ -57,7 +58,7 @@ def require_known(tx: Tx, account_id: str, license_ids: Collection[str]) -> None
 def _part(license_: License, plan: str, tier: str, family: Family, stopped_at: datetime | None) -> Part:
     given = {name: value for name, value in license_.entitlements.items() if name != merge.SEATS}
     return Part(
-        id=license_.id, chain=license_.subscription_id, environment=license_.environment, plan=plan, tier=tier,
+        id=license_.id, chain=subscription_of(license_), environment=license_.environment, plan=plan, tier=tier,
         seats=license_.seats, starts_at=license_.starts_at, expires_at=license_.expires_at,
         flags={name: value for name, value in given.items() if isinstance(value, bool)},
         limits={name: value for name, value in given.items() if type(value) is int},

@@ -1,12 +1,13 @@
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.db import INSTANT, Table, personal, row_id, text_enum
+from app.core.states import declare_moves
 from app.licenses.formats import Format
 
 
@@ -32,6 +33,7 @@ class License(Table, table=True):
         CheckConstraint("seats > 0", name="seats_positive"),
         CheckConstraint("expires_at > starts_at", name="ends_after_start"),
         CheckConstraint("(state = 'revoked') = (revoked_at IS NOT NULL)", name="revoked_has_instant"),
+        CheckConstraint("trial = (subscription_id IS NULL) AND trial = (order_id IS NULL)", name="trial_or_bought"),
         CheckConstraint("char_length(label) <= 80", name="label_is_short"),
         CheckConstraint("char_length(server) <= 120 AND server = btrim(server)", name="server_is_short"),
         # Whatever else goes wrong, an order line is licensed once (I2); bridges to it may follow one another, and after
@@ -51,8 +53,10 @@ class License(Table, table=True):
 
     id: str = Field(primary_key=True)
     account_id: str = Field(foreign_key="account.id", index=True)
-    subscription_id: str = Field(foreign_key="subscription.id", index=True)
-    order_id: str = Field(foreign_key="order.id")
+    # Of a trial neither: nothing was bought.
+    subscription_id: str | None = Field(default=None, foreign_key="subscription.id", index=True)
+    order_id: str | None = Field(default=None, foreign_key="order.id")
+    trial: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     plan_id: str = Field(foreign_key="plan.id")
     file_id: str = Field(unique=True)  # the 26 characters inside the file; a renewal has new ones
     label: str = ""
@@ -77,6 +81,117 @@ class License(Table, table=True):
     superseded_by: str | None = Field(default=None, foreign_key="license.id")
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     revoked_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
+
+
+class TrialState(StrEnum):
+    STARTED = "started"
+    EXPIRED = "expired"
+    CONVERTED = "converted"
+
+
+TRIAL_MOVES: Final = declare_moves(
+    "trial",
+    {
+        (TrialState.STARTED, TrialState.EXPIRED), (TrialState.STARTED, TrialState.CONVERTED),
+        (TrialState.EXPIRED, TrialState.CONVERTED),  # bought after it ended
+    },
+)  # fmt: skip
+
+
+class TrialDoor(StrEnum):
+    """How somebody came to it."""
+
+    SERVER = "server"
+    PORTAL = "portal"
+    STAFF = "staff"
+
+
+class Trial(Table, table=True):
+    """A server that tries the product (R-LIC-9). `order_id` is the order that names it, or that ended it.
+
+    What was typed is kept here: it changes no account. A second trial of a server is given by a person, with a reason.
+    """
+
+    __tablename__ = "trial"
+    __table_args__ = (
+        CheckConstraint("users > 0", name="users_positive"),
+        CheckConstraint("ends_at > started_at", name="ends_after_start"),
+        CheckConstraint("country ~ '^[A-Z]{2}$'", name="country_is_iso"),
+        CheckConstraint("server_id ~ '^[A-Za-z0-9_.:-]{1,64}$'", name="server_id_form"),
+        CheckConstraint("(state = 'started') = (ended_at IS NULL)", name="ended_has_instant"),
+        CheckConstraint("state <> 'converted' OR order_id IS NOT NULL", name="converted_by_an_order"),
+        CheckConstraint("(door = 'staff') = (given_by <> '' AND reason <> '')", name="given_with_a_reason"),
+        Index("uq_trial_server_ever", "server_id", unique=True, postgresql_where=text("door <> 'staff'")),
+        Index("uq_trial_server_live", "server_id", unique=True, postgresql_where=text("state = 'started'")),
+        Index("ix_trial_to_end", "ends_at", postgresql_where=text("state = 'started'")),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    license_id: str = Field(foreign_key="license.id", unique=True)
+    order_id: str | None = Field(default=None, foreign_key="order.id", index=True)
+    terms_id: str = Field(foreign_key="terms_version.id")
+    server_id: str
+    state: TrialState = Field(sa_type=text_enum(TrialState, name="trial_state"))
+    door: TrialDoor = Field(sa_type=text_enum(TrialDoor, name="trial_door"))
+    email: str = Field(index=True, sa_column_kwargs=personal("contact"))
+    email_domain: str = Field(index=True, sa_column_kwargs=personal("contact"))
+    person_name: str = Field(sa_column_kwargs=personal("name"))
+    company: str = Field(sa_column_kwargs=personal("name"))
+    country: str
+    locale: str
+    users: int  # as many as the license has
+    users_asked: int
+    site_name: str = Field(default="", sa_column_kwargs=personal("free_text"))
+    site_url: str = Field(default="", sa_column_kwargs=personal("network"))
+    server_version: str = ""
+    wants_mail: bool = False  # news beside what a trial needs
+    ip: str = Field(default="", sa_column_kwargs=personal("network"))
+    given_by: str = ""
+    reason: str = Field(default="", sa_column_kwargs=personal("free_text"))
+    started_at: datetime = Field(sa_type=INSTANT)
+    ends_at: datetime = Field(sa_type=INSTANT)
+    ended_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+class ReportedBy(StrEnum):
+    """Who says how many use it."""
+
+    PRODUCT = "product"  # under a code that only whoever has the license file can make
+    FILE = "file"  # the same, carried to the portal from a server without a network
+    CUSTOMER = "customer"  # a count that a person stands for
+
+
+class UsageReport(Table, table=True):
+    """How many used a license in `[period_from, period_to)`; what is written stays (R-ORD-4).
+
+    `sequence` counts the reports of one server, so that one that is sent again is known; of a person's count it counts
+    those of the license.
+    """
+
+    __tablename__ = "usage_report"
+    __table_args__ = (
+        CheckConstraint("active_users >= 0", name="users_not_negative"),
+        CheckConstraint("period_to > period_from", name="ends_after_start"),
+        CheckConstraint("sequence >= 1", name="sequence_positive"),
+        CheckConstraint("(source = 'customer') = (attested_by <> '')", name="a_count_is_attested"),
+        UniqueConstraint("subscription_id", "server_id", "sequence"),
+        Index("ix_usage_report_newest", "subscription_id", "period_to", "id"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    subscription_id: str = Field(foreign_key="subscription.id")
+    license_id: str = Field(foreign_key="license.id", index=True)
+    source: ReportedBy = Field(sa_type=text_enum(ReportedBy, name="reported_by"))
+    server_id: str
+    sequence: int = Field(sa_type=BigInteger)
+    period_from: date
+    period_to: date
+    active_users: int
+    attested_by: str = Field(default="", sa_column_kwargs=personal("name"))
+    text_sha256: str
+    received_at: datetime = Field(sa_type=INSTANT)
 
 
 class IssuanceEntry(Table, table=True):

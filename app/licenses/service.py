@@ -20,7 +20,7 @@ from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
 from app.licenses import issuance
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
-from app.licenses.errors import AlreadyRevoked, NotReleased
+from app.licenses.errors import AlreadyRevoked, NothingBought, NotReleased
 from app.licenses.issuing import issue as issue_file
 from app.licenses.models import IssuanceEntry, License, LicenseEnvironment, LicenseState
 
@@ -31,11 +31,14 @@ _IN_FORCE: Final = frozenset({LicenseState.ACTIVE, LicenseState.SUSPENDED})
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a license is for: the plan's words and flags, the seats and the stretch of time."""
+    """What a license is for: the plan's words and flags, the seats and the stretch of time.
+
+    One without subscription and order is a trial; its file says so.
+    """
 
     account_id: str
-    subscription_id: str
-    order_id: str
+    subscription_id: str | None
+    order_id: str | None
     plan_id: str
     plan_name: str
     sku: str
@@ -52,6 +55,10 @@ class Grant:
     environment: LicenseEnvironment = LicenseEnvironment.PRODUCTION
     server: str = ""
 
+    @property
+    def trial(self) -> bool:
+        return self.order_id is None
+
 
 def signed(
     grant: Grant, kid: str, key: RSAPrivateKey, previous_ids: Collection[str], now: datetime
@@ -64,6 +71,7 @@ def signed(
         return LicenseClaims(
             id=file_id, issued_at=now, starts_at=grant.starts_at, expires_at=grant.expires_at,
             customer=grant.customer, sku_name=grant.plan_name, sku_short_name=grant.license_sku, features=features,
+            is_trial=grant.trial,
         )  # fmt: skip
 
     issued = issue_file(claims_under, key, new_id=new_license_file_id, now=now, previous_ids=previous_ids)
@@ -71,6 +79,7 @@ def signed(
         "id": new_id("lic"), "account_id": grant.account_id, "subscription_id": grant.subscription_id,
         "order_id": grant.order_id, "plan_id": grant.plan_id, "file_id": issued.claims.id,
         "label": grant.label, "environment": grant.environment, "server": grant.server,
+        "trial": grant.trial,
         "sku": grant.sku, "seats": grant.seats, "starts_at": grant.starts_at, "expires_at": grant.expires_at,
         "grace_days": grant.grace_days, "state": LicenseState.ACTIVE, "bridge": grant.bridge,
         "entitlements": {"users": grant.seats, **grant.flags}, "kid": kid, "file_text": issued.text,
@@ -85,7 +94,7 @@ def issue(tx: Tx, secrets: Secrets, grant: Grant, now: datetime) -> License:
     id. Raises NoSigningKey, UndeliverableLicenseFile.
     """
     kid, key = keys.license_key(tx, secrets, now)
-    before = of_subscription(tx, grant.subscription_id)
+    before = of_subscription(tx, grant.subscription_id) if grant.subscription_id else []
     previous = {each.file_id for each in before}
     of_words = [each for each in before if each.state in _IN_FORCE] or before
     license_ = License(**signed(called_as(grant, of_words), kid, key, previous, now))
@@ -134,10 +143,22 @@ def supersede(tx: Tx, successor: License, now: datetime, *, keep: str | None = N
     )
     replaced = [each for each in tx.execute(query).scalars() if each.id != keep]
     for old in replaced:
-        old.state, old.superseded_by = LicenseState.SUPERSEDED, successor.id
-        told = superseded_event(old, successor.id)
-        events.append(tx, told.kind, old.id, now=now, account_id=old.account_id, **told.data)
+        give_way(tx, old, successor, now)
     return replaced
+
+
+def give_way(tx: Tx, old: License, successor: License, now: datetime) -> None:
+    """One license is superseded by another. The caller holds its lock."""
+    old.state, old.superseded_by = LicenseState.SUPERSEDED, successor.id
+    told = superseded_event(old, successor.id)
+    events.append(tx, told.kind, old.id, now=now, account_id=old.account_id, **told.data)
+
+
+def subscription_of(license_: License) -> str:
+    """The id of the subscription that a license is of. Raises NothingBought for a trial."""
+    if license_.subscription_id is None:
+        raise NothingBought("It is a trial: buy first, then this works.")
+    return license_.subscription_id
 
 
 def present(tx: Tx, subscription_id: str, until: datetime, now: datetime) -> License | None:
@@ -238,7 +259,7 @@ def describe(
     }  # fmt: skip
     license_ = lock(tx, license_id)
     # A bridge beside it and the license of the next term are for the same server, or they would count there too.
-    beside = of_subscription(tx, license_.subscription_id) if license_.state in _IN_FORCE else []
+    beside = family(tx, license_) if license_.state in _IN_FORCE else []
     for each in (license_, *(other for other in beside if other.id != license_.id and other.state in _IN_FORCE)):
         _describe(tx, each, {name: value for name, value in wanted.items() if value is not None}, by=by, now=now)
     tx.flush()
@@ -297,6 +318,11 @@ def current(tx: Tx, subscription_id: str) -> License | None:
         col(License.subscription_id) == subscription_id, col(License.state) == LicenseState.ACTIVE
     )
     return tx.execute(query.order_by(col(License.issued_at).desc()).limit(1)).scalar_one_or_none()
+
+
+def family(tx: Tx, license_: License) -> list[License]:
+    """All licenses of its subscription, newest first; of a trial itself alone."""
+    return of_subscription(tx, license_.subscription_id) if license_.subscription_id else [license_]
 
 
 def of_subscription(tx: Tx, subscription_id: str) -> list[License]:

@@ -55,7 +55,7 @@ class Record:
 _LICENSE: Final[LiteralString] = (
     "SELECT license.id, license.account_id, license.file_id, license.file_sha256, license.sku, license.seats,"
     " license.state, license.starts_at, license.expires_at, license.grace_days, license.entitlements, license.kid,"
-    " plan.activation_rules AS rules,"
+    " CASE WHEN NOT license.trial THEN plan.activation_rules END AS rules,"
     " CASE WHEN plan.activation_rules IS NOT NULL THEN ("
     "  SELECT most FROM license_activation_limit AS given WHERE given.subscription_id = license.subscription_id"
     "  ORDER BY given.id DESC LIMIT 1) END AS override,"

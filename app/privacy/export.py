@@ -30,7 +30,7 @@ BY_ACCOUNT: Final = frozenset({
     "acceptance", "api_key", "credit_note", "credit_terms", "custom_agreement", "dunning_run", "event", "invoice",
     "license", "member", "order", "paper", "preview", "quote", "refund", "subscription", "workspace", "account_tax_id",
     "exemption_certificate", "merged_license", "ownership_attestation", "license_activation",
-    "license_activation_limit",
+    "license_activation_limit", "trial", "usage_report",
 })  # fmt: skip
 # Rows about one person, which nobody else of the account is shown: by the column with the address.
 BY_PERSON: Final[Mapping[str, str]] = {

@@ -89,6 +89,15 @@ def rule_for(place: Place, on: date) -> Rule | None:
     return min(found, key=lambda rule: rule.action) if found else None
 
 
+def partly(country: str, on: date) -> bool:
+    """Whether a part of the country has a rule of its own, so that the country alone does not tell."""
+    return any(
+        rule.country == country and (rule.postcodes or rule.regions or rule.cities) and rule.valid_from <= on
+        and (rule.valid_to is None or on <= rule.valid_to)
+        for rule in rules()
+    )  # fmt: skip
+
+
 def require_allowed(place: Place, on: date) -> Rule | None:
     """The rule that has a person look first, or None. Raises DestinationRefused where it is forbidden."""
     rule = rule_for(place, on)

@@ -120,7 +120,7 @@ class ScreeningCheck(Table, table=True):
     versions: dict[str, int] = Field(sa_type=JSONB)
     hits: list[dict[str, Any]] = Field(sa_type=JSONB, sa_column_kwargs=personal("name"))
     outcome: CheckOutcome = Field(sa_type=text_enum(CheckOutcome, name="check_outcome"))
-    checked_by: str  # order, rescreen
+    checked_by: str  # order, rescreen, trial
     checked_at: datetime = Field(sa_type=INSTANT)
 
 

@@ -26,7 +26,7 @@ CHOOSE_ACCOUNT: Final = "/sign-in/account"
 SECOND_FACTOR: Final = "/console/second-factor"
 # Where a sign-in may lead on to (S35): pages that are shown by GET.
 _ONWARD: Final = {
-    Audience.CUSTOMER: ("/account", "/checkout", "/orders", "/q", "/renew"),
+    Audience.CUSTOMER: ("/account", "/checkout", "/orders", "/q", "/renew", "/subscribe/renew"),
     Audience.STAFF: ("/console",),
 }
 _PLAIN_PATH: Final = re.compile(r"/[\w./~%-]*(\?[\w./~%&=+:,-]*)?", re.ASCII)

@@ -32,13 +32,14 @@ from app.web.api import (
     subscriptions,
     surveys,
     tax,
+    usage_reports,
     webhook_endpoints,
     workspaces,
 )
 from app.web.console import doors as console_doors
 from app.web.console import render
 from app.web.console import sign_in as console_sign_in
-from app.web.inbound import stripe
+from app.web.inbound import mattermost, stripe
 from app.web.portal import doors as portal
 
 
@@ -46,6 +47,7 @@ def include(app: FastAPI) -> None:
     """Add every door to the app."""
     app.include_router(stripe.router)
     app.include_router(revocations.router)  # ahead of the licenses, whose ids would take its name
+    app.include_router(mattermost.router)
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
     for room in (changes, credit_notes, refunds, disputes, payment_methods, statements, exemptions, entitlements):
@@ -53,6 +55,7 @@ def include(app: FastAPI) -> None:
     app.include_router(refunds.previews)
     app.include_router(payment_methods.setups)
     app.include_router(licenses.checks)
+    app.include_router(usage_reports.router)
     app.include_router(merged_licenses.router)
     app.include_router(activations.router)
     app.include_router(workspaces.router)

@@ -23,7 +23,8 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
         "signing": "Signing",
     },
     "info": {
-        "trialing": "Trial", "open": "Open", "draft": "Draft", "sent": "Sent", "viewed": "Viewed", "quote": "Quote",
+        "trialing": "Trial", "started": "Running", "converted": "Bought",
+        "open": "Open", "draft": "Draft", "sent": "Sent", "viewed": "Viewed", "quote": "Quote",
         "requested": "Requested", "creating": "Being created", "updating": "Updating", "processing": "Processing",
         "awaiting_payment": "Awaiting payment", "placed": "Placed", "doing": "Running", "todo": "Waiting",
         "invited": "Invited", "unchecked": "Being checked", "bridge": "Bridge license", "scheduled": "Scheduled",

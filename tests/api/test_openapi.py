@@ -50,7 +50,8 @@ def test_every_operation_has_a_name_a_tag_a_summary_and_its_problems(document: d
         assert {"400", "413", "422"} <= operation["responses"].keys(), where
         for status, response in operation["responses"].items():
             assert response["description"], where
-            if int(status) >= 400:
+            # Mattermost servers read refusals in a shape of their own.
+            if int(status) >= 400 and path != "/api/v1/trials":
                 assert "application/problem+json" in response["content"], (where, status)
 
 

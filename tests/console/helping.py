@@ -23,10 +23,12 @@ from app.core.db import metadata
 from app.core.events import Event
 from app.core.ids import new_id
 from app.dunning.models import DunningRun, RunState
-from app.flows import exemptions, quoting, refund, rescreening, unmatched
+from app.flows import exemptions, quoting, refund, rescreening, trial, unmatched
 from app.flows.refund import Asked
 from app.invoices import service as invoices
 from app.licenses import service as licenses
+from app.licenses.models import TrialDoor
+from app.licenses.trials import Tried
 from app.main import create_app
 from app.orders.models import Order
 from app.payments import refunds
@@ -87,6 +89,7 @@ class Stocked:
     alert: str
     certificate: str
     case: str
+    trial: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -98,6 +101,7 @@ class Stocked:
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
             "agreement_id": self.agreement, "change_id": self.change, "override_id": self.override,
             "alert_id": self.alert, "certificate_id": self.certificate, "case_id": self.case,
+            "trial_id": self.trial,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
@@ -135,6 +139,7 @@ def stock(world: World) -> Stocked:
         order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, payment.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
         overridden(world), alerted(world), certified(world, order.account_id), questioned(world, order),
+        tried(world),
     )  # fmt: skip
 
 
@@ -148,6 +153,13 @@ def certified(world: World, account_id: str, jurisdiction: str = "US-NY", *, acc
         if accept:
             exemptions.accept(tx, row.id, note="Looked up", by="test", now=now)
         return row.id
+
+
+def tried(world: World) -> str:
+    """A server that tries the product; the id of the trial."""
+    wish = Tried(server_id="ehsr1oaxbty8bmw6xqhp8pj7pe", email="tess@trying.example", person_name="Tess Trying",
+                 company="Trying Ltd", country="GB", locale="en", users=20)  # fmt: skip
+    return trial.start(world.ports, trial.Asked(wish, terms=True, door=TrialDoor.PORTAL)).trial.id
 
 
 def alerted(world: World) -> str:

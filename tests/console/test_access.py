@@ -68,6 +68,9 @@ MAY: Final = {
     ("GET", "/console/licenses"): EVERYBODY,
     ("GET", "/console/licenses/{license_id}"): EVERYBODY,
     ("POST", "/console/licenses/{license_id}/revoke"): {SUPPORT, ADMIN},
+    ("GET", "/console/trials"): EVERYBODY,
+    ("GET", "/console/trials/{trial_id}"): EVERYBODY,
+    ("POST", "/console/trials/{trial_id}/again"): {SUPPORT, ADMIN},
     ("POST", "/console/licenses/{license_id}/deactivate"): {SUPPORT, ADMIN},
     ("POST", "/console/licenses/{license_id}/limit"): {SUPPORT, ADMIN},
     ("GET", "/console/workspaces"): EVERYBODY,
@@ -151,7 +154,7 @@ _KINDS: Final = {
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
     "change_id": "chg", "payment_id": "pay", "override_id": "tov", "alert_id": "tna", "certificate_id": "exc",
-    "case_id": "scr",
+    "case_id": "scr", "trial_id": "trl",
 }  # fmt: skip
 
 

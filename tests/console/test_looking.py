@@ -193,7 +193,7 @@ def test_the_search_box_takes_whatever_somebody_has_in_hand(world: World, stocke
     with world.db.transaction() as tx:
         file_id, payment, attempt, number = tx.execute(
             text("""
-            SELECT (SELECT file_id FROM license), (SELECT id FROM payment),
+            SELECT (SELECT file_id FROM license WHERE NOT trial), (SELECT id FROM payment),
                    (SELECT id FROM payment_attempt WHERE state = 'succeeded'), (SELECT number FROM invoice)""")
         ).one()
         tx.execute(text("UPDATE \"order\" SET po_number = 'PO-4711' WHERE state = 'held'"))

@@ -51,6 +51,7 @@ from app.documents.mail_shapes import (
     StaffAdded,
     SurveyInvitation,
     SurveyReminder,
+    TrialStarted,
     Vendor,
     WorkspaceReady,
 )
@@ -322,6 +323,16 @@ MAILS: dict[MailName, MailData] = {
         **SHARED, name="Berlin production", seats=25, license_url=f"{SITE}/account/licenses/lic_1"
     ),
     MailName.TAX_ID_INVALID: TaxIdInvalid(**SHARED, tax_id="FR40303265045", tax_ids_url=f"{SITE}/account/tax-ids"),
+    MailName.TRIAL_STARTED: TrialStarted(
+        **SHARED,
+        plan="Enterprise",
+        users=50,
+        server="Engines Chat",
+        last=date(2026, 12, 22),
+        trial_url=f"{SITE}/trial/t0k3n",
+        license_url=f"{SITE}/trial/t0k3n/license",
+        buy_url=f"{SITE}/checkout?sku=x",
+    ),
 }
 every_mail = pytest.mark.parametrize("name", MAILS)
 

@@ -22,6 +22,7 @@ from app.licenses.errors import (
     HeartbeatsOff,
     LeaseEnded,
     LicenseNotUsable,
+    NothingBought,
     ProofNeeded,
     TransfersSpent,
 )
@@ -134,7 +135,7 @@ class ActivationList(BaseModel):
     allowed: int | None
 
 
-_REFUSALS: Final = (*KEYED, NotFound, NoSigningKey, LicenseNotUsable, TooManyRequests)
+_REFUSALS: Final = (*KEYED, NotFound, NothingBought, NoSigningKey, LicenseNotUsable, TooManyRequests)
 
 
 @router.post("", status_code=201, responses={

@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 from app.accounts.models import ApiKey
 from app.core import keys, paging, signing
 from app.core.canonical import sha256_hex
+from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
 from app.core.keys import NoSigningKey, SigningKey
 from app.core.signing import UnusableKey
 from app.flows import export_gate
-from app.licenses import rendering, service
+from app.licenses import rendering, service, usage
 from app.licenses.errors import AlreadyRevoked, NotInForce, NotReleased
 from app.licenses.findings import Finding
 from app.licenses.formats import Format
@@ -67,7 +68,7 @@ class LicenseOut(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {
         "id": "lic_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "order_id": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk",
-        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "label": "Berlin production",
+        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "label": "Berlin production", "trial": False,
         "environment": "production", "server": "chat.example.org", "sku": "professional", "seats": 25,
         "state": "active",
         "starts_at": "2026-11-22T09:00:00Z", "expires_at": "2027-11-22T05:00:00Z", "grace_days": 10,
@@ -77,8 +78,9 @@ class LicenseOut(BaseModel):
 
     id: str
     account_id: str
-    subscription_id: str
-    order_id: str
+    subscription_id: str | None
+    order_id: str | None
+    trial: bool
     key: str
     label: str
     environment: LicenseEnvironment
@@ -223,7 +225,7 @@ def published_keys(
 def lint_license(body: LintIn, tx: Tx, now: Now) -> LintOut:
     """What a reader would refuse or misread in a file or token of any format, by that reader's own rules.
 
-    Needs no key; keeps nothing.
+    Needs no key; keeps nothing. Of a file of ours, `reported_users` left out are those of its newest usage report.
     """
     if body.keys is not None:
         trust = Trust.read(body.keys.encode())
@@ -231,12 +233,20 @@ def lint_license(body: LintIn, tx: Tx, now: Now) -> LintOut:
         trust = Trust.of(published)
     else:
         raise NoSigningKey("There is no published key to check with; send `keys`.")
-    kind, findings = lint(
-        body.license, trust, now=now, license_key=body.license_key, reported_users=body.reported_users
-    )
+    users = body.reported_users if body.reported_users is not None else _last_reported(tx, body.license)
+    kind, findings = lint(body.license, trust, now=now, license_key=body.license_key, reported_users=users)
     return LintOut(
         format=kind, accepted=not any(each.blocks for each in findings), findings=[_finding(each) for each in findings]
     )
+
+
+def _last_reported(tx: Unit, text: str) -> int | None:
+    """How many were last reported to use the license whose whole file this is."""
+    joined = text.strip().translate({10: None, 13: None})
+    digest = sha256_hex(joined.encode())
+    of = tx.execute(select(col(License.subscription_id)).where(col(License.file_sha256) == digest)).scalar_one_or_none()
+    report = usage.newest(tx, of) if of else None
+    return report.active_users if report is not None else None
 
 
 @checks.post("/validate", response_model=ValidationOut, responses=problems(

@@ -17,7 +17,7 @@ from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound, Unavailable
 from app.core.keys import NoSigningKey
 from app.core.states import MoveRefused
-from app.flows import purchase
+from app.flows import purchase, trial
 from app.flows.ports import Ports
 from app.flows.purchase import Placing, Started
 from app.flows.trade_credit import InvoiceNotOffered
@@ -72,6 +72,9 @@ class OrderIn(In):
         description="`invoice` needs a key that may act for the account, a `po_number`, and credit that is left.",
     )
     po_number: Annotated[Line, Field(max_length=60)] = ""
+    trial: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")] | None = Field(
+        default=None, description="The id of the server that it was tried on: its trial ends with this order."
+    )
 
 
 class OrderLineOut(BaseModel):
@@ -246,6 +249,8 @@ def create_order(body: OrderIn, request: Request, ports: Wired, key: Anyone) -> 
     )  # fmt: skip
     with named(terms="acceptance.terms", ownership="acceptance.ownership"):
         started = purchase.start(ports, placing)
+    if body.trial is not None:  # a server that never tried it has nothing to end
+        trial.name_for_order(ports, started.order_id, body.trial)
     return of_started(ports, started, key)
 
 

@@ -37,6 +37,7 @@ from app.web.console import (
     tax_ids,
     tax_nexus,
     tax_overrides,
+    trials,
     workspaces,
 )
 from app.web.console.render import GUARDED
@@ -44,8 +45,9 @@ from app.web.console.render import GUARDED
 router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, attestation, agreements, credit, tax_ids, statement, orders, quote_builder, quotes,
-    subscriptions, renewals, licenses, activations, workspaces, refunds, invoices, credit_notes, disputes, dunning,
-    coupons, tax_nexus, tax_overrides, exemptions, exports, survey, jobs, signing_keys, policies, clock, procedures,
+    subscriptions, renewals, licenses, activations, trials, workspaces, refunds, invoices, credit_notes, disputes,
+    dunning, coupons, tax_nexus, tax_overrides, exemptions, exports, survey, jobs, signing_keys, policies, clock,
+    procedures,
     staff, api_keys, screening,
 ):  # fmt: skip
     router.include_router(_page.router)

@@ -93,7 +93,7 @@ def revoke(
 def show(request: Request, tx: Session, who: SignedInStaff, license_id: str, form: FormView, status: int) -> Response:
     found = service.get(tx, ids.require_form("lic", license_id))
     account, plan = tx.get_one(Account, found.account_id), tx.get_one(Plan, found.plan_id)
-    others = [each for each in service.of_subscription(tx, found.subscription_id) if each.id != found.id]
+    others = [each for each in service.family(tx, found) if each.id != found.id]
     view = DetailView(
         kind="licenses", id=found.id, title=f"{plan.name} of {account.name}", state=str(found.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(found),
@@ -116,10 +116,13 @@ def _facts(found: License) -> tuple[Fact, ...]:
         Fact(name="Id inside the file", value=found.file_id, mono=True),
         Fact(name="SHA-256 of the file", value=found.file_sha256, mono=True),
         Fact(name="Signed", value=f"{found.issued_at:%Y-%m-%d %H:%M} UTC with key {found.kid}"),
-        Fact(name="Subscription", value=found.subscription_id, href=f"/console/subscriptions/{found.subscription_id}",
-             mono=True),
-        Fact(name="Order", value=found.order_id, href=f"/console/orders/{found.order_id}", mono=True),
-    ]  # fmt: skip
+    ]
+    if found.subscription_id and found.order_id:
+        facts += [
+            Fact(name="Subscription", value=found.subscription_id,
+                 href=f"/console/subscriptions/{found.subscription_id}", mono=True),
+            Fact(name="Order", value=found.order_id, href=f"/console/orders/{found.order_id}", mono=True),
+        ]  # fmt: skip
     if found.superseded_by:
         facts.append(Fact(name="Replaced by", value=found.superseded_by,
                           href=f"/console/licenses/{found.superseded_by}", mono=True))  # fmt: skip

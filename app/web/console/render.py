@@ -66,6 +66,7 @@ _DONE: Final = {
     "dunning-resumed": "It goes on.",
     "subscription-released": "The billing run takes it up again.",
     "change-withdrawn": "The scheduled change is withdrawn, and the account's people hear of it.",
+    "trial-given": "The trial has begun; its mail is on the way.",
     "server-released": "The server is deactivated; its place is free.",
     "activations-limited": "The limit is recorded and counts from now on.",
     "license-revoked": "The license is revoked.",

@@ -19,9 +19,10 @@ from app.core.db import Tx as Session
 from app.core.errors import DomainError, NotFound
 from app.core.money import Money
 from app.dunning.models import DunningItem
-from app.flows import seat_change
+from app.flows import seat_change, true_up
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
+from app.licenses import usage
 from app.orders.models import Order, OrderKind
 from app.orders.service import lines as lines_of
 from app.subscriptions import scheduled, service
@@ -104,12 +105,27 @@ def _show(
             cells.licenses(licenses.of_subscription(tx, found.id), plans),
             cells.invoices(_invoices(tx, found.id)),
             *_workspace(tx, found.id),
+            *_used(tx, found),
             _reminders(tx, found),
             *_collected(tx, found.id),
         ),
         actions=_actions(tx, found, who, form), form=form,
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
+
+
+def _used(tx: Session, found: Subscription) -> tuple[Related, ...]:
+    """What was reported of its use; nothing where nothing was."""
+    seats = true_up.standing(tx, found).seats
+    rows = tuple(
+        (
+            Cell(text=f"{each.period_from} to {each.period_to}, that day not included"),
+            Cell(text=f"{each.active_users:,} of {seats:,}", number=True), Cell(text=each.attested_by or each.source),
+            Cell(text=f"{max(each.active_users - seats, 0):,}", number=True),
+        )
+        for each in usage.history(tx, found.id)
+    )  # fmt: skip
+    return (Related(title="Usage", columns=("Period", "People", "Said by", "Missing now"), rows=rows),) if rows else ()
 
 
 def _waiting(tx: Session, found: Subscription) -> tuple[Fact, ...]:

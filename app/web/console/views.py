@@ -343,7 +343,7 @@ class DetailView:
     template: ClassVar[str] = "console/detail.html"
     kind: Literal[
         "licenses", "subscriptions", "workspaces", "credit_notes", "refunds", "disputes", "api-keys", "staff",
-        "screening",
+        "screening", "trials",
     ]  # fmt: skip
     id: str
     title: str

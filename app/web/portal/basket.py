@@ -32,7 +32,7 @@ _WITH_REGIONS: Final = ("US", "CA")
 _INPUTS: Final = (
     "sku", "currency", "seats", "term", "email", "full_name", "company", "tax_id", "country", "region", "address",
     "city", "postcode", "payment", "po_number", "accept", "terms_id", "preview_id", "coupon",
-    "residence", "ownership",
+    "residence", "ownership", "trial",
 )  # fmt: skip
 _NEEDED: Final = {
     "full_name": "Give the name of the person who accepts the terms.",

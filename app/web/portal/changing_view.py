@@ -15,6 +15,7 @@ from app.flows import changing, seat_change
 from app.flows.ports import Ports
 from app.flows.purchase import ORDER_TOKEN
 from app.flows.seat_change import Wanted
+from app.licenses import usage
 from app.orders import service as orders
 from app.orders.changes import AT_RENEWAL, Change
 from app.orders.errors import ChangeRefused
@@ -117,7 +118,8 @@ def _form(tx: Unit, ports: Ports, held: Subscription, filled: Filled, errors: di
     used = {line.plan_id: line for line in subscriptions.lines(tx, held.id)}
     return SeatChangeView(
         form=filled.view(errors), action=f"{path}/change", preview_href=f"{path}/change/preview",
-        current=used[held.plan_id].quantity, lowest=plan.min_seats, used=None,
+        current=used[held.plan_id].quantity, lowest=plan.min_seats,
+        used=reported.active_users if (reported := usage.newest(tx, held.id)) is not None else None,
         plans=tuple(Option(value=each.sku, label=each.name) for each in _plans(tx, held, plan, day)),
         addons=_addons(tx, held, filled, day),
         terms=Link(label=terms.title.lower(), href=f"/terms/{terms.key}/{terms.version}") if terms else None,

@@ -31,6 +31,7 @@ from app.core.ids import has_form
 from app.core.money import Money
 from app.flows import preview as previews
 from app.flows import purchase, quoting, trade_credit
+from app.flows import trial as trying
 from app.flows.ports import Ports
 from app.flows.preview_request import PreviewRequest
 from app.flows.purchase import ORDER_TOKEN, Placing
@@ -93,7 +94,7 @@ def _scene(request: Request, ports: Ports, who: SignedInCustomer | None) -> Scen
 @router.get("/checkout")
 def checkout(
     request: Request, ports: Wired, who: CustomerIfAny, sku: str = "", seats: str = "", interval: str = "",
-    currency: str = "", coupon: str = "",
+    currency: str = "", coupon: str = "", trial: str = "",
 ) -> Response:  # fmt: skip
     """The empty form for a plan; a stranger to the catalog is led to the prices. `interval` may name years."""
     if not sku:
@@ -110,6 +111,7 @@ def checkout(
     chosen = {
         "sku": (plan.sku,), "seats": (seats or str(plan.min_seats),), "term": (term,), "currency": (currency,),
         "addon": addons, "payment": ("card",), "coupon": (coupon[:40],),
+        "trial": (trial[:64],),
     }  # fmt: skip
     form = basket.prefilled(Posted(chosen), scene.account, who)
     return _page(scene, scene.read(form, complete=False), None)
@@ -195,6 +197,8 @@ def _go_on(scene: Scene, filled: Basket, stored: Preview) -> Response:
             ownership=bool(filled.value("ownership")),
         ),
     )  # fmt: skip
+    if filled.value("trial"):
+        trying.name_for_order(ports, started.order_id, filled.value("trial"))
     return see_other(started.payment_url or f"/orders/{started.token}")
 
 

@@ -20,6 +20,7 @@ from app.flows.ports import Ports
 from app.flows.purchase import ORDER_TOKEN
 from app.invoices.models import Invoice
 from app.licenses import service as licenses
+from app.licenses import usage
 from app.licenses.models import LicenseState
 from app.orders.models import Order, OrderState
 from app.subscriptions import service as subscriptions
@@ -108,7 +109,8 @@ def _holding(tx: Unit, held: Subscription, today: date) -> Holding:
     workspace = workspaces.of_subscription(tx, held.id)
     by_itself = held.renews_itself
     return Holding(
-        plan=plan.name, state=held.state.value, seats=lines[0].quantity, seats_used=None,
+        plan=plan.name, state=held.state.value, seats=lines[0].quantity,
+        seats_used=reported.active_users if (reported := usage.newest(tx, held.id)) is not None else None,
         until=held.ends_on - timedelta(days=1), until_note=renewal_words(tx, held, today),
         next_charge=str(net), equation=f"{' + '.join(equations)}, before tax",
         next_charge_on=held.ends_on if by_itself else None, href=f"/account/subscriptions/{held.id}",

@@ -21,6 +21,7 @@ from app.web.portal import (
     privacy,
     quotes,
     renew,
+    renew_hint,
     servers,
     sign_in,
     statement,
@@ -29,6 +30,8 @@ from app.web.portal import (
     survey,
     tax_ids,
     terms,
+    trial,
+    usage,
     verify,
     workspaces,
 )
@@ -36,9 +39,9 @@ from app.web.portal import (
 ROUTERS: Final[tuple[APIRouter, ...]] = tuple(
     page.router
     for page in (
-        static, pricing, checkout, orders, pay_invoice, quotes, terms, renew, card, survey, verify, sign_in, dashboard,
-        licenses, servers, subscriptions, changes, invoices, statement, workspaces, people, tax_ids, exemptions,
-        payment_methods, privacy,
+        static, pricing, trial, checkout, orders, pay_invoice, quotes, terms, renew, renew_hint, card, survey, verify,
+        sign_in, dashboard, licenses, servers, subscriptions, usage, changes, invoices, statement, workspaces, people,
+        tax_ids, exemptions, payment_methods, privacy,
     )
 )  # fmt: skip
 

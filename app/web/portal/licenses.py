@@ -131,7 +131,7 @@ def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: 
     writes = may(who.role, Permission.LICENSES_WRITE)
     return LicenseView(
         license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(tx, found, now),
-        files=tuple(_file(tx, account, each) for each in licenses.of_subscription(tx, found.subscription_id)),
+        files=tuple(_file(tx, account, each) for each in licenses.family(tx, found)),
         activations=servers.rows(tx, found, writes=writes), activation_limit=activation_terms.terms_of(tx, found).limit,
         offline_href=f"/account/licenses/{found.id}/offline" if servers.binds(tx, found) else "",
         guides=license_files.guides(license_files.file_name(account.name)),
@@ -172,9 +172,9 @@ def _facts(found: License) -> tuple[Fact, ...]:
 
 
 def _file(tx: Unit, account: Account, each: License) -> LicenseFile:
-    order = tx.get_one(Order, each.order_id)
+    reason = _REASONS[tx.get_one(Order, each.order_id).kind] if each.order_id else "Trial"
     return LicenseFile(
-        file_id=each.file_id, issued_at=each.issued_at, reason=_REASONS[order.kind], seats=each.seats,
+        file_id=each.file_id, issued_at=each.issued_at, reason=reason, seats=each.seats,
         until=license_files.last_day(each, account.time_zone), state=each.state.value,
         download_href=f"/account/licenses/{each.id}/file",
     )  # fmt: skip

@@ -162,7 +162,9 @@ def _card(shelf: Shelf, plan: Plan, chosen: Choices) -> PlanCard:
         else figures.how(line, model.currency, per), total=str(net), total_unit=f"a {per}",
         route="sales" if plan.sales_only else route,  # type: ignore[arg-type]  # one of the three words
         automatic_up_to=automatic_up_to(plan, model, shelf.thresholds), href=_checkout(plan, chosen, seats),
-        features=tuple(plan.bullets), note=_note(plan, chosen.seats),
+        features=tuple(plan.bullets), note=_note(plan, chosen.seats), trial_days=plan.trial_days,
+        trial_href=f"/trial?{urlencode({'sku': plan.sku})}"
+        if plan.trial_days and plan.family is Family.SELF_MANAGED else "",
     )  # fmt: skip
 
 

@@ -100,6 +100,7 @@ SAID: Final[Mapping[str, str]] = {
     "server_released": "Its place is free for another server.",
     "server_moved": "The place has moved. The new server may start.",
     "carried": "Done. Carry the file below back to the server.",
+    "usage_reported": "The report is kept. What it means for your seats stands below.",
     "labelled": "The name was saved.",
     "person_removed": "The person can no longer act for this account.",
     "role_changed": "The role was changed; it counts from the next click.",

@@ -13,7 +13,7 @@ from app.catalog.models import Plan
 from app.core.db import Tx
 from app.core.errors import DomainError, Invalid
 from app.core.money import Money
-from app.flows import renewal
+from app.flows import renewal, true_up
 from app.flows.ports import Ports
 from app.flows.purchase import ORDER_TOKEN
 from app.flows.renewal import LinkUsed, RenewalNotOpen, Review
@@ -52,6 +52,8 @@ def look(ports: Ports, subscription_id: str, wish: Wish, *, action: str, refused
 
     Seats that are not sold are refused at their field, beside the figures for as many as now.
     """
+    if not wish.seats:
+        wish = _as_used(ports, subscription_id)
     errors = {"seats": wish.error} if wish.error else {}
     try:
         found = renewal.review(ports, subscription_id, seats=wish.number)
@@ -65,6 +67,13 @@ def look(ports: Ports, subscription_id: str, wish: Wish, *, action: str, refused
         errors[""] = refused
     with ports.db.transaction() as tx:
         return _ready(tx, found, action, Form(values={"seats": wish.seats}, errors=errors))
+
+
+def _as_used(ports: Ports, subscription_id: str) -> Wish:
+    """As many seats as were last reported in use, where these are more; fewer are a person's wish (R-ORD-4)."""
+    with ports.db.transaction() as tx:
+        found = true_up.standing(tx, subscriptions.get(tx, subscription_id))
+    return Wish(str(found.seats + found.missing)) if found.missing else Wish()
 
 
 def closed(tx: Tx, ports: Ports, shut: DomainError, subscription_id: str) -> RenewView:

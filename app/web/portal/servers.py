@@ -130,7 +130,7 @@ def rows(tx: Unit, found: License, *, writes: bool) -> tuple[ActivationRow, ...]
 
 def binds(tx: Unit, found: License) -> bool:
     """Whether its plan binds servers, so that some may have to be bound without a network."""
-    return tx.get_one(Plan, found.plan_id).activation_rules is not None
+    return not found.trial and tx.get_one(Plan, found.plan_id).activation_rules is not None
 
 
 def _license(tx: Unit, who: SignedInCustomer, license_id: str) -> License:

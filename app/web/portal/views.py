@@ -37,6 +37,8 @@ class PlanCard:
     features: tuple[str, ...]
     note: str = ""
     recommended: bool = False
+    trial_href: str = ""
+    trial_days: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
