@@ -32,6 +32,7 @@ from app.web.api import (
     surveys,
     tax,
     webhook_endpoints,
+    workspace_entitlements,
     workspaces,
 )
 from app.web.console import doors as console_doors
@@ -54,6 +55,7 @@ def include(app: FastAPI) -> None:
     app.include_router(merged_licenses.router)
     app.include_router(activations.router)
     app.include_router(workspaces.router)
+    app.include_router(workspace_entitlements.router)
     app.include_router(provisioning.router)
     auth.install(app)
     app.include_router(api_keys.router)
