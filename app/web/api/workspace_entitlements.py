@@ -36,7 +36,7 @@ LONGEST_WAIT: Final = 30
 _LOOK_SECONDS: Final = 1.0
 
 
-class FindingOut(BaseModel):
+class HeldFindingOut(BaseModel):
     code: str
     severity: Severity
     detail: str
@@ -76,7 +76,7 @@ class WorkspaceEntitlementsOut(BaseModel):
     state: WorkspaceState
     valid: bool
     code: str
-    findings: list[FindingOut]
+    findings: list[HeldFindingOut]
     step: Step | None
     license: HeldLicenseOut | None
     entitlements: dict[str, Any]
@@ -88,7 +88,7 @@ class WorkspaceEntitlementsOut(BaseModel):
         return cls(
             workspace_id=held.workspace.id, desired=held.workspace.desired, state=held.workspace.state,
             valid=said.valid, code=said.code,
-            findings=[FindingOut(code=each.code, severity=each.severity, detail=each.detail, remedy=each.remedy)
+            findings=[HeldFindingOut(code=each.code, severity=each.severity, detail=each.detail, remedy=each.remedy)
                       for each in said.findings],
             step=held.step,
             license=None if row is None else HeldLicenseOut(

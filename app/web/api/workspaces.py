@@ -99,7 +99,7 @@ class WorkspaceList(BaseModel):
     has_more: bool
 
 
-class StepOut(BaseModel):
+class PlanStepOut(BaseModel):
     """`task` is what a provisioner would be given, null where none is needed; `states` are passed in this order."""
 
     task: TaskKind | None
@@ -108,7 +108,7 @@ class StepOut(BaseModel):
     in_hand: bool = Field(description="A provisioner is at it already, whatever is wanted now.")
 
 
-class PlanOut(BaseModel):
+class WorkspacePlanOut(BaseModel):
     """If all goes well. `needs_person` where it stops short, because something failed that is to be retried first."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
@@ -121,7 +121,7 @@ class PlanOut(BaseModel):
     workspace_id: str
     desired: Desired
     state: WorkspaceState
-    steps: list[StepOut]
+    steps: list[PlanStepOut]
     ends_in: WorkspaceState
     needs_person: bool
 
@@ -182,7 +182,7 @@ def plan_workspace(
     workspace_id: str, tx: Tx, now: Now, key: Reader, desired: Desired | None = None,
     size: Annotated[Label | None, Query(description="Only with a key of the vendor.")] = None,
     version: Annotated[Label | None, Query(description="Only with a key of the vendor.")] = None,
-) -> PlanOut:  # fmt: skip
+) -> WorkspacePlanOut:  # fmt: skip
     """Which tasks a change would set off and which states would pass. Nothing is changed.
 
     What is left out stays as it is wanted now; without any parameter it is what is still to come.
@@ -190,10 +190,10 @@ def plan_workspace(
     workspace = service.get(tx, ids.require_form("wsp", workspace_id), key.account_id)
     _require_vendor_for(key, size, version)
     found = planning.plan(tx, workspace, desired=desired, size=size, version=version, now=now)
-    return PlanOut(
+    return WorkspacePlanOut(
         workspace_id=workspace.id, desired=found.desired, state=workspace.state, ends_in=found.ends_in,
         needs_person=found.needs_person,
-        steps=[StepOut(task=each.kind, states=list(each.states), not_before=each.not_before, in_hand=each.in_hand)
+        steps=[PlanStepOut(task=each.kind, states=list(each.states), not_before=each.not_before, in_hand=each.in_hand)
                for each in found.steps],
     )  # fmt: skip
 
