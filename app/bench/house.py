@@ -32,14 +32,25 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """`web` and `worker` are `blp serve` and `blp worker` on `database`; `floor` is the bare hello."""
+    """`web` and `worker` are `blp serve` and `blp worker` on `database`; `floor` is the bare hello.
 
-    web: Served
+    `webs` and `floors` are two of each, for figures that want to know what a second process adds.
+    """
+
+    webs: tuple[Served, Served]
     worker_pid: int
-    floor: Served
+    floors: tuple[Served, Served]
     database: Database
     secrets: Secrets
     api_key: str
+
+    @property
+    def web(self) -> Served:
+        return self.webs[0]
+
+    @property
+    def floor(self) -> Served:
+        return self.floors[0]
 
     @property
     def url(self) -> str:
@@ -75,20 +86,25 @@ def built(folder: Path) -> Iterator[House]:
             "BLP_BASE_URL": f"http://127.0.0.1:{port}",
             "BLP_VALIDATE_BURST": "0",  # the limit per address would refuse the one address there is
         }  # fmt: skip
-        floor_port = embedded_postgres.free_port()
+        second, *floors = (embedded_postgres.free_port() for _ in range(3))
         commands = {
             "serve": (("-m", "app.cli", "serve"), ours),
+            "serve-2": (("-m", "app.cli", "serve"), ours | {"BLP_PORT": str(second)}),
             "worker": (("-m", "app.cli", "worker"), ours),
-            "floor": (("-m", "app.bench.floor", str(floor_port)), clean),
+            "floor": (("-m", "app.bench.floor", str(floors[0])), clean),
+            "floor-2": (("-m", "app.bench.floor", str(floors[1])), clean),
         }
         pids, children = {}, {}
         for name, (command, environment) in commands.items():
             log = folder / f"{name}.log"
             started = stack.enter_context(child((sys.executable, *command), environment, root=ROOT, log=log))
             pids[name], children[log] = started.pid, started
-        wait_until_ready(f"http://127.0.0.1:{port}/readyz", children)
-        wait_until_ready(f"http://127.0.0.1:{floor_port}/", children)
+        for each in (port, second):
+            wait_until_ready(f"http://127.0.0.1:{each}/readyz", children)
+        for each in floors:
+            wait_until_ready(f"http://127.0.0.1:{each}/", children)
         yield House(
-            web=Served(port, pids["serve"]), worker_pid=pids["worker"], floor=Served(floor_port, pids["floor"]),
-            database=database, secrets=secrets, api_key=made.api_key,
+            webs=(Served(port, pids["serve"]), Served(second, pids["serve-2"])), worker_pid=pids["worker"],
+            floors=(Served(floors[0], pids["floor"]), Served(floors[1], pids["floor-2"])), database=database,
+            secrets=secrets, api_key=made.api_key,
         )  # fmt: skip

@@ -13,7 +13,14 @@ FOLDER: Final = ROOT / ".blp" / "bench"
 Count = Callable[[int], int]
 
 SERVED: Final[Mapping[str, Callable[[House, Count], Figure]]] = {
-    each.__name__: each for each in (served.validate_cached, served.validate_uncached, served.preview, served.purchase)
+    each.__name__: each
+    for each in (
+        served.validate_cached,
+        served.validate_nonce,
+        served.validate_uncached,
+        served.preview,
+        served.purchase,
+    )
 }
 INSIDE: Final[Mapping[str, Callable[[Count], Figure]]] = {
     each.__name__: each for each in (inside.license_issue, inside.determination, inside.invoice_pdf)

@@ -127,6 +127,7 @@ def demo(once: Annotated[bool, typer.Option("--once", help="Stop after the story
 def doctor() -> None:
     """Check this installation and say what to do about each thing that is wrong."""
     from app.core import jobs
+    from app.flows import canary
     from app.tax.rates import EU_RATES_AS_OF
 
     with installation(load()) as wired:
@@ -142,6 +143,9 @@ def doctor() -> None:
         typer.echo(f"Jobs: {waiting.due} due, {waiting.later} later, {waiting.failed} failed")
         with database.transaction() as tx:
             purposes = {key.purpose for key in keys.published(tx)}
+            dying = canary.faults(tx)
+        for purpose, why in dying.items():
+            faults += _fault(f"The {purpose} canary does not sing: {why}")
         for purpose in KeyPurpose:
             if purpose not in purposes:
                 faults += _fault(f"There is no {purpose} key: run `blp keys create {purpose}`.")

@@ -68,3 +68,12 @@ class LicensesDrop(MailData):
     lowered: tuple[Lowered, ...]
     ending: tuple[EndingLicense, ...]
     licenses_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseReplaced(MailData):
+    """The file of the license called `name` no longer holds; another with the same content lies at `license_url`."""
+
+    name: str
+    seats: int
+    license_url: str

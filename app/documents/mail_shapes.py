@@ -44,6 +44,7 @@ class MailName(StrEnum):
     CERTIFICATE_REVIEWED = "certificate_reviewed"
     CERTIFICATE_ENDING = "certificate_ending"
     LICENSES_DROP = "licenses_drop"
+    LICENSE_REPLACED = "license_replaced"
 
 
 @dataclass(frozen=True, slots=True)

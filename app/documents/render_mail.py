@@ -9,7 +9,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from app.core.errors import Invalid
 from app.core.i18n import format_date, format_money, translate, written_in
-from app.documents.change_mails import ChangeScheduled, ChangeWithdrawn, LicensesDrop
+from app.documents.change_mails import ChangeScheduled, ChangeWithdrawn, LicenseReplaced, LicensesDrop
 from app.documents.legible import name_or_nothing, one_line, unprintable
 from app.documents.mail_shapes import (
     AgreementEnding,
@@ -82,6 +82,7 @@ _SHAPES: Final[dict[MailName, type[MailData]]] = {
     MailName.CERTIFICATE_REVIEWED: CertificateReviewed,
     MailName.CERTIFICATE_ENDING: CertificateEnding,
     MailName.LICENSES_DROP: LicensesDrop,
+    MailName.LICENSE_REPLACED: LicenseReplaced,
 }
 
 

@@ -6,6 +6,8 @@ from app.flows import (  # noqa: F401 -- importing the flows registers their job
     bulk_charging,
     bulk_completion,
     bulk_ordering,
+    canary,
+    compromise,
     deliver,
     dunning_mails,
     inviting,

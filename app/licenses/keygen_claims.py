@@ -44,6 +44,7 @@ class KeygenClaims:
 
     `issued_at` and `ends_at` are the file's own, `ends_at` and `ttl` (seconds) None for one without an end; the term
     of the license is in `claims`, which a Mattermost server would run. `entitlements` are codes such as LDAP.
+    `revocations` is the number of the newest revocation list there was.
     """
 
     uuid: str
@@ -55,6 +56,7 @@ class KeygenClaims:
     grace_days: int
     entitlements: frozenset[str]
     claims: LicenseClaims
+    revocations: int = 0
 
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
@@ -90,7 +92,7 @@ class KeygenClaims:
             uuid=uuid, license_id=str(metadata.get("licenseId", "")), key=attributes["key"], issued_at=issued_at,
             ends_at=None if meta["expiry"] is None else _instant_of(meta["expiry"]), ttl=_ttl_of(meta),
             grace_days=int(metadata.get("graceDays", 0)), entitlements=codes,
-            claims=LicenseClaims.from_payload(canonical_json(stated)),
+            claims=LicenseClaims.from_payload(canonical_json(stated)), revocations=_revocations_of(meta),
         )  # fmt: skip
 
 
@@ -101,15 +103,21 @@ def require_ttl(ttl: int | None) -> int | None:
     return ttl
 
 
-def payload_of(stated: Stated, *, ttl: int | None, now: datetime) -> bytes:
-    """The JSON:API document of a license, to be signed: the file is issued now, to the whole second."""
+def payload_of(stated: Stated, *, ttl: int | None, now: datetime, revocations: int = 0) -> bytes:
+    """The JSON:API document of a license, to be signed: the file is issued now, to the whole second.
+
+    `revocations` is a member of `meta` that other readers pass over.
+    """
     issued_at = now.replace(microsecond=0)
     ends_at = None if ttl is None else issued_at + timedelta(seconds=ttl)
     codes = _codes(stated.claims)
     return canonical_json({
         "data": _license(stated, issued_at, codes),
         "included": [_entitlement(code, stated) for code in codes],
-        "meta": {"issued": _written(issued_at), "expiry": ends_at and _written(ends_at), "ttl": ttl},
+        "meta": {
+            "issued": _written(issued_at), "expiry": ends_at and _written(ends_at), "ttl": ttl,
+            "revocations": revocations,
+        },
     })  # fmt: skip
 
 
@@ -217,6 +225,13 @@ def _ttl_of(meta: Mapping[str, Any]) -> int | None:
     if ttl is not None and (type(ttl) is not int or ttl < 0):
         raise ValueError("ttl")
     return ttl
+
+
+def _revocations_of(meta: Mapping[str, Any]) -> int:
+    newest = meta.get("revocations", 0)
+    if type(newest) is not int or newest < 0:
+        raise ValueError("revocations")
+    return newest
 
 
 def _instant_of(text: str) -> datetime:

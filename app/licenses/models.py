@@ -290,3 +290,30 @@ class ActivationLimit(Table, table=True):
     set_by: str
     reason: str = Field(sa_column_kwargs=personal("free_text"))
     set_at: datetime = Field(sa_type=INSTANT)
+
+
+class RevocationReason(StrEnum):
+    """Why a file is on the list; which ground a license was revoked on is nobody else's business."""
+
+    REVOKED = "revoked"
+    KEY_COMPROMISED = "key_compromised"
+
+
+class LicenseRevocation(Table, table=True):
+    """A file that no longer holds, for those who check offline. The table of licenses writes it (R-LIC-6).
+
+    `sequence` counts without a gap and is given when a list is asked for, so that revoking waits for nobody.
+    """
+
+    __tablename__ = "license_revocation"
+    __table_args__ = (
+        CheckConstraint("sequence >= 1", name="counted_from_one"),
+        CheckConstraint("file_hash ~ '^[0-9a-f]{20}$'", name="hash_has_form"),
+        Index("ix_license_revocation_unnumbered", "id", postgresql_where=text("sequence IS NULL")),
+    )
+
+    id: int | None = row_id()
+    file_hash: str = Field(unique=True)
+    reason: RevocationReason = Field(sa_type=text_enum(RevocationReason, name="revocation_reason"))
+    revoked_at: datetime = Field(sa_type=INSTANT)
+    sequence: int | None = Field(default=None, unique=True, sa_type=BigInteger)

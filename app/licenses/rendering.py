@@ -11,7 +11,7 @@ from app.core import keys, policy
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.security import Secrets
-from app.licenses import issuance, keygen, token
+from app.licenses import issuance, keygen, revocations, token
 from app.licenses.enforcement import ENFORCEMENT
 from app.licenses.errors import NotInForce
 from app.licenses.findings import Finding
@@ -46,16 +46,16 @@ def render(tx: Tx, secrets: Secrets, license_: License, wanted: Wanted, *, by: s
     ttl = require_ttl(wanted.ttl) if wanted.written is Format.KEYGEN else None
     if license_.state in {LicenseState.REVOKED, LicenseState.SUSPENDED}:
         raise NotInForce(f"It is {license_.state.value}; what was signed before is all there is.")
-    stated = Stated.of(license_)
+    stated, newest = Stated.of(license_), revocations.newest(tx)
     if wanted.written is Format.KEYGEN:
         kid, key = keys.keygen_key(tx, secrets, now)
         license_key = stated.key if wanted.encrypted else None
-        text = keygen.encode(payload_of(stated, ttl=ttl, now=now), key, license_key)
+        text = keygen.encode(payload_of(stated, ttl=ttl, now=now, revocations=newest), key, license_key)
         findings = lint_keygen(text, [key.public_key()], license_key, now=now)
     else:
         kid, key = keys.token_key(tx, secrets, now)
         ladder = policy.get(tx, ENFORCEMENT, now)
-        text = token.encode(TokenClaims.of(stated, ladder, now).to_payload(), kid, key)
+        text = token.encode(TokenClaims.of(stated, ladder, now, revocations=newest).to_payload(), kid, key)
         findings = lint_token(text, {kid: key.public_key()}, now=now)
     _require_deliverable(findings)
     issuance.record(tx, kid, license_.id, sha256_hex(text.encode()), now, written=wanted.written, actor=by)

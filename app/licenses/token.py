@@ -9,6 +9,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
@@ -19,29 +20,39 @@ from app.licenses.formats import ReadCode
 from app.licenses.mattermost import LicenseFileRejected
 
 HEADER: Final = b"v4.public."
-PURPOSE: Final = "license-token"
-IMPLICIT: Final = b"blp/license-token/v1"
 MAX_CHARACTERS: Final = 10_000
 _SIGNATURE_BYTES: Final = 64
 _PARTS: Final = re.compile(rb"v4\.public\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
 
 
-def encode(payload: bytes, kid: str, private_key: Ed25519PrivateKey) -> str:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is signed in this form: for what, under which tag, in how many characters at most."""
+
+    purpose: str
+    implicit: bytes
+    longest: int
+
+
+LICENSE: Final = Kind("license-token", b"blp/license-token/v1", MAX_CHARACTERS)
+
+
+def encode(payload: bytes, kid: str, private_key: Ed25519PrivateKey, kind: Kind = LICENSE) -> str:
     """The token of these claims. The same arguments give the same text."""
-    footer = canonical_json({"kid": kid, "purpose": PURPOSE})
-    signature = private_key.sign(preauth(HEADER, payload, footer, IMPLICIT))
+    footer = canonical_json({"kid": kid, "purpose": kind.purpose})
+    signature = private_key.sign(preauth(HEADER, payload, footer, kind.implicit))
     return f"{HEADER.decode()}{_base64url(payload + signature)}.{_base64url(footer)}"
 
 
-def open_payload(text: str | bytes, keys: Mapping[str, Ed25519PublicKey]) -> bytes:
+def open_payload(text: str | bytes, keys: Mapping[str, Ed25519PublicKey], kind: Kind = LICENSE) -> bytes:
     """The JSON bytes of a token signed by the key its footer names. `keys` are those of this purpose by kid.
 
     Raises LicenseFileRejected.
     """
     data = text.encode("ascii", "replace") if isinstance(text, str) else text
-    if len(data) > MAX_CHARACTERS:
+    if len(data) > kind.longest:
         raise LicenseFileRejected(
-            ReadCode.TOO_LONG, f"The token has {len(data)} characters; none of ours has {MAX_CHARACTERS}."
+            ReadCode.TOO_LONG, f"The token has {len(data)} characters; none of ours has {kind.longest}."
         )
     data = data.removesuffix(b"\n").removesuffix(b"\r")
     if not data.startswith(HEADER):
@@ -52,10 +63,10 @@ def open_payload(text: str | bytes, keys: Mapping[str, Ed25519PublicKey]) -> byt
     body, footer = _decoded(found[1]), _decoded(found[2])
     if len(body) <= _SIGNATURE_BYTES:
         raise _broken(f"It holds {len(body)} bytes; the signature alone takes {_SIGNATURE_BYTES}.")
-    key = _named(footer, keys)
+    key = _named(footer, keys, kind)
     payload, signature = body[:-_SIGNATURE_BYTES], body[-_SIGNATURE_BYTES:]
     try:
-        key.verify(signature, preauth(HEADER, payload, footer, IMPLICIT))
+        key.verify(signature, preauth(HEADER, payload, footer, kind.implicit))
     except InvalidSignature as exc:
         raise LicenseFileRejected(
             ReadCode.WRONG_KEY, "The key it names did not make this signature: the token was altered or forged."
@@ -68,15 +79,15 @@ def preauth(*pieces: bytes) -> bytes:
     return b"".join([_length(len(pieces)), *(_length(len(piece)) + piece for piece in pieces)])
 
 
-def _named(footer: bytes, keys: Mapping[str, Ed25519PublicKey]) -> Ed25519PublicKey:
+def _named(footer: bytes, keys: Mapping[str, Ed25519PublicKey], kind: Kind) -> Ed25519PublicKey:
     try:
         said: Any = json.loads(footer)
     except (ValueError, RecursionError) as exc:
         raise _broken("Its footer is not JSON.") from exc
     if not isinstance(said, dict) or set(said) != {"kid", "purpose"} or not isinstance(said["kid"], str):
         raise _broken("Its footer does not name a key and a purpose.")
-    if said["purpose"] != PURPOSE:
-        raise LicenseFileRejected(ReadCode.WRONG_PURPOSE, "It was made for another purpose than to be a license.")
+    if said["purpose"] != kind.purpose:
+        raise LicenseFileRejected(ReadCode.WRONG_PURPOSE, f"It was made for another purpose than {kind.purpose}.")
     key = keys.get(said["kid"])
     if key is None:
         raise LicenseFileRejected(

@@ -26,7 +26,8 @@ class TokenClaims:
 
     `good_until` is the registered claim `exp`: the end of the term, its grace and the whole ladder, so that readers
     which stop at `exp` do not stop while the ladder still has something milder to say. `features` are the codes that
-    are on. Instants are whole seconds.
+    are on. Instants are whole seconds. `revocations` is the number of the newest revocation list there was: an older
+    list says nothing about this token.
     """
 
     license_id: str
@@ -47,9 +48,10 @@ class TokenClaims:
     features: frozenset[str]
     limits: Mapping[str, int]
     enforcement: tuple[Rung, ...]
+    revocations: int = 0
 
     @classmethod
-    def of(cls, stated: Stated, ladder: Sequence[Rung], now: datetime) -> Self:
+    def of(cls, stated: Stated, ladder: Sequence[Rung], now: datetime, *, revocations: int = 0) -> Self:
         """The claims of a token that is issued now."""
         said = stated.claims
         last_day = max([stated.grace_days, *(rung.days for rung in ladder if rung.days is not None)])
@@ -62,6 +64,7 @@ class TokenClaims:
             trial=said.is_trial, gov=said.is_gov_sku,
             features=frozenset(name for name, on in said.features.items() if on is True and name != "future_features"),
             limits=MappingProxyType(dict(said.limits or {})), enforcement=tuple(ladder),
+            revocations=revocations,
         )  # fmt: skip
 
     def to_payload(self) -> bytes:
@@ -72,7 +75,7 @@ class TokenClaims:
             "grace_days": self.grace_days, "seats": self.seats, "extra_seats": self.extra_seats,
             "seats_enforced": self.seats_enforced, "trial": self.trial, "gov": self.gov,
             "features": sorted(self.features), "limits": dict(self.limits),
-            "enforcement": [rung.to_json() for rung in self.enforcement],
+            "enforcement": [rung.to_json() for rung in self.enforcement], "revocations": self.revocations,
         })  # fmt: skip
 
     @classmethod
@@ -87,7 +90,7 @@ class TokenClaims:
                 grace_days=said["grace_days"], seats=said["seats"], extra_seats=said["extra_seats"],
                 seats_enforced=said["seats_enforced"], trial=said["trial"], gov=said["gov"],
                 features=frozenset(said["features"]), limits=MappingProxyType(said["limits"]),
-                enforcement=read_ladder(said["enforcement"]),
+                enforcement=read_ladder(said["enforcement"]), revocations=said.get("revocations", 0),
             )  # fmt: skip
         except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
             fault = PayloadFault(PayloadCode.WRONG_TYPE, "", "The claims lack a member or have it in another type.")
@@ -109,6 +112,8 @@ def _members(payload: bytes) -> dict[str, Any]:
         raise ValueError("a feature has another type")
     if any(type(number) is not int for number in said["limits"].values()):
         raise ValueError("a limit has another type")
+    if type(said.get("revocations", 0)) is not int:
+        raise ValueError("the number of a list has another type")
     if said["nbf"] != said["starts_at"]:
         raise ValueError("the beginnings differ")
     return said

@@ -37,6 +37,7 @@ class Record:
     expires_at: datetime
     grace_days: int
     entitlements: MappingProxyType[str, Any]
+    kid: str = ""  # of the key that signed the file
     binding: Binding | None = None
 
     @classmethod
@@ -53,7 +54,7 @@ class Record:
 # at, and a file of several licenses binds none.
 _LICENSE: Final[LiteralString] = (
     "SELECT license.id, license.account_id, license.file_id, license.file_sha256, license.sku, license.seats,"
-    " license.state, license.starts_at, license.expires_at, license.grace_days, license.entitlements,"
+    " license.state, license.starts_at, license.expires_at, license.grace_days, license.entitlements, license.kid,"
     " plan.activation_rules AS rules,"
     " CASE WHEN plan.activation_rules IS NOT NULL THEN ("
     "  SELECT most FROM license_activation_limit AS given WHERE given.subscription_id = license.subscription_id"
@@ -66,7 +67,7 @@ _LICENSE: Final[LiteralString] = (
 )
 _MERGED: Final[LiteralString] = (
     "SELECT id, account_id, file_id, file_sha256, sku, seats, state, starts_at, expires_at, grace_days, entitlements,"
-    " NULL::jsonb AS rules, NULL::int AS override, NULL::jsonb AS places FROM merged_license"
+    " kid, NULL::jsonb AS rules, NULL::int AS override, NULL::jsonb AS places FROM merged_license"
 )
 
 

@@ -91,6 +91,7 @@ class _Answer:
     record: Record | None
     counted: Any
     activation: str  # of the server that asked, if it is bound
+    kid: str  # that signed the file that was shown, if one was
 
 
 class _Gone(Exception):
@@ -101,7 +102,8 @@ class FastLane:
     """The layer. Everything but its one address goes through to `app`."""
 
     def __init__(self, app: ASGIApp, *, ports: Ports, memory: Memory, limits: Limits) -> None:
-        self._app, self._ports, self._memory, self._sightings = app, ports, memory, memory.sightings
+        self._app, self._ports, self._memory = app, ports, memory
+        self._sightings, self._key_uses = memory.sightings, memory.key_uses
         self._addresses, self._keys = Throttle(limits.address), Throttle(limits.key)
         self._answers: dict[tuple[bytes, Asker | None], _Answer] = {}
         self._minute = 0
@@ -148,6 +150,7 @@ class FastLane:
         if kept is not None and self._holds(kept):
             kept.counted.inc()
             self._sightings.note(kept.activation)
+            self._key_uses.note(kept.kid)
             return kept.body
         return await self._make(name, _parsed(body), asker, now)
 
@@ -163,7 +166,7 @@ class FastLane:
         memory, presented = self._memory, asked.presented()
         generation = memory.generation
         trust = await memory.trust(now)
-        opened = validating.open_credential(presented, trust.file_keys)
+        opened = trust.open(presented)
         record = await memory.record(opened.file_id) if opened.refused is None else None
         standing = validating.standing_of(presented, record, transport_now())
         if standing is not None and standing.dead:
@@ -176,9 +179,11 @@ class FastLane:
         made = _Answer(
             json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode(), generation, opened.file_id, record,
             _ANSWERED.labels(decision.code), standing.place.id if shown and standing and standing.place else "",
+            record.kid if shown and record is not None and presented.license is not None else "",
         )  # fmt: skip
         made.counted.inc()
         self._sightings.note(made.activation)
+        self._key_uses.note(made.kid)
         revivable = standing is not None and standing.dead  # the next heartbeat makes it untrue, and is not heard of
         if presented.nonce is None and not revivable and len(self._answers) < _MOST_ANSWERS and self._holds(made):
             self._answers[name] = made

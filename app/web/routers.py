@@ -26,6 +26,7 @@ from app.web.api import (
     quotes,
     refunds,
     reports,
+    revocations,
     sandbox,
     statements,
     subscriptions,
@@ -45,6 +46,7 @@ from app.web.portal import doors as portal
 def include(app: FastAPI) -> None:
     """Add every door to the app."""
     app.include_router(stripe.router)
+    app.include_router(revocations.router)  # ahead of the licenses, whose ids would take its name
     for room in (plans, previews, orders, quotes, subscriptions, invoices, payments, licenses, accounts, sandbox):
         app.include_router(room.router)
     for room in (changes, credit_notes, refunds, disputes, payment_methods, statements, exemptions, entitlements):

@@ -20,6 +20,7 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
         "active": "Active", "paid": "Paid", "stable": "Running", "fulfilled": "Fulfilled", "accepted": "Accepted",
         "valid": "Valid", "answered": "Answered", "done": "Done", "succeeded": "Succeeded", "completed": "Completed",
         "automatic": "Automatic", "cleared": "Cleared", "healthy": "Healthy", "trusted": "Trusted", "won": "Won",
+        "signing": "Signing",
     },
     "info": {
         "trialing": "Trial", "open": "Open", "draft": "Draft", "sent": "Sent", "viewed": "Viewed", "quote": "Quote",
@@ -27,6 +28,7 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
         "awaiting_payment": "Awaiting payment", "placed": "Placed", "doing": "Running", "todo": "Waiting",
         "invited": "Invited", "unchecked": "Being checked", "bridge": "Bridge license", "scheduled": "Scheduled",
         "renewal_open": "Renewal open", "waking": "Waking up", "pending": "On its way", "under_review": "Under review",
+        "published": "Published",
     },
     "warn": {
         "past_due": "Payment failed", "lapsed": "In grace", "review": "In review", "held": "Held", "partly_paid":
@@ -44,7 +46,7 @@ _BY_TONE: Final[dict[Tone, dict[str, str]]] = {
         "canceled": "Canceled", "void": "Void", "superseded": "Superseded", "withdrawn": "Withdrawn",
         "hibernated": "Asleep", "deleted": "Deleted", "deleting": "Being deleted", "refunded": "Refunded",
         "suppressed": "Not asked", "released": "Released", "credited": "Credited", "disabled": "Off",
-        "aborted": "Aborted",
+        "aborted": "Aborted", "retiring": "Retiring", "retired": "Retired",
     },
 }  # fmt: skip
 _BADGES: Final = {key: Badge(text, tone) for tone, names in _BY_TONE.items() for key, text in names.items()}

@@ -3,7 +3,10 @@
 // It needs Go 1.19 or newer and nothing beyond the standard library. Ship the key set (GET /v1/licenses/keys) with your
 // product; then
 //
-//	go run verify.go -keys keys.json [-license-key KEY] [-at 2027-01-01T00:00:00Z] [-users 80] FILE...
+//	go run verify.go -keys keys.json [-license-key KEY] [-at 2027-01-01T00:00:00Z] [-users 80]
+//	                 [-revocations LIST [-revocations DELTA]...] FILE...
+//
+// (GET /v1/licenses/revocations is the list of what no longer holds, carried to where no network is)
 //
 // prints one JSON object for each file and exits 0 where every license holds, 1 where one does not, 2 where the command was
 // used wrongly.
@@ -20,6 +23,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -41,12 +45,14 @@ type KeySet struct {
 	Keys []Key `json:"keys"`
 }
 
-// Question is what is asked about a license. LicenseKey opens an encrypted Keygen file; Users below 0 means not known.
+// Question is what is asked about a license. LicenseKey opens an encrypted Keygen file; Users below 0 means not known;
+// Revocations is a whole revocation list and the deltas that continue it.
 type Question struct {
-	Keys       KeySet
-	At         time.Time
-	LicenseKey string
-	Users      int64
+	Keys        KeySet
+	At          time.Time
+	LicenseKey  string
+	Users       int64
+	Revocations [][]byte
 }
 
 // License is what a license grants. Step is what a token asks the product for at that time, FileEndsAt the end of a
@@ -61,6 +67,9 @@ type License struct {
 	Features   []string `json:"features"`
 	Step       *string  `json:"step,omitempty"`
 	FileEndsAt *string  `json:"file_ends_at,omitempty"`
+
+	fileID      string // what a revocation list names, hashed
+	revocations int64  // the number of the newest list when this was issued
 }
 
 // Refused says why a license does not hold, as a code for programs.
@@ -71,6 +80,7 @@ func (r Refused) Error() string { return string(r) }
 const (
 	longest       = 10_000 // characters of a Mattermost file and of a token
 	longestKeygen = 40_000
+	longestList   = 64_000_000
 )
 
 var (
@@ -82,6 +92,28 @@ var (
 
 // Verify judges the text of a license. The error is a Refused.
 func Verify(text []byte, asked Question) (*License, error) {
+	found, err := read(text, asked)
+	if err != nil || len(asked.Revocations) == 0 {
+		return found, err
+	}
+	names, err := listed(asked.Revocations, asked.Keys)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(names)) < found.revocations {
+		return nil, Refused("old_revocation_list") // somebody kept back what was revoked before this was issued
+	}
+	digest := sha256.Sum256([]byte("blp/revoked-file/v1\n" + found.fileID))
+	name := hex.EncodeToString(digest[:10])
+	for _, each := range names {
+		if each == name {
+			return nil, Refused("revoked")
+		}
+	}
+	return found, nil
+}
+
+func read(text []byte, asked Question) (*License, error) {
 	if bytes.HasPrefix(text, []byte("-----BEGIN ")) {
 		return keygen(text, asked)
 	}
@@ -153,7 +185,9 @@ func mattermost(text []byte, asked Question) (*License, error) {
 			on = append(on, name)
 		}
 	}
-	return granted("mattermost", said.ID, *seats, time.UnixMilli(*said.StartsAt), expires, on), nil
+	found := granted("mattermost", said.ID, *seats, time.UnixMilli(*said.StartsAt), expires, on)
+	found.fileID = said.ID
+	return found, nil
 }
 
 // --- Keygen: lines around base64 of {"enc","sig","alg"}, Ed25519 over "license/" + enc ------------------------------
@@ -252,6 +286,7 @@ func resource(payload []byte, at time.Time) (*License, error) {
 		Data struct {
 			Type       string `json:"type"`
 			Attributes struct {
+				Key      *string    `json:"key"`
 				Expiry   *time.Time `json:"expiry"`
 				Metadata struct {
 					LicenseID *string    `json:"licenseId"`
@@ -269,6 +304,8 @@ func resource(payload []byte, at time.Time) (*License, error) {
 			Issued *time.Time `json:"issued"`
 			Expiry *time.Time `json:"expiry"`
 			TTL    *int64     `json:"ttl"`
+
+			Revocations int64 `json:"revocations"`
 		} `json:"meta"`
 	}
 	if json.Unmarshal(payload, &document) != nil || document.Data.Type != "licenses" {
@@ -277,7 +314,7 @@ func resource(payload []byte, at time.Time) (*License, error) {
 	attributes, meta := document.Data.Attributes, document.Meta
 	metadata := attributes.Metadata
 	if attributes.Expiry == nil || meta.Issued == nil || metadata.LicenseID == nil || metadata.Users == nil ||
-		metadata.StartsAt == nil {
+		metadata.StartsAt == nil || attributes.Key == nil {
 		return nil, Refused("malformed_payload")
 	}
 	if *metadata.Users < 1 {
@@ -301,13 +338,23 @@ func resource(payload []byte, at time.Time) (*License, error) {
 		ends := written(*meta.Expiry)
 		found.FileEndsAt = &ends
 	}
+	found.fileID, found.revocations = *attributes.Key, meta.Revocations
 	return found, nil
 }
 
 // --- Token: PASETO v4.public, key and purpose named in the footer ---------------------------------------------------
 
 func publicToken(text []byte, asked Question) (*License, error) {
-	if len(text) > longest {
+	claims, err := paseto(text, asked.Keys, "license-token", longest)
+	if err != nil {
+		return nil, err
+	}
+	return claimed(claims, asked)
+}
+
+// paseto opens a token of this purpose and no other.
+func paseto(text []byte, keys KeySet, purpose string, most int) ([]byte, error) {
+	if len(text) > most {
 		return nil, Refused("too_long")
 	}
 	found := token.FindSubmatch(text)
@@ -329,11 +376,11 @@ func publicToken(text []byte, asked Question) (*License, error) {
 	if json.Unmarshal(footer, &named) != nil {
 		return nil, Refused("malformed_payload")
 	}
-	if named.Purpose != "license-token" {
+	if named.Purpose != purpose {
 		return nil, Refused("wrong_purpose")
 	}
 	known := false
-	for _, each := range asked.Keys.of("license-token", "OKP") {
+	for _, each := range keys.of(purpose, "OKP") {
 		known = known || each.Kid == named.Kid
 	}
 	if !known || named.Kid == "" {
@@ -342,17 +389,19 @@ func publicToken(text []byte, asked Question) (*License, error) {
 	if len(body) <= ed25519.SignatureSize {
 		return nil, Refused("bad_signature")
 	}
-	claims, signature := body[:len(body)-ed25519.SignatureSize], body[len(body)-ed25519.SignatureSize:]
-	signed := preauth([]byte("v4.public."), claims, footer, []byte("blp/license-token/v1"))
-	if !asked.Keys.signed("license-token", named.Kid, signed, signature) {
+	payload, signature := body[:len(body)-ed25519.SignatureSize], body[len(body)-ed25519.SignatureSize:]
+	signed := preauth([]byte("v4.public."), payload, footer, []byte("blp/"+purpose+"/v1"))
+	if !keys.signed(purpose, named.Kid, signed, signature) {
 		return nil, Refused("bad_signature")
 	}
-	return claimed(claims, asked)
+	return payload, nil
 }
 
 func claimed(claims []byte, asked Question) (*License, error) {
 	var said struct {
 		Sub         string     `json:"sub"`
+		Key         *string    `json:"key"`
+		Revocations int64      `json:"revocations"`
 		Issued      *time.Time `json:"iat"`
 		Starts      *time.Time `json:"nbf"`
 		Ends        *time.Time `json:"exp"`
@@ -366,7 +415,8 @@ func claimed(claims []byte, asked Question) (*License, error) {
 		} `json:"enforcement"`
 	}
 	if json.Unmarshal(claims, &said) != nil || said.Issued == nil || said.Starts == nil || said.Ends == nil ||
-		said.Expires == nil || said.Seats == nil || said.Features == nil || said.Enforcement == nil {
+		said.Expires == nil || said.Seats == nil || said.Features == nil || said.Enforcement == nil ||
+		said.Key == nil {
 		return nil, Refused("malformed_payload")
 	}
 	if *said.Seats < 1 {
@@ -382,6 +432,7 @@ func claimed(claims []byte, asked Question) (*License, error) {
 		return nil, Refused("expired")
 	}
 	found := granted("token", said.Sub, *said.Seats, *said.Starts, *said.Expires, said.Features)
+	found.fileID, found.revocations = *said.Key, said.Revocations
 	// Between the end of the term and `exp` the token still holds: what to do then is what its ladder says, mildest first.
 	for _, rung := range said.Enforcement {
 		step := rung.Step
@@ -402,6 +453,43 @@ func preauth(pieces ...[]byte) []byte {
 		out = append(out, piece...)
 	}
 	return out
+}
+
+// --- What no longer holds: a list in the form of the token, under a key and a tag of its own -------------------------
+
+// listed gives the hashes of all files that were revoked, in the order of their numbers.
+func listed(texts [][]byte, keys KeySet) ([]string, error) {
+	var names []string
+	for _, text := range texts {
+		payload, err := paseto(text, keys, "revocation-list", longestList)
+		if err != nil {
+			return nil, err
+		}
+		var said struct {
+			Type     string     `json:"type"`
+			Since    *int       `json:"since"`
+			Sequence *int       `json:"sequence"`
+			Revoked  [][]string `json:"revoked"`
+		}
+		if json.Unmarshal(payload, &said) != nil || said.Type != "blp/revocation-list/v1" || said.Since == nil ||
+			said.Sequence == nil || said.Revoked == nil || *said.Sequence != *said.Since+len(said.Revoked) {
+			return nil, Refused("malformed_payload")
+		}
+		if *said.Since < 0 || *said.Since > len(names) {
+			return nil, Refused("revocations_missing") // begin with a whole list, and leave no delta out
+		}
+		for place, entry := range said.Revoked {
+			if len(entry) != 3 {
+				return nil, Refused("malformed_payload")
+			}
+			if at := *said.Since + place; at == len(names) {
+				names = append(names, entry[0])
+			} else if names[at] != entry[0] {
+				return nil, Refused("malformed_payload")
+			}
+		}
+	}
+	return names, nil
 }
 
 // --- What the three share -------------------------------------------------------------------------------------------
@@ -457,11 +545,23 @@ func decode(encoding *base64.Encoding, text string) ([]byte, error) {
 
 func written(at time.Time) string { return at.UTC().Truncate(time.Second).Format(time.RFC3339) }
 
+// files collects a flag that may be given several times.
+type files []string
+
+func (f *files) String() string { return strings.Join(*f, " ") }
+
+func (f *files) Set(name string) error {
+	*f = append(*f, name)
+	return nil
+}
+
 func main() {
+	var lists files
 	keys := flag.String("keys", "", "the published key set, JSON")
 	licenseKey := flag.String("license-key", "", "opens an encrypted Keygen file")
 	at := flag.String("at", time.Now().UTC().Format(time.RFC3339), "judge as of this time")
 	users := flag.Int64("users", -1, "how many users there are")
+	flag.Var(&lists, "revocations", "a revocation list, then deltas")
 	flag.Parse()
 	asked := Question{LicenseKey: *licenseKey, Users: *users}
 	var err error
@@ -474,6 +574,13 @@ func main() {
 	}
 	if err != nil || flag.NArg() == 0 {
 		wrongUsage(err)
+	}
+	for _, name := range lists {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			wrongUsage(err)
+		}
+		asked.Revocations = append(asked.Revocations, text)
 	}
 	status, out := 0, json.NewEncoder(os.Stdout)
 	for _, name := range flag.Args() {
@@ -496,6 +603,6 @@ func main() {
 }
 
 func wrongUsage(err error) {
-	fmt.Fprintln(os.Stderr, "usage: verify -keys keys.json [-license-key KEY] [-at TIME] [-users N] FILE...", err)
+	fmt.Fprintln(os.Stderr, "usage: verify -keys keys.json [-license-key KEY] [-at TIME] [-users N] [-revocations LIST]... FILE...", err)
 	os.Exit(2)
 }

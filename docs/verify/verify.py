@@ -4,6 +4,9 @@ It needs Python 3.11 or newer and the package `cryptography`, and nothing of the
 the key set (GET /v1/licenses/keys) with your product; then
 
     python verify.py FILE... --keys keys.json [--license-key KEY] [--at 2027-01-01T00:00:00Z] [--users 80]
+                             [--revocations LIST [--revocations DELTA]...]
+
+(GET /v1/licenses/revocations is the list of what no longer holds, carried to where no network is)
 
 prints one JSON object for each file and exits 0 where every license holds, 1 where one does not, 2 where the command
 was used wrongly.
@@ -15,6 +18,7 @@ import json
 import re
 import sys
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,8 +30,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 
-LONGEST = {"mattermost": 10_000, "keygen": 40_000, "token": 10_000}  # characters
-PURPOSE = {"mattermost": "license-file", "keygen": "keygen-file", "token": "license-token"}
+LONGEST = {"mattermost": 10_000, "keygen": 40_000, "token": 10_000, "revocations": 64_000_000}  # characters
+PURPOSE = {
+    "mattermost": "license-file", "keygen": "keygen-file", "token": "license-token", "revocations": "revocation-list",
+}  # fmt: skip
 ARMOUR = re.compile(rb"-----BEGIN LICENSE FILE-----\n([A-Za-z0-9+/=\n]+)\n-----END LICENSE FILE-----\n?")
 STEPS = ["warn", "banner", "block_new_users", "read_only"]
 
@@ -37,11 +43,13 @@ class Refused(Exception):
 
 
 def verify(
-    text: bytes, key_set: dict[str, Any], *, at: datetime, license_key: str | None = None, users: int | None = None
-) -> dict[str, Any]:
+    text: bytes, key_set: dict[str, Any], *, at: datetime, license_key: str | None = None, users: int | None = None,
+    revocations: Sequence[bytes] = (),
+) -> dict[str, Any]:  # fmt: skip
     """What the license grants: format, id, seats, starts_at, expires_at, features; a token says its step too.
 
-    `key_set` is the published JSON Web Key Set. `license_key` opens an encrypted Keygen file. Raises Refused.
+    `key_set` is the published JSON Web Key Set. `license_key` opens an encrypted Keygen file. `revocations` is a whole
+    revocation list and the deltas that continue it. Raises Refused.
     """
     if text.startswith(b"-----BEGIN "):
         found = _keygen(text, key_set, license_key, at)
@@ -51,6 +59,13 @@ def verify(
         found = _mattermost(text, key_set, at)
     if users is not None and users > found["seats"] and found["format"] == "mattermost":
         raise Refused("more_users_than_seats")  # a server refuses to install it; a token has its ladder for that
+    file_id, newest = found.pop("file_id"), found.pop("revocations")
+    if revocations:
+        listed = _listed(revocations, key_set)
+        if len(listed) < newest:
+            raise Refused("old_revocation_list")  # somebody kept back what was revoked before this was issued
+        if hashlib.sha256(b"blp/revoked-file/v1\n" + file_id.encode()).hexdigest()[:20] in listed:
+            raise Refused("revoked")
     return found
 
 
@@ -82,7 +97,7 @@ def _mattermost(text: bytes, key_set: dict[str, Any], at: datetime) -> dict[str,
     except OverflowError as exc:
         raise Refused("malformed_payload") from exc
     on = sorted(name for name, value in features.items() if value is True and name != "future_features")
-    found = _found("mattermost", said["id"], features["users"], starts_at, expires_at, on)
+    found = _found("mattermost", said["id"], features["users"], starts_at, expires_at, on, said["id"], 0)
     if expires_at < at:
         raise Refused("expired")
     return found
@@ -149,7 +164,10 @@ def _resource(document: dict[str, Any], at: datetime) -> dict[str, Any]:
         if document["data"]["type"] != "licenses":
             raise Refused("malformed_payload")
         starts_at = _instant(metadata["startsAt"])
-        found = _found("keygen", metadata["licenseId"], metadata["users"], starts_at, expires_at, codes)
+        found = _found(
+            "keygen", metadata["licenseId"], metadata["users"], starts_at, expires_at, codes, attributes["key"],
+            meta.get("revocations", 0),
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise Refused("malformed_payload") from exc
     if issued > at + timedelta(minutes=5):
@@ -164,28 +182,36 @@ def _resource(document: dict[str, Any], at: datetime) -> dict[str, Any]:
 # --- Token: PASETO v4.public, key and purpose named in the footer ---------------------------------------------------
 
 
-def _token(text: bytes, key_set: dict[str, Any], at: datetime, users: int | None) -> dict[str, Any]:
-    if len(text) > LONGEST["token"]:
+def _paseto(text: bytes, key_set: dict[str, Any], kind: str) -> bytes:
+    """The signed JSON of a token of this kind and no other."""
+    if len(text) > LONGEST[kind]:
         raise Refused("too_long")
     found = re.fullmatch(rb"v4\.public\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)(?:\r?\n)?", text)
     if found is None:
         raise Refused("broken_envelope")
     body, footer = _base64url(found[1]), _base64url(found[2])
     named = _json(footer)
-    if named.get("purpose") != "license-token":
+    if named.get("purpose") != PURPOSE[kind]:
         raise Refused("wrong_purpose")
-    known = [jwk for jwk in _keys(key_set, "token", "OKP") if jwk.get("kid") == named.get("kid")]
+    known = [jwk for jwk in _keys(key_set, kind, "OKP") if jwk.get("kid") == named.get("kid")]
     if not known:
         raise Refused("unknown_key")
-    pieces = (b"v4.public.", body[:-64], footer, b"blp/license-token/v1")
+    pieces = (b"v4.public.", body[:-64], footer, f"blp/{PURPOSE[kind]}/v1".encode())
     signed = len(pieces).to_bytes(8, "little") + b"".join(len(each).to_bytes(8, "little") + each for each in pieces)
     if len(body) <= 64 or not _holds(_ed25519(known[0]), body[-64:], signed):
         raise Refused("bad_signature")
-    said = _json(body[:-64])
+    return body[:-64]
+
+
+def _token(text: bytes, key_set: dict[str, Any], at: datetime, users: int | None) -> dict[str, Any]:
+    said = _json(_paseto(text, key_set, "token"))
     try:
         starts_at, expires_at, issued, ends = (_instant(said[name]) for name in ("nbf", "expires_at", "iat", "exp"))
         ladder = [(each["step"], each["days"], each["percent"]) for each in said["enforcement"]]
-        found_ = _found("token", said["sub"], said["seats"], starts_at, expires_at, sorted(said["features"]))
+        found = _found(
+            "token", said["sub"], said["seats"], starts_at, expires_at, sorted(said["features"]), said["key"],
+            said.get("revocations", 0),
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError) as exc:
         raise Refused("malformed_payload") from exc
     if issued > at + timedelta(minutes=5):
@@ -201,7 +227,31 @@ def _token(text: bytes, key_set: dict[str, Any], at: datetime, users: int | None
         if (days is not None and at > expires_at + timedelta(days=days))
         or (percent is not None and users is not None and users * 100 > said["seats"] * percent)
     ]
-    return found_ | {"step": max(begun, key=STEPS.index, default=None)}
+    return found | {"step": max(begun, key=STEPS.index, default=None)}
+
+
+# --- What no longer holds: a list in the form of the token, under a key and a tag of its own ------------------------
+
+
+def _listed(texts: Sequence[bytes], key_set: dict[str, Any]) -> dict[str, None]:
+    """The hashes of all files that were revoked, in the order of their numbers."""
+    listed: list[str] = []
+    for place, text in enumerate(texts):
+        said = _json(_paseto(text, key_set, "revocations"))
+        try:
+            since, entries = said["since"], [name for name, _, _ in said["revoked"]]
+            right = said["type"] == "blp/revocation-list/v1" and said["sequence"] == since + len(entries)
+            if not right or any(type(name) is not str for name in entries):
+                raise Refused("malformed_payload")
+        except (KeyError, TypeError, ValueError) as exc:
+            raise Refused("malformed_payload") from exc
+        if not 0 <= since <= (len(listed) if place else 0):
+            raise Refused("revocations_missing")  # begin with a whole list, and leave no delta out
+        known = listed[since:]
+        if known[: len(entries)] != entries[: len(known)]:
+            raise Refused("malformed_payload")
+        listed += entries[len(known) :]
+    return dict.fromkeys(listed)
 
 
 # --- What the three share -------------------------------------------------------------------------------------------
@@ -225,15 +275,21 @@ def _holds(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
 
 
 def _found(
-    kind: str, license_id: str, seats: int, starts_at: datetime, expires_at: datetime, features: list[str]
-) -> dict[str, Any]:
-    if type(seats) is not int or type(license_id) is not str:
+    kind: str, license_id: str, seats: int, starts_at: datetime, expires_at: datetime, features: list[str],
+    file_id: str, revocations: int,
+) -> dict[str, Any]:  # fmt: skip
+    if (
+        type(seats) is not int
+        or type(license_id) is not str
+        or type(file_id) is not str
+        or type(revocations) is not int
+    ):
         raise Refused("malformed_payload")
     if seats < 1:
         raise Refused("no_seats")
     return {
         "format": kind, "id": license_id, "seats": seats, "starts_at": _written(starts_at),
-        "expires_at": _written(expires_at), "features": features,
+        "expires_at": _written(expires_at), "features": features, "file_id": file_id, "revocations": revocations,
     }  # fmt: skip
 
 
@@ -290,12 +346,15 @@ def main() -> int:
     options.add_argument("--license-key", help="opens an encrypted Keygen file")
     options.add_argument("--at", type=_instant, default=datetime.now(UTC), help="judge as of this time")
     options.add_argument("--users", type=int, help="how many users there are")
+    options.add_argument("--revocations", type=Path, action="append", default=[], help="a revocation list, then deltas")
     given = options.parse_args()
     key_set, status = json.loads(given.keys.read_bytes()), 0
+    lists = [path.read_bytes() for path in given.revocations]
     for path in given.files:
         try:
             found = verify(
-                path.read_bytes(), key_set, at=given.at, license_key=given.license_key, users=given.users
+                path.read_bytes(), key_set, at=given.at, license_key=given.license_key, users=given.users,
+                revocations=lists,
             )  # fmt: skip
         except Refused as refused:
             status, said = 1, {"accepted": False, "code": str(refused)}

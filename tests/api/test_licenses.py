@@ -43,7 +43,7 @@ def test_the_file_verifies_with_the_published_keys_in_either_form(
 def test_keys_are_published_with_their_purpose_and_no_private_half(world: World) -> None:
     answer = world.browser().get("/v1/licenses/keys")
     found = {each["purpose"]: each for each in answer.json()["keys"]}
-    assert found.keys() == {"license-file", "evidence", "keygen-file", "license-token"}
+    assert found.keys() == {"license-file", "evidence", "keygen-file", "license-token", "revocation-list"}
     assert (found["evidence"]["kty"], found["license-file"]["alg"]) == ("OKP", "RS512")
     assert not {"d", "p", "q", "dp", "dq", "qi"} & {name for each in found.values() for name in each}
     assert "PRIVATE" not in answer.text

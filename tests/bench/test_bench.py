@@ -20,7 +20,9 @@ _OF_RENEWALS = {
     "of_bare_copy_of_text_cpu", "of_bare_copy_by_rows", "of_bare_copy_by_rows_cpu", "of_real_copy_and_signatures",
     "of_real_copy_and_signatures_cpu", "peak_mb",
 }  # fmt: skip
+_OF_VALIDATIONS = {"of_hello", "two_workers_us", "two_workers_of_hello", "two_workers_p99_ms"}
 _FURTHER = {
+    **dict.fromkeys(("validate_cached", "validate_nonce", "validate_uncached"), _OF_VALIDATIONS),
     "renewals": _OF_RENEWALS,
     "license_issue": {"mattermost_share", "keygen_us", "keygen_share", "token_us", "token_share"},
     "determination": {"eu_line_us", "eu_line_share", "four_components_us", "four_components_share"},

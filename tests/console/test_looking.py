@@ -99,6 +99,7 @@ def test_every_page_with_something_on_it_keeps_the_rules_of_a_page(world: World,
         f"/console/{section}"
         for section in (
             "jobs",
+            "signing-keys",
             "survey",
             "exports",
             "policies",
@@ -287,8 +288,9 @@ def test_every_procedure_a_page_names_is_there_to_be_read(world: World, stocked:
     browser, _ = staff_browser(world)
     world.work()
     named: set[str] = set()
-    for path in ("/console", "/console/jobs", "/console/policies", "/console/clock", "/console/survey",
-                 "/console/exports", f"/console/orders/{stocked.held}", f"/console/quotes/{stocked.quote}",
+    for path in ("/console", "/console/jobs", "/console/signing-keys", "/console/policies", "/console/clock",
+                 "/console/survey", "/console/exports", f"/console/orders/{stocked.held}",
+                 f"/console/quotes/{stocked.quote}",
                  f"/console/licenses/{stocked.license}", "/console/procedures"):  # fmt: skip
         named |= set(re.findall(r'href="(/console/procedures/[\w-]+)"', browser.get(path).text))
     assert len(named) >= 10

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 import app.documents
 from app.core.i18n import CATALOGS
 from app.core.money import Money
-from app.documents.change_mails import ChangeScheduled, ChangeWithdrawn, EndingLicense, LicensesDrop, Lowered
+from app.documents.change_mails import (
+    ChangeScheduled,
+    ChangeWithdrawn,
+    EndingLicense,
+    LicenseReplaced,
+    LicensesDrop,
+    Lowered,
+)
 from app.documents.mail_shapes import (
     AgreementEnding,
     Bought,
@@ -310,6 +317,9 @@ MAILS: dict[MailName, MailData] = {
         lowered=(Lowered("tier", "enterprise", "professional"), Lowered("saml", "", "")),
         ending=(EndingLicense("Berlin production", 20, date(2027, 2, 19)),),
         licenses_url=f"{SITE}/account/licenses",
+    ),
+    MailName.LICENSE_REPLACED: LicenseReplaced(
+        **SHARED, name="Berlin production", seats=25, license_url=f"{SITE}/account/licenses/lic_1"
     ),
     MailName.TAX_ID_INVALID: TaxIdInvalid(**SHARED, tax_id="FR40303265045", tax_ids_url=f"{SITE}/account/tax-ids"),
 }

@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -13,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.core.signing import PrivateKey, generate_ed25519_key, load_ed25519_private_key, public_jwk, thumbprint
-from app.licenses import keygen, token
+from app.licenses import keygen, revocation_list, token
 from app.licenses.enforcement import ENFORCEMENT
 from app.licenses.keygen_claims import DEFAULT_TTL, payload_of
+from app.licenses.revocation_list import RevocationList, Revoked
 from app.licenses.stated import Stated
 from app.licenses.token_claims import TokenClaims
 from tests.licenses.making import NOW, claims, signed
@@ -40,6 +42,7 @@ class Signers:
     keygen: Ed25519PrivateKey
     token: Ed25519PrivateKey
     evidence: Ed25519PrivateKey
+    revocations: Ed25519PrivateKey = field(default_factory=new_key)
 
     @property
     def kid(self) -> str:
@@ -52,7 +55,7 @@ class Signers:
     def key_set(self) -> dict[str, Any]:
         keys: dict[str, PrivateKey] = {
             "license-file": self.rsa, "keygen-file": self.keygen, "license-token": self.token,
-            "evidence": self.evidence,
+            "evidence": self.evidence, "revocation-list": self.revocations,
         }  # fmt: skip
         return {"keys": [public_jwk(key, thumbprint(key)) | {"purpose": name} for name, key in keys.items()]}
 
@@ -60,16 +63,27 @@ class Signers:
         return signed(claims(**changes).to_payload(), self.rsa)
 
     def keygen_file(
-        self, *, encrypted: bool = True, ttl: int | None = DEFAULT_TTL, now: datetime = NOW, **changes: Any
-    ) -> bytes:
-        return self.sign_keygen(payload_of(stated(**changes), ttl=ttl, now=now), encrypted=encrypted)
+        self, *, encrypted: bool = True, ttl: int | None = DEFAULT_TTL, now: datetime = NOW, revocations: int = 0,
+        **changes: Any,
+    ) -> bytes:  # fmt: skip
+        payload = payload_of(stated(**changes), ttl=ttl, now=now, revocations=revocations)
+        return self.sign_keygen(payload, encrypted=encrypted)
 
     def sign_keygen(self, payload: bytes, *, encrypted: bool = False) -> bytes:
         return keygen.encode(payload, self.keygen, KEY if encrypted else None).encode()
 
-    def token_text(self, *, now: datetime = NOW, **changes: Any) -> bytes:
+    def token_text(self, *, now: datetime = NOW, revocations: int = 0, **changes: Any) -> bytes:
         ladder = ENFORCEMENT.read(ENFORCEMENT.default)
-        return self.sign_token(TokenClaims.of(stated(**changes), ladder, now).to_payload())
+        return self.sign_token(TokenClaims.of(stated(**changes), ladder, now, revocations=revocations).to_payload())
+
+    def list_text(self, revoked: Sequence[Revoked], since: int = 0) -> bytes:
+        """Everything after number `since` of what was revoked."""
+        found = RevocationList(since, NOW, tuple(revoked[since:]))
+        return revocation_list.sign(found, thumbprint(self.revocations), self.revocations).encode()
+
+    @property
+    def list_keys(self) -> dict[str, Ed25519PublicKey]:
+        return {thumbprint(self.revocations): self.revocations.public_key()}
 
     def sign_token(self, payload: bytes) -> bytes:
         return token.encode(payload, self.kid, self.token).encode()

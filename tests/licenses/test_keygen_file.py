@@ -82,7 +82,8 @@ def test_the_resource_has_what_its_clients_read() -> None:
     )
     assert (attributes["maxUsers"], attributes["suspended"]) == (100, False)
     assert [each["attributes"]["code"] for each in said["included"]] == ["LDAP"]
-    assert said["meta"] == {"issued": "2026-03-01T12:00:00.000Z", "expiry": "2026-03-01T13:00:00.000Z", "ttl": 3600}
+    assert said["meta"] == {"issued": "2026-03-01T12:00:00.000Z", "expiry": "2026-03-01T13:00:00.000Z", "ttl": 3600,
+                            "revocations": 0}  # fmt: skip
     assert payload(expires_at=NOW + 2 * DAY)["data"]["attributes"]["status"] == "EXPIRING"
 
 

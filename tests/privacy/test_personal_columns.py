@@ -26,6 +26,8 @@ NOT_PERSONAL = {
     "account_tax_id.override_by": "the id of a member of staff",
     "tax_id_check.name_match": "same, differs or not told",
     "screening_case.decided_by": "the id of a member of staff",
+    "key_compromise.started_by": "the id of a member of staff, or how the command was given",
+    "license_revocation.reason": "one of two words",
     "subscription.parked_by_screening": "yes or no",
     "ownership_attestation.text": "the vendor's own words",
     "ownership_attestation.text_sha256": "a hash of the vendor's own words",

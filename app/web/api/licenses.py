@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 from sqlmodel import col
@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.accounts.models import ApiKey
 from app.core import keys, paging, signing
+from app.core.canonical import sha256_hex
 from app.core.errors import Invalid, NotFound
 from app.core.keys import NoSigningKey, SigningKey
 from app.core.signing import UnusableKey
@@ -145,9 +146,9 @@ class LintOut(BaseModel):
 
 
 class JwkOut(BaseModel):
-    """RFC 7517; `purpose` is license-file, keygen-file, license-token or evidence.
+    """RFC 7517; `purpose` is license-file, keygen-file, license-token, revocation-list or evidence.
 
-    `valid_to` in the past: good for old signatures only.
+    `signs_from` to come: know it by then. `valid_to` in the past: good for old signatures only.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -158,6 +159,7 @@ class JwkOut(BaseModel):
     use: str
     purpose: str
     valid_from: datetime
+    signs_from: datetime
     valid_to: datetime | None
     pem: str
 
@@ -177,8 +179,8 @@ def _finding(found: Finding) -> FindingOut:
 def _jwk(key: SigningKey) -> JwkOut:
     public = signing.load_public_keys(key.public_pem.encode())[0]
     return JwkOut(
-        **signing.public_jwk(public, key.kid), purpose=key.purpose, valid_from=key.valid_from, valid_to=key.valid_to,
-        pem=key.public_pem,
+        **signing.public_jwk(public, key.kid), purpose=key.purpose, valid_from=key.valid_from,
+        signs_from=key.signs_from, valid_to=key.valid_to, pem=key.public_pem,
     )  # fmt: skip
 
 
@@ -201,10 +203,17 @@ def list_licenses(
 def published_keys(
     tx: Tx,
     written: Annotated[Literal["jwks", "pem"], Query(alias="format", description="pem: all in one bundle.")] = "jwks",
+    known: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
 ) -> Any:  # fmt: skip
-    """Every public key that a good signature may carry, old ones included. Needs no key; may be kept for an hour."""
+    """Every public key that a good signature may carry: of today, of tomorrow, and of what is still in use.
+
+    Needs no key; may be kept for an hour. Which set it is, `ETag` tells.
+    """
     found = keys.published(tx)
-    headers = {"Cache-Control": "public, max-age=3600"}
+    mark = sha256_hex("".join(f"{key.kid} {key.valid_to}\n" for key in found).encode())[:32]
+    headers = {"Cache-Control": "public, max-age=3600", "ETag": f'"{mark}"'}
+    if known is not None and f'"{mark}"' in known:
+        return Response(status_code=304, headers=headers)
     if written == "pem":
         return Response("".join(key.public_pem for key in found), headers=headers, media_type="application/x-pem-file")
     return JSONResponse(KeysOut(keys=[_jwk(key) for key in found]).model_dump(mode="json"), headers=headers)

@@ -29,6 +29,7 @@ from app.web.console import (
     renewals,
     screening,
     search,
+    signing_keys,
     staff,
     statement,
     subscriptions,
@@ -44,7 +45,7 @@ router = APIRouter(include_in_schema=False, dependencies=GUARDED)
 for _page in (
     overview, search, accounts, attestation, agreements, credit, tax_ids, statement, orders, quote_builder, quotes,
     subscriptions, renewals, licenses, activations, workspaces, refunds, invoices, credit_notes, disputes, dunning,
-    coupons, tax_nexus, tax_overrides, exemptions, exports, survey, jobs, policies, clock, procedures, staff, api_keys,
-    screening,
+    coupons, tax_nexus, tax_overrides, exemptions, exports, survey, jobs, signing_keys, policies, clock, procedures,
+    staff, api_keys, screening,
 ):  # fmt: skip
     router.include_router(_page.router)

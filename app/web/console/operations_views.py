@@ -158,6 +158,33 @@ class PoliciesView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SigningKeyRow:
+    """`rests` says what keeps the key from being retired; both hrefs are posted."""
+
+    kid: str
+    purpose: str
+    algorithm: str
+    state: str
+    signs_from: datetime
+    signs_until: datetime | None
+    rests: str
+    rotate_href: str = ""
+    retire_href: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningKeysView:
+    """`faults` are canaries that do not sing."""
+
+    template: ClassVar[str] = "console/signing_keys.html"
+    section: ClassVar[str] = "signing-keys"
+    keys: tuple[SigningKeyRow, ...]
+    faults: tuple[str, ...]
+    revocations_href: str
+    form: Form = field(default_factory=Form)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClockView:
     """Sandbox only. Inputs: days, posted to `action`. `due` is what comes next; `log` counts what the last walk did."""
 

@@ -78,6 +78,8 @@ _DONE: Final = {
     "person-removed": "The person is out of the console, and every session of theirs is ended.",
     "second-factor-reset": "Their sessions are ended; the next sign-in sets up a new authenticator.",
     "key-revoked": "The key is revoked; nothing signed with it is answered any more.",
+    "signing-key-rotated": "The successor is published; it signs once the overlap is over.",
+    "signing-key-retired": "The key is retired, and no longer published.",
     "policy-changed": "The new value is recorded.",
     "nexus-seen": "It is noted, and no longer waits.",
     "certificate-accepted": "The certificate counts from now on, and the customer hears of it.",
