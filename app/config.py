@@ -1,13 +1,37 @@
 """What a process needs to start; everything a business decides is a policy row instead (ADR 0016)."""
 
 import re
+from base64 import b64decode
 from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _LIVE_KEYS: Final = ("sk_live_", "rk_live_")
 _TEST_KEYS: Final = ("sk_test_", "rk_test_")
+
+
+class ListeningProvisioner(BaseModel):
+    """`secret` signs what is sent to `url`; `key` is the id of the API key with which it reports."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(pattern="^https?://[!-~]+$")
+    secret: SecretStr
+    key: str = Field(pattern="^key_[0-9a-z]{26}$")
+    regions: tuple[str, ...] = ()
+
+    @field_validator("secret")
+    @classmethod
+    def is_a_signing_secret(cls, secret: SecretStr) -> SecretStr:
+        given = secret.get_secret_value()
+        try:
+            long_enough = len(b64decode(given.removeprefix("whsec_"), validate=True)) >= 24
+        except ValueError:
+            long_enough = False
+        if not given.startswith("whsec_") or not long_enough:
+            raise ValueError('must be "whsec_" and the base64 of at least 24 random bytes (openssl rand -base64 24)')
+        return secret
 
 
 class Settings(BaseSettings):
@@ -46,6 +70,8 @@ class Settings(BaseSettings):
     tax: Literal["rates", "stripe"] = "rates"
     # Where nothing else is the sandbox's (production), provisioners are always external.
     provisioner: Literal["sandbox", "external"] = "sandbox"
+    # External provisioners that are sent their tasks, as a JSON list; the others come for them.
+    provisioners: tuple[ListeningProvisioner, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     # A header that a trusted proxy sets, such as CF-IPCountry; empty: nothing is known of where a caller comes from.
     ip_country_header: str = ""
@@ -88,6 +114,8 @@ class Settings(BaseSettings):
             missing += self._wrong_about_stripe()
         if self.mail == "smtp" and not self.smtp_host:
             missing.append("BLP_MAIL=smtp needs BLP_SMTP_HOST")
+        if self.provisioners and self.sandbox and self.provisioner != "external":
+            missing.append("BLP_PROVISIONERS needs BLP_PROVISIONER=external: the sandbox's own does all the work here")
         if self.ip_country_header and not self.trusted_proxies:
             missing.append("BLP_IP_COUNTRY_HEADER needs BLP_TRUSTED_PROXIES: from anybody else it could be made up")
         missing += self._wrong_about_registries()

@@ -41,6 +41,7 @@ def create_app(settings: Settings, wired: Wired) -> FastAPI:
         openapi_url="/openapi.json", generate_unique_id_function=operation_id,
     )  # fmt: skip
     app.state.ports = wired.ports
+    app.state.waiters = memory.waiters
     app.state.advance_clock = wired.advance_clock
     app.state.ip_country_header = settings.ip_country_header
     problems.install(app, routers.problem_page)

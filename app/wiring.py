@@ -13,6 +13,7 @@ from app.adapters.http_out import GuardedHttpOut
 from app.adapters.no_tax_provider import NoTaxProvider
 from app.adapters.no_tax_registry import NoTaxRegistry
 from app.adapters.polling_provisioners import PollingProvisioners
+from app.adapters.provisioner_http import Listener, PushedTasks
 from app.adapters.sandbox import clock_walk, refuse_in_production
 from app.adapters.sandbox import web as sandbox_web
 from app.adapters.sandbox.clock import sandbox_clock
@@ -57,6 +58,7 @@ def wire(settings: Settings, database: Database) -> Wired:
     secret = settings.secret_key.get_secret_value() if settings.secret_key else DEVELOPMENT_SECRET
     secrets = Secrets(secret)
     clock = sandbox_clock(database) if settings.sandbox else RealClock()
+    http = GuardedHttpOut(allow_loopback=settings.sandbox)
     ports = Ports(
         db=database,
         clock=clock,
@@ -65,8 +67,8 @@ def wire(settings: Settings, database: Database) -> Wired:
         mailer=_mailer(settings, database),
         tax_ids=_tax_ids(settings),
         tax=_tax(settings, database),
-        http=GuardedHttpOut(allow_loopback=settings.sandbox),
-        provisioners=_provisioners(settings, database, secrets),
+        http=http,
+        provisioners=_provisioners(settings, database, secrets, http),
         base_url=settings.base_url.rstrip("/"),
         vendor_name=settings.vendor_name,
         test_mode=not settings.takes_money,
@@ -110,9 +112,13 @@ def _tax(settings: Settings, database: Database) -> TaxProvider:
     return NoTaxProvider()
 
 
-def _provisioners(settings: Settings, database: Database, secrets: Secrets) -> Provisioners:
+def _provisioners(settings: Settings, database: Database, secrets: Secrets, http: GuardedHttpOut) -> Provisioners:
     if not settings.sandbox or settings.provisioner == "external":
-        return PollingProvisioners()
+        listeners = [
+            Listener(each.url, each.secret.get_secret_value(), each.key, frozenset(each.regions))
+            for each in settings.provisioners
+        ]
+        return PollingProvisioners(PushedTasks(http, listeners) if listeners else None)
     return SandboxProvisioners(database, secrets, base_url=settings.base_url.rstrip("/"), env=settings.env)
 
 

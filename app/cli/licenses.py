@@ -44,6 +44,39 @@ def license_verify(
     raise typer.Exit(0 if report.accepted else 1)
 
 
+@licenses.command("doctor")
+def license_doctor(
+    file: Annotated[Path, typer.Argument(help="The license file or token.")],
+    key: Annotated[
+        Path | None, typer.Option(help="Public key, PEM or JWKS: judge offline; else this installation is asked.")
+    ] = None,
+    at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
+    license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
+) -> None:
+    """Say all there is about a license file: signature, key, state on record, servers, and what stops when.
+
+    Exit status 0: would be accepted, 1: would not, 2: wrong usage.
+    """
+    from app.core.signing import UnusableKey
+    from app.licenses import doctor
+    from app.licenses.trust import Trust
+
+    when = at.replace(tzinfo=UTC) if at else None
+    try:
+        data = file.read_bytes()
+        if key is not None:
+            found = doctor.offline(data, Trust.read(key.read_bytes()), when or transport_now(), license_key)
+        else:
+            with installation(load()) as wired, wired.ports.db.transaction() as tx:
+                found = doctor.diagnose(tx, data, when or wired.ports.clock.now(), transport_now(), license_key)
+    except OSError as exc:
+        raise typer.BadParameter(f"{exc.filename}: {exc.strerror}") from exc
+    except UnusableKey as exc:
+        raise typer.BadParameter(exc.detail) from exc
+    typer.echo("\n".join(found.lines()))
+    raise typer.Exit(0 if found.accepted else 1)
+
+
 def _published() -> "Trust":
     from app.licenses.trust import Trust
 

@@ -16,7 +16,7 @@ from app.core import jobs, policy
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.documents.mail_shapes import MailName, WorkspaceReady
-from app.flows import export_gate, notify
+from app.flows import export_gate, notify, offering
 from app.flows.ports import Ports
 from app.licenses.models import License, LicenseState
 from app.subscriptions import service as subscriptions
@@ -109,9 +109,10 @@ def complete(
 
 
 @jobs.job(reconciling.RING, retry=jobs.Retry(attempts=5))
-def ring(ports: Ports, task_id: str) -> None:  # noqa: ARG001 -- names the work in the queue; whoever comes takes the oldest
+def ring(ports: Ports, task_id: str) -> None:
     """Tell the provisioners that work waits. They also come by themselves, so nothing hangs on it."""
     ports.provisioners.ring()
+    offering.offer.run(ports, task_id=task_id, attempt=0)
 
 
 @jobs.job("provisioning.tell_ready", retry=jobs.Retry(attempts=10, first=5))

@@ -78,7 +78,7 @@ class Report(Generic[C_co]):
 
     def lines(self) -> list[str]:
         """For people, without colours; text from the file cannot carry terminal codes."""
-        return [_printable(line) for line in self._said()]
+        return [printable(line) for line in self._said()]
 
     def _said(self) -> Iterator[str]:
         verdict = "ACCEPTED" if self.accepted else f"NOT ACCEPTED: {self.code}"
@@ -150,5 +150,6 @@ def _seats(claims: LicenseClaims) -> str:
     return f"{claims.users}, the server stops at {claims.users + (claims.extra_users or 0)}"
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """Without what could steer a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)

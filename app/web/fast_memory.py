@@ -27,6 +27,7 @@ from app.licenses.validating import Opened, Presented, Record, find_record, open
 from app.web.api import validation
 from app.web.key_uses import KeyUses
 from app.web.sightings import Sightings
+from app.web.waiters import Waiters
 
 log = structlog.get_logger()
 
@@ -34,6 +35,8 @@ CHANNEL: Final = "blp_fast"
 _TRUST_SECONDS: Final = 1.0
 _BEAT_SECONDS: Final = 0.4
 _PATIENCE_SECONDS: Final = 0.5
+# Of these nothing is remembered; somebody may wait for them.
+_FOR_WAITERS: Final = frozenset({"workspace", "subscription"})
 _MOST_RECORDS: Final = 20_000
 _OPTIONS: Final = {"autocommit": True, "options": "-c timezone=UTC", "row_factory": dict_row}
 _FIND: Final[LiteralString] = find_record("%(file_id)s")
@@ -84,6 +87,7 @@ class Memory:
         # Counts what makes any answer old: keys, the clock, a new listener.
         self.generation = 0
         self.sightings = Sightings()
+        self.waiters = Waiters()
         self.key_uses = KeyUses()
 
     async def start(self) -> None:
@@ -98,6 +102,7 @@ class Memory:
         self.key_uses.start(self._pool)
 
     async def stop(self) -> None:
+        self.waiters.tell_all()
         if self._ear is not None:
             self._ear.cancel()
             with suppress(asyncio.CancelledError):
@@ -175,12 +180,15 @@ class Memory:
         self._offset = self._trust = None
         self._changes += 1
         self.generation += 1
+        self.waiters.tell_all()
 
     def _told(self, about: str) -> None:
         kind, _, name = about.partition(":")
         if kind == "license":
             self._records.pop(name, None)
             self._changes += 1
+        elif kind in _FOR_WAITERS:
+            self.waiters.tell(about)
         else:
             self._forget()
 

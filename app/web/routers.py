@@ -34,6 +34,7 @@ from app.web.api import (
     tax,
     usage_reports,
     webhook_endpoints,
+    workspace_entitlements,
     workspaces,
 )
 from app.web.console import doors as console_doors
@@ -59,6 +60,7 @@ def include(app: FastAPI) -> None:
     app.include_router(merged_licenses.router)
     app.include_router(activations.router)
     app.include_router(workspaces.router)
+    app.include_router(workspace_entitlements.router)
     app.include_router(provisioning.router)
     auth.install(app)
     app.include_router(api_keys.router)

@@ -117,6 +117,7 @@ class ProvisioningTask(Table, table=True):
     __table_args__ = (
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_percent"),
         CheckConstraint("(state = 'claimed') = (lease_until IS NOT NULL)", name="claimed_has_lease"),
+        CheckConstraint("NOT offered OR state = 'claimed'", name="offered_is_leased"),
         # One piece of work per workspace at a time.
         Index(
             "uq_provisioning_task_open", "workspace_id", unique=True,
@@ -134,6 +135,8 @@ class ProvisioningTask(Table, table=True):
     generation: int  # of the configuration in `payload`
     fence: int = 0
     claimed_by: str | None = None  # the API key that holds or held the lease
+    # Sent to a provisioner that has not said yet that it takes it; nothing has begun.
+    offered: bool = False
     lease_seconds: int | None = None
     lease_until: datetime | None = Field(default=None, sa_type=INSTANT)
     not_before: datetime | None = Field(default=None, sa_type=INSTANT)

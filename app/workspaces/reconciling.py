@@ -16,7 +16,7 @@ from app.core.errors import NotFound
 from app.core.ids import new_id
 from app.core.states import require_move
 from app.workspaces import steps
-from app.workspaces.models import Desired, ProvisioningTask, TaskKind, TaskState, Workspace, WorkspaceState
+from app.workspaces.models import ProvisioningTask, TaskKind, TaskState, Workspace, WorkspaceState
 
 # Deferred with each task that can be claimed; the flow that knows the provisioners registers it under this name.
 RING: Final = "provisioning.ring"
@@ -114,16 +114,15 @@ def _next(workspace: Workspace, now: datetime) -> TaskKind | None:
 
 def _move_without_task(tx: Tx, workspace: Workspace, now: datetime) -> None:
     """The steps that need no provisioner."""
-    wanted, state = workspace.desired, workspace.state
-    if wanted is Desired.DELETED and state in steps.NOTHING_THERE:
+    after = steps.without_task(workspace.state, workspace.desired)
+    if after is WorkspaceState.DELETED:
         forget(workspace)
-        move(tx, workspace, WorkspaceState.DELETED, "workspace.deleted", now=now)
-    elif wanted is Desired.DELETED and state in steps.DELETABLE:
+        move(tx, workspace, after, "workspace.deleted", now=now)
+    elif after is WorkspaceState.DELETE_PENDING:
         workspace.delete_at = now + timedelta(days=policy.get(tx, DELETION_DAYS, now))
-        move(tx, workspace, WorkspaceState.DELETE_PENDING, "workspace.deletion_scheduled", now=now,
-             delete_at=workspace.delete_at.isoformat())  # fmt: skip
-    elif wanted is Desired.HIBERNATED and state is WorkspaceState.UPDATE_FAILED:
-        move(tx, workspace, WorkspaceState.STABLE, "workspace.update_put_off", now=now)
+        move(tx, workspace, after, "workspace.deletion_scheduled", now=now, delete_at=workspace.delete_at.isoformat())
+    elif after is not None:
+        move(tx, workspace, after, "workspace.update_put_off", now=now)
 
 
 def forget(workspace: Workspace) -> None:

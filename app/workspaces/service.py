@@ -128,17 +128,22 @@ def want(tx: Tx, workspace: Workspace, desired: Desired, *, actor: str, now: dat
     Wanting what is wanted already tries a failed step once more. Raises DeletionPending while it is going to be
     deleted: that is taken back with `cancel_deletion`, not by the way.
     """
-    if workspace.desired is Desired.DELETED and desired is not Desired.DELETED:
-        raise DeletionPending(
-            "Take the deletion back first (POST …/cancel_deletion), as long as its state is delete_pending.",
-            param="desired", state=str(workspace.state),
-        )  # fmt: skip
+    require_open_to(workspace, desired)
     if workspace.desired is not desired:
         _record(tx, workspace, "workspace.wanted", actor, now, {"before": workspace.desired, "after": desired})
         workspace.desired, workspace.updated_at = desired, now
         if workspace.state not in steps.FAILED:
             workspace.failure_reason = None  # it was about the wish that is given up
     reconcile(tx, workspace, now)
+
+
+def require_open_to(workspace: Workspace, desired: Desired) -> None:
+    """Raises DeletionPending where another wish has to wait until the deletion is taken back."""
+    if workspace.desired is Desired.DELETED and desired is not Desired.DELETED:
+        raise DeletionPending(
+            "Take the deletion back first (POST …/cancel_deletion), as long as its state is delete_pending.",
+            param="desired", state=str(workspace.state),
+        )  # fmt: skip
 
 
 def push_change(
@@ -150,8 +155,7 @@ def push_change(
     A running one gets an update task; a busy one as soon as it is free; a hibernated one when it wakes. What is the
     case already makes no work. Raises Invalid for a size that is not offered.
     """
-    if size is not None and size not in (sizes := policy.get(tx, SIZES, now)):
-        raise Invalid(f"Choose one of {', '.join(sizes)}.", param="size")
+    require_size(tx, size, now)
     wanted = {"seats": seats, "sku": sku, "license_file": license_file_text, "size": size, "version": version}
     changed = {name: value for name, value in wanted.items() if value is not None and value != getattr(workspace, name)}
     if not changed or workspace.state is WorkspaceState.DELETED:
@@ -162,6 +166,11 @@ def push_change(
     workspace.updated_at = now
     tell(tx, workspace, "workspace.change_wanted", now=now, changed=" ".join(sorted(changed)))
     reconcile(tx, workspace, now)
+
+
+def require_size(tx: Tx, size: str | None, now: datetime) -> None:
+    if size is not None and size not in (sizes := policy.get(tx, SIZES, now)):
+        raise Invalid(f"Choose one of {', '.join(sizes)}.", param="size")
 
 
 def cancel_deletion(tx: Tx, workspace: Workspace, *, actor: str, now: datetime) -> None:

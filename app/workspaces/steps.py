@@ -73,6 +73,17 @@ def next_kind(state: WorkspaceState, desired: Desired, *, behind: bool, deletion
             return None
 
 
+def without_task(state: WorkspaceState, desired: Desired) -> WorkspaceState | None:
+    """Where the workspace goes at once, with nobody's help."""
+    if desired is Desired.DELETED and state in NOTHING_THERE:
+        return W.DELETED
+    if desired is Desired.DELETED and state in DELETABLE:
+        return W.DELETE_PENDING
+    if desired is Desired.HIBERNATED and state is W.UPDATE_FAILED:
+        return W.STABLE
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     before: WorkspaceState

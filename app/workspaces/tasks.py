@@ -80,7 +80,7 @@ def _lease(tx: Tx, asked: int | None, now: datetime) -> int:
 
 
 def _claimable(
-    tx: Tx, kinds: Collection[TaskKind], regions: Collection[str], real_now: datetime
+    tx: Tx, kinds: Collection[TaskKind], regions: Collection[str], real_now: datetime, task_id: str | None = None
 ) -> tuple[ProvisioningTask, Workspace] | None:
     task = ProvisioningTask
     waits = and_(
@@ -101,6 +101,8 @@ def _claimable(
         col(ScreeningCase.account_id) == col(Workspace.account_id), col(ScreeningCase.state) == CaseState.CONFIRMED
     )
     query = query.where(or_(col(task.kind).in_(_PUTS_AWAY), ~refused.exists()))
+    if task_id is not None:
+        query = query.where(col(task.id) == task_id)
     if kinds:
         query = query.where(col(task.kind).in_(kinds))
     if regions:
@@ -112,13 +114,22 @@ def _claimable(
 def _hand_out(
     tx: Tx, task: ProvisioningTask, workspace: Workspace, worker: str, seconds: int, now: datetime, real_now: datetime
 ) -> ProvisioningTask:
+    _lease_to(task, workspace, worker, seconds, real_now)
+    return _begin(tx, task, workspace, now)
+
+
+def _lease_to(task: ProvisioningTask, workspace: Workspace, worker: str, seconds: int, real_now: datetime) -> None:
     task.state, task.claimed_by, task.lease_seconds = TaskState.CLAIMED, worker, seconds
     task.lease_until, task.not_before = real_now + timedelta(seconds=seconds), None
     task.fence += 1
-    task.attempts += 1
     task.progress, task.message = 0, ""
     # Whatever changed since the task was listed goes with it.
     task.generation, task.payload = workspace.generation, payload_of(workspace)
+
+
+def _begin(tx: Tx, task: ProvisioningTask, workspace: Workspace, now: datetime) -> ProvisioningTask:
+    task.offered = False
+    task.attempts += 1
     workspace.progress, workspace.message, workspace.updated_at = 0, "", now
     working = STEPS[task.kind].working
     if workspace.state is not working:
@@ -126,12 +137,54 @@ def _hand_out(
     return task
 
 
+def offer(tx: Tx, task_id: str, *, worker: str, now: datetime, real_now: datetime) -> ProvisioningTask | None:
+    """Lease this task to a provisioner that listens, before it is told; None where it cannot be claimed any more.
+
+    Nothing has begun until it takes the task or reports on it: an offer that fails leaves no try and no event behind.
+    """
+    found = _claimable(tx, (), (), real_now, task_id)
+    if found is None:
+        return None
+    task, workspace = found
+    if task.state is TaskState.CLAIMED and task.attempts >= policy.get(tx, ATTEMPTS, now):
+        _give_up(tx, task, workspace, f"No report came before the lease ran out, {task.attempts} times.", now)
+        return None
+    _lease_to(task, workspace, worker, _lease(tx, None, now), real_now)
+    task.offered = True
+    return task
+
+
+def settle_offer(tx: Tx, task_id: str, *, fence: int, taken: bool, now: datetime) -> bool:
+    """What became of an offer; returns whether the task is in hand now.
+
+    One that was not taken waits to be claimed by anybody. A report that came in the meantime says more than a lost
+    answer: the task stays with whoever sent it.
+    """
+    # The workspace first, as every report does.
+    workspace = lock(tx, tx.get_one(ProvisioningTask, task_id).workspace_id)
+    task = tx.get_one(ProvisioningTask, task_id, with_for_update=True, populate_existing=True)
+    if task.fence != fence or not task.offered:
+        return task.state is not TaskState.QUEUED
+    if taken:
+        _begin(tx, task, workspace, now)
+        return True
+    task.state, task.offered, task.lease_until = TaskState.QUEUED, False, None
+    reconcile(tx, workspace, now)
+    return False
+
+
+def abandoned(tx: Tx, real_now: datetime, *, limit: int = 200) -> list[str]:
+    """Tasks whose lease ran out and that nobody has claimed since."""
+    lost = and_(col(ProvisioningTask.state) == TaskState.CLAIMED, col(ProvisioningTask.lease_until) <= real_now)
+    return list(tx.execute(select(col(ProvisioningTask.id)).where(lost).limit(limit)).scalars())
+
+
 def heartbeat(
     tx: Tx, task_id: str, *, worker: str, fence: int, lease_seconds: int | None = None, now: datetime,
     real_now: datetime,
 ) -> ProvisioningTask:  # fmt: skip
     """Extend the lease from this moment on. Raises NotFound, LeaseLost, TaskFinished."""
-    task, _ = _held(tx, task_id, worker, fence, real_now)
+    task, _ = _held(tx, task_id, worker, fence, now, real_now)
     if lease_seconds is not None:
         task.lease_seconds = _lease(tx, lease_seconds, now)
     return _extend(task, real_now)
@@ -145,7 +198,7 @@ def report_progress(
     `percent` is 0 to 100 and never goes back within a claim; `message` is a sentence for the customer.
     Raises NotFound, LeaseLost, TaskFinished, and Invalid for a percentage below the last.
     """
-    task, workspace = _held(tx, task_id, worker, fence, real_now)
+    task, workspace = _held(tx, task_id, worker, fence, now, real_now)
     if percent < task.progress:
         raise Invalid(f"{task.progress} percent were reported already; send that or more.", param="progress")
     task.progress, task.message = percent, message
@@ -162,7 +215,7 @@ def complete(
     Returns the task, and whether this call completed it: the same claim may say so again.
     Raises NotFound, LeaseLost, TaskFinished (it failed), and Invalid where a creation has no `url`.
     """
-    task, workspace = _held(tx, task_id, worker, fence, real_now, repeats=TaskState.DONE)
+    task, workspace = _held(tx, task_id, worker, fence, now, real_now, repeats=TaskState.DONE)
     if task.state is TaskState.DONE:
         return task, False
     if task.kind is TaskKind.CREATE and not url:
@@ -191,7 +244,7 @@ def fail(
     not retryable, has failed for good and says so on the workspace. The same claim may report its failure again.
     Raises NotFound, LeaseLost, TaskFinished (it is done).
     """
-    task, workspace = _held(tx, task_id, worker, fence, real_now, repeats=TaskState.FAILED)
+    task, workspace = _held(tx, task_id, worker, fence, now, real_now, repeats=TaskState.FAILED)
     if task.state is not TaskState.CLAIMED:
         return task
     if not retryable or task.attempts >= policy.get(tx, ATTEMPTS, now):
@@ -232,7 +285,14 @@ def _extend(task: ProvisioningTask, real_now: datetime) -> ProvisioningTask:
 
 
 def _held(
-    tx: Tx, task_id: str, worker: str, fence: int, real_now: datetime, *, repeats: TaskState | None = None
+    tx: Tx,
+    task_id: str,
+    worker: str,
+    fence: int,
+    now: datetime,
+    real_now: datetime,
+    *,
+    repeats: TaskState | None = None,
 ) -> tuple[ProvisioningTask, Workspace]:
     """Task and workspace, locked, if `worker` still holds this claim; `repeats` is the end it may report again."""
     workspace_id = tx.execute(
@@ -251,6 +311,8 @@ def _held(
         raise LeaseLost("Another claim holds this task. Stop working on it and claim again.", fence=task.fence)
     match task.state:
         case TaskState.CLAIMED if task.lease_until is not None and task.lease_until > real_now:
+            if task.offered:  # the report is faster than the answer to the offer
+                _begin(tx, task, workspace, now)
             return task, workspace
         case TaskState.CLAIMED:
             raise LeaseLost("The lease ran out before this report. Stop working on it and claim again.", fence=fence)

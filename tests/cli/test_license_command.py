@@ -7,6 +7,7 @@ from subprocess import CompletedProcess
 from sqlalchemy import select
 
 from app.licenses import rendering
+from app.licenses import service as licenses
 from app.licenses.formats import Format
 from app.licenses.models import License
 from app.licenses.rendering import Wanted
@@ -38,3 +39,24 @@ def test_each_format_is_known_by_its_content_and_judged(world: World, blp: Blp, 
     sealed = blp("license", "verify", str(tmp_path / Format.KEYGEN), "--key", str(keys), "--at", at)
     assert (sealed.returncode, "NOT ACCEPTED: sealed" in sealed.stdout) == (1, True)
     assert blp("license", "verify", str(tmp_path / "none"), "--key", str(keys)).returncode == 2
+
+
+def test_the_doctor_asks_the_record_where_it_can_and_says_so_where_it_cannot(
+    world: World, blp: Blp, tmp_path: Path
+) -> None:
+    shop.buy(world)
+    now = world.ports.clock.now()
+    keys, file = tmp_path / "keys.json", tmp_path / "token"
+    keys.write_bytes(world.browser().get("/v1/licenses/keys").content)
+    with world.db.transaction() as tx:
+        license_ = tx.execute(select(License)).scalar_one()
+        file.write_text(rendering.render(tx, world.ports.secrets, license_, Wanted(Format.TOKEN), by="test", now=now))
+        licenses.revoke(tx, license_.id, reason="A drill", by="test", now=now)
+    asked = blp("license", "doctor", str(file))
+    alone = blp("license", "doctor", str(file), "--key", str(keys), "--at", f"{now:%Y-%m-%dT%H:%M:%S}")
+    assert (asked.returncode, alone.returncode) == (1, 0), (asked, alone)
+    assert "State     revoked since" in asked.stdout
+    assert "Ask the vendor why" in asked.stdout
+    assert "offline nobody knows what was revoked" in alone.stdout
+    assert "It can only be read" in alone.stdout
+    assert blp("license", "doctor", str(tmp_path / "none")).returncode == 2

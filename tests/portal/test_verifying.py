@@ -1,14 +1,28 @@
 """The public check of licenses and certificates; terms, papers, static files."""
 
 import json
+from dataclasses import replace
 from urllib.parse import urljoin
 
 import pytest
 from sqlalchemy import select
 
 from app.agreements.models import Acceptance, TermsVersion
+from app.core import keys, policy
 from app.core.canonical import sha256_hex
+from app.core.clock import transport_now
+from app.licenses import activating, rendering
+from app.licenses import service as licenses
+from app.licenses.activating import Server
+from app.licenses.enforcement import ENFORCEMENT
+from app.licenses.formats import Format
+from app.licenses.models import License
+from app.licenses.rendering import Wanted
+from app.licenses.stated import Stated
+from app.licenses.token import encode
+from app.licenses.token_claims import TokenClaims
 from tests import shop
+from tests.licenses.activating import with_rules
 from tests.portal.buyers import page_of, visitor
 from tests.portal.forms import Page, Visitor
 from tests.world import World
@@ -140,3 +154,39 @@ def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programs(
     assert page.headers["x-request-id"] in page.text
     program = browser.get(path, headers={"Accept": "application/json"})
     assert program.headers["content-type"] == "application/problem+json"
+
+
+def test_the_doctor_says_what_stops_when_and_how_it_stands_to_whoever_holds_the_file(world: World) -> None:
+    order = shop.buy(world)
+    bob = visitor(world)
+    with_rules(world, limit=2)
+    with world.db.transaction() as tx:
+        license_ = tx.execute(select(License)).scalar_one()
+        now = world.ports.clock.now()
+        texts = {
+            written: rendering.render(tx, world.ports.secrets, license_, Wanted(written), by="test", now=now)
+            for written in Format
+        }
+        activating.activate(tx, license_, Server("fp-1"), by=activating.PRODUCT, now=now, real_now=transport_now())
+    assert order.account_id == license_.account_id
+    server_file, token = texts[Format.MATTERMOST], texts[Format.TOKEN]
+    broken = "\r\n".join(server_file[at : at + 64] for at in range(0, len(server_file), 64))
+    for text, stop in ((broken, "A server that runs it removes it"), (token, "Administrators are warned")):
+        page = check(bob, text=text).text
+        assert "On record Active" in page
+        assert "1 of 2 in use" in page
+        assert stop in page
+        assert "fp-1" not in page
+    assert "It can only be read" in page
+    with world.db.transaction() as tx:
+        licenses.revoke(tx, license_.id, reason="Not for others to read", by="test", now=now)
+    revoked = check(bob, text=token).text
+    assert "This license would not be accepted" in revoked
+    assert "Ask the vendor why" in revoked
+    assert "Not for others to read" not in revoked
+    # Signed with our key, but never logged: made with a stolen one.
+    with world.db.transaction() as tx:
+        kid, key = keys.token_key(tx, world.ports.secrets, now)
+        ladder = policy.get(tx, ENFORCEMENT, now)
+        claims = replace(TokenClaims.of(Stated.of(license_), ladder, now), seats=9999)
+    assert "no record of issuing" in check(bob, text=encode(claims.to_payload(), kid, key)).text

@@ -21,6 +21,7 @@ from app.core.db import Database, Tx, require_no_transaction
 from app.core.errors import Unavailable
 from app.core.security import Secrets
 from app.flows.ports import Ports
+from app.workspaces.provider import Listening
 
 log = structlog.get_logger()
 
@@ -59,6 +60,8 @@ class LostTask(Exception):
 
 class SandboxProvisioners:
     """Comes when the bell rings, and once a minute anyway."""
+
+    listening: Listening | None = None
 
     def __init__(self, database: Database, secrets: Secrets, *, base_url: str, env: str) -> None:
         refuse_in_production(env=env)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from app.accounts import service as accounts
 from app.catalog import export_classes
 from app.catalog import service as catalog
+from app.catalog.activation_rules import ActivationRules
 from app.catalog.models import ExportClass, Family, Interval, Plan, PlanKind, Price
 from app.catalog.pricing import PriceKind
 from app.core import ids
@@ -61,7 +62,7 @@ class ExportClassOut(BaseModel):
 
 class PlanOut(BaseModel):
     """`prices` are those in force today, as is `export`, null where the plan has no classification; `add_on_for` names
-    the plans an add-on can be bought with.
+    the plans an add-on can be bought with; `activations` says how many servers a license binds, null for none.
     """
 
     model_config = ConfigDict(json_schema_extra={"example": {
@@ -69,6 +70,9 @@ class PlanOut(BaseModel):
         "family": "self_managed", "tagline": "For teams that run their own server", "sales_only": False,
         "retired": False, "min_seats": 11, "max_seats": 5000, "trial_days": 30, "grace_days": 10,
         "bullets": ["Unlimited message history and search"], "entitlements": {"ldap": True}, "add_on_for": [],
+        "activations": {"limit": 4, "overage": "1.25x", "floating": False, "heartbeat_seconds": None,
+                        "cull": "deactivate", "revive": "never", "revive_minutes": None, "transfers": 12,
+                        "transfer_days": 365},
         "export": {"eccn": "5D992.c", "authorisation": "NLR", "ccats": "G123456", "valid_from": "2026-01-01"},
         "prices": [{"interval": "year", "model": "per_unit", "unit": {"amount": 12000, "currency": "USD"},
                     "tiers": [], "package_size": None, "base": {"amount": 0, "currency": "USD"},
@@ -90,6 +94,7 @@ class PlanOut(BaseModel):
     bullets: list[str]
     entitlements: dict[str, Any]
     add_on_for: list[str]
+    activations: ActivationRules | None
     export: ExportClassOut | None
     prices: list[PriceOut]
 
@@ -99,6 +104,7 @@ class PlanOut(BaseModel):
         return cls(
             **{name: getattr(plan, name) for name in same.split()},
             retired=plan.retired_at is not None, entitlements=plan.flags,
+            activations=None if (rules := plan.activation_rules) is None else ActivationRules.model_validate(rules),
             export=ExportClassOut.of(export) if export is not None else None,
             prices=[
                 PriceOut(

@@ -16,9 +16,9 @@ from app.screening.service import PartyRefused
 from app.web.deps import NotSignedIn, Now, ScopeMissing, Tx, requires
 from app.web.idempotent import IdempotentRoute
 from app.web.problems import problems
-from app.workspaces import service, steps
+from app.workspaces import planning, service, steps
 from app.workspaces.errors import DeletionPending, HostnameTaken, NothingToRetry, NoWorkspaceIncluded, WorkspaceExists
-from app.workspaces.models import Desired, Workspace, WorkspaceState
+from app.workspaces.models import Desired, TaskKind, Workspace, WorkspaceState
 
 router = APIRouter(prefix="/v1/workspaces", tags=["workspaces"], route_class=IdempotentRoute)
 
@@ -99,6 +99,33 @@ class WorkspaceList(BaseModel):
     has_more: bool
 
 
+class PlanStepOut(BaseModel):
+    """`task` is what a provisioner would be given, null where none is needed; `states` are passed in this order."""
+
+    task: TaskKind | None
+    states: list[WorkspaceState]
+    not_before: datetime | None = Field(description="Business time; null for at once.")
+    in_hand: bool = Field(description="A provisioner is at it already, whatever is wanted now.")
+
+
+class WorkspacePlanOut(BaseModel):
+    """If all goes well. `needs_person` where it stops short, because something failed that is to be retried first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "workspace_id": "wsp_01ka8qj6x0c5q4m3t2r1p0n9mk", "desired": "hibernated", "state": "stable",
+        "steps": [{"task": "hibernate", "states": ["hibernating", "hibernated"], "not_before": None,
+                   "in_hand": False}],
+        "ends_in": "hibernated", "needs_person": False,
+    }})  # fmt: skip
+
+    workspace_id: str
+    desired: Desired
+    state: WorkspaceState
+    steps: list[PlanStepOut]
+    ends_in: WorkspaceState
+    needs_person: bool
+
+
 class TransitionOut(BaseModel):
     before: WorkspaceState = Field(serialization_alias="from")
     after: WorkspaceState = Field(serialization_alias="to")
@@ -150,6 +177,32 @@ def read_workspace(workspace_id: str, tx: Tx, key: Reader) -> WorkspaceOut:
     return WorkspaceOut.of(service.get(tx, ids.require_form("wsp", workspace_id), key.account_id))
 
 
+@router.get("/{workspace_id}/plan", responses=problems(*_ANYONE, NotFound, NotAllowed, DeletionPending))
+def plan_workspace(
+    workspace_id: str, tx: Tx, now: Now, key: Reader, desired: Desired | None = None,
+    size: Annotated[Label | None, Query(description="Only with a key of the vendor.")] = None,
+    version: Annotated[Label | None, Query(description="Only with a key of the vendor.")] = None,
+) -> WorkspacePlanOut:  # fmt: skip
+    """Which tasks a change would set off and which states would pass. Nothing is changed.
+
+    What is left out stays as it is wanted now; without any parameter it is what is still to come.
+    """
+    workspace = service.get(tx, ids.require_form("wsp", workspace_id), key.account_id)
+    _require_vendor_for(key, size, version)
+    found = planning.plan(tx, workspace, desired=desired, size=size, version=version, now=now)
+    return WorkspacePlanOut(
+        workspace_id=workspace.id, desired=found.desired, state=workspace.state, ends_in=found.ends_in,
+        needs_person=found.needs_person,
+        steps=[PlanStepOut(task=each.kind, states=list(each.states), not_before=each.not_before, in_hand=each.in_hand)
+               for each in found.steps],
+    )  # fmt: skip
+
+
+def _require_vendor_for(key: ApiKey, size: str | None, version: str | None) -> None:
+    if key.account_id is not None and (size is not None or version is not None):
+        raise NotAllowed("Size and version are set by the vendor; ask us.", param="size" if size else "version")
+
+
 @router.patch("/{workspace_id}", responses=problems(*_ANYONE, NotFound, NotAllowed, DeletionPending))
 def change_workspace(workspace_id: str, body: WorkspacePatch, tx: Tx, now: Now, key: Writer) -> WorkspaceOut:
     """Say what it should be: running, hibernated or deleted. It gets there by itself.
@@ -157,10 +210,8 @@ def change_workspace(workspace_id: str, body: WorkspacePatch, tx: Tx, now: Now, 
     A deletion is carried out some days later (`delete_at`) and can be taken back until then.
     """
     workspace = service.for_change(tx, ids.require_form("wsp", workspace_id), key.account_id)
+    _require_vendor_for(key, body.size, body.version)
     if body.size is not None or body.version is not None:
-        if key.account_id is not None:
-            param = "size" if body.size is not None else "version"
-            raise NotAllowed("Size and version are set by the vendor; ask us.", param=param)
         service.push_change(tx, workspace, size=body.size, version=body.version, now=now)
     if body.desired is not None:
         service.want(tx, workspace, body.desired, actor=key.id, now=now)

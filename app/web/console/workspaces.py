@@ -1,6 +1,7 @@
 """Workspaces: the list, and one with the work done on it; what failed can be tried again, a deletion taken back."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -20,7 +21,8 @@ from app.web.console.render import Note, Reader, attempt, can, form_for, page, r
 from app.web.console.views import Action, Cell, DetailView, ListView, Related
 from app.web.deps import Now, Tx, Wired
 from app.web.views import Fact, Form, Link
-from app.workspaces import service
+from app.workspaces import planning, service
+from app.workspaces.errors import DeletionPending
 from app.workspaces.models import Desired, ProvisioningTask, Workspace, WorkspaceState
 
 router = APIRouter()
@@ -56,8 +58,8 @@ def listed(request: Request, tx: Tx, who: Reader, wanted: lists.Filter) -> Respo
 
 
 @router.get("/console/workspaces/{workspace_id}")
-def one(request: Request, tx: Tx, who: Reader, workspace_id: str) -> Response:
-    return _show(request, tx, who, workspace_id, Form(), 200)
+def one(request: Request, tx: Tx, now: Now, who: Reader, workspace_id: str) -> Response:
+    return _show(request, tx, now, who, workspace_id, Form(), 200)
 
 
 @router.post("/console/workspaces/{workspace_id}/retry")
@@ -95,7 +97,7 @@ def _act(
                          now=now, details={"note": reason(note)})  # fmt: skip
 
     def again(tx: Session, form: Form, status: int) -> Response:
-        return _show(request, tx, who, workspace_id, form, status)
+        return _show(request, tx, now, who, workspace_id, form, status)
 
     return attempt(
         ports, name, {"note": note}, deed, again, to=f"/console/workspaces/{workspace_id}", done=done
@@ -103,14 +105,14 @@ def _act(
 
 
 def _show(
-    request: Request, tx: Session, who: SignedInStaff, workspace_id: str, form: Form, status: int
-) -> Response:  # fmt: skip
+    request: Request, tx: Session, now: datetime, who: SignedInStaff, workspace_id: str, form: Form, status: int
+) -> Response:
     found = service.get(tx, ids.require_form("wsp", workspace_id), None)
     account = tx.get_one(Account, found.account_id)
     view = DetailView(
         kind="workspaces", id=found.id, title=found.hostname, state=str(found.state),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(found),
-        related=(_tasks(tx, found.id),), actions=_actions(found, who, form), form=form,
+        related=(_plans(tx, found, now), _tasks(tx, found.id)), actions=_actions(found, who, form), form=form,
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
 
@@ -132,6 +134,32 @@ def _facts(found: Workspace) -> tuple[Fact, ...]:
     if found.failure_reason:
         facts.append(Fact(name="What failed", value=found.failure_reason))
     return tuple(facts)
+
+
+def _plans(tx: Session, found: Workspace, now: datetime) -> Related:
+    """What each wish would set off, and what is still to come of the present one."""
+    rows = []
+    for desired in Desired:
+        try:
+            plan = planning.plan(tx, found, desired=desired, now=now)
+        except DeletionPending:
+            continue
+        said = "; ".join(_step(each) for each in plan.steps) or "Nothing is to be done"
+        if plan.needs_person:
+            said += ". It stops there until somebody tries again"
+        rows.append((
+            Cell(text=str(desired).capitalize(), note="wanted now" if desired is found.desired else ""),
+            Cell(text=said), Cell(state=str(plan.ends_in)),
+        ))  # fmt: skip
+    return Related(title="What would happen", columns=("If it should be", "Step by step", "Ends in"), rows=tuple(rows))
+
+
+def _step(step: planning.Planned) -> str:
+    states = ", then ".join(str(each).replace("_", " ") for each in step.states)
+    if step.kind is None:
+        return states.capitalize()
+    when = f" on {step.not_before:%Y-%m-%d %H:%M} UTC" if step.not_before else ""
+    return f"{str(step.kind).capitalize()}{' (in hand)' if step.in_hand else ''}{when}: {states}"
 
 
 def _tasks(tx: Session, workspace_id: str) -> Related:

@@ -180,6 +180,17 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StopRow:
+    """What begins after `begins`, or `above` so many users; `state` is begun or empty."""
+
+    what: str
+    begins: str
+    above: str
+    todo: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerifyView:
     """`/verify`. Inputs: file (upload), text. `verdict` is empty before the first check."""
 
@@ -192,3 +203,5 @@ class VerifyView:
     findings: tuple[Finding, ...] = ()
     facts: tuple[Fact, ...] = ()
     checked_at: datetime | None = None
+    standing: tuple[Fact, ...] = ()  # what stands in no file
+    stops: tuple[StopRow, ...] = ()

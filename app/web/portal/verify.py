@@ -14,16 +14,17 @@ from app.accounts.errors import TooManyTries
 from app.agreements import service as agreements
 from app.agreements.models import Acceptance
 from app.core import keys, signing
+from app.core.clock import transport_now
 from app.core.db import Tx as Unit
 from app.core.errors import Invalid
 from app.core.ids import has_form
 from app.core.keys import KeyPurpose
 from app.core.signing import Purpose, UnusableKey
+from app.licenses import doctor
+from app.licenses.doctor import Diagnosis
 from app.licenses.findings import Finding, Severity
 from app.licenses.formats import Format
-from app.licenses.report import Claims, Report, Summary
-from app.licenses.trust import Trust
-from app.licenses.verify_any import verify_license
+from app.licenses.report import Summary
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Now, Tx, count_try
@@ -66,12 +67,12 @@ def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) ->
     if given.lstrip().startswith((b"{", b"acn_", b"%PDF")):
         return show.portal(request, _certificate(tx, given, pasted), who=who)
     try:
-        report = verify_license(given, Trust.of(keys.published(tx)), now, form.text("license_key") or None)
+        found = doctor.diagnose(tx, given, now, transport_now(), form.text("license_key") or None)
     except UnusableKey as refused:
         form_again = FormView(values={"text": pasted})
         view = _refused(form_again, "unknown_key", "This license would not be accepted", refused.detail)
         return show.portal(request, view, who=who)
-    return show.portal(request, _license(report, pasted), who=who)
+    return show.portal(request, _license(found, pasted), who=who)
 
 
 def _require_size(given: bytes) -> None:
@@ -80,17 +81,39 @@ def _require_size(given: bytes) -> None:
         raise Invalid(sentence, param="text")
 
 
-def _license(report: Report[Claims], pasted: str) -> v.VerifyView:
-    findings = tuple(_finding(each) for each in report.findings)
+def _license(found: Diagnosis, pasted: str) -> v.VerifyView:
+    report = found.report
+    findings = tuple(_finding(each) for each in (*found.findings, *report.findings))
     if report.accepted:
         genuine = v.Finding(state="valid", title="Signed by us", detail=_ACCEPTED[report.written])
         findings = (genuine, *findings)
     return v.VerifyView(
-        form=FormView(values={"text": pasted}), verdict="valid" if report.accepted else "invalid",
-        headline="This license is genuine" if report.accepted else "This license would not be accepted",
-        code=report.code, findings=findings, facts=_said(report.summary) if report.summary else (),
-        checked_at=report.at,
+        form=FormView(values={"text": pasted}), verdict="valid" if found.accepted else "invalid",
+        headline="This license is genuine" if found.accepted else "This license would not be accepted",
+        code=found.code, findings=findings, facts=_said(report.summary) if report.summary else (),
+        checked_at=report.at, standing=_standing(found), stops=tuple(
+            v.StopRow(
+                what=each.what, begins=_ENGLISH.moment(each.at) if each.at else "",
+                above=f"{each.above:,} users" if each.above is not None else "", todo=each.todo,
+                state="begun" if each.begun else "",
+            )
+            for each in found.stops
+        ),
     )  # fmt: skip
+
+
+def _standing(found: Diagnosis) -> tuple[Fact, ...]:
+    """What only we know, as of now."""
+    facts = []
+    if found.kid:
+        facts.append(Fact(name="Signing key", value=found.kid, mono=True))
+    if (record := found.record) is not None:
+        since = f" since {_ENGLISH.moment(record.since)}" if record.since else ""
+        facts.append(Fact(name="On record", value=f"{record.state.capitalize()}{since}"))
+        if record.successor:
+            facts.append(Fact(name="Newer license", value=record.successor, mono=True))
+        facts.append(Fact(name="Servers", value=doctor.servers(record).capitalize()))
+    return tuple(facts)
 
 
 def _finding(each: Finding) -> v.Finding:
