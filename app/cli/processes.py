@@ -22,6 +22,7 @@ processes = typer.Typer()
 _FRONT_DOOR_SECONDS: Final = 5
 _AT_ONCE: Final = 4
 _LAST_JOBS_SECONDS: Final = 30  # what a job may still take once it is told to end
+_LAST_ANSWERS_SECONDS: Final = 8  # what a request may; one that waits for a change is asked again elsewhere
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -44,6 +45,7 @@ def serve(
             create_app(settings, wired), host=settings.host, port=settings.port, log_config=None, access_log=False,
             server_header=False, proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=",".join(settings.trusted_proxies) or None,
+            timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
         )  # fmt: skip
 
 
