@@ -251,8 +251,8 @@ def _transactions(files: Sequence[Path]) -> list[list[Copied]]:
 
 def _spender(database: Database) -> Callable[[], float]:
     """CPU time of this process and of the backend behind its one connection."""
-    with database.reading() as connection:
-        backend = int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+    with database.transaction() as tx:
+        backend = int(tx.execute(text("SELECT pg_backend_pid()")).scalar_one())
     return lambda: process_time() + cpu_seconds(backend)
 
 
