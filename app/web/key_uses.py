@@ -3,9 +3,7 @@
 Nothing is written in a request. A key is retired by these counts (S27), so that what is lost with a process is seconds.
 """
 
-import asyncio
 from collections import Counter
-from contextlib import suppress
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -13,10 +11,10 @@ import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from app.core.clock import transport_now
+from app.web.later_writes import LaterWrites
 
 log = structlog.get_logger()
 
-_WRITE_SECONDS: Final = 5.0
 _WRITE: Final[LiteralString] = (
     "INSERT INTO signing_key_use (kid, used_on, count)"
     " SELECT kid, %s, count FROM unnest(%s::text[], %s::bigint[]) AS used(kid, count) ORDER BY kid"
@@ -24,28 +22,17 @@ _WRITE: Final[LiteralString] = (
 )
 
 
-class KeyUses:
+class KeyUses(LaterWrites):
     """What this process counted. Lives on one event loop."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._counted: Counter[str] = Counter()
-        self._writer: asyncio.Task[None] | None = None
 
     def note(self, kid: str) -> None:
         """A file of this key was checked; nothing for the empty kid."""
         if kid:
             self._counted[kid] += 1
-
-    def start(self, pool: AsyncConnectionPool[Any]) -> None:
-        self._writer = asyncio.create_task(self._run(pool), name="key-uses")
-
-    async def stop(self, pool: AsyncConnectionPool[Any]) -> None:
-        """Write what was counted, and count no more."""
-        if self._writer is not None:
-            self._writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._writer
-            await self.flush(pool)
 
     async def flush(self, pool: AsyncConnectionPool[Any]) -> None:
         """Write what was counted. A database that is away does not lose it: it is written the next time."""
@@ -58,8 +45,3 @@ class KeyUses:
         except (psycopg.Error, PoolTimeout, OSError) as exc:
             self._counted.update(counted)
             log.warning("key_uses.not_written", why=type(exc).__name__, count=counted.total())
-
-    async def _run(self, pool: AsyncConnectionPool[Any]) -> None:
-        while True:
-            await asyncio.sleep(_WRITE_SECONDS)
-            await self.flush(pool)

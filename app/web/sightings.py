@@ -4,8 +4,6 @@ At most one write a minute for each activation and process, none in a request, a
 holds just then: the next sighting will do.
 """
 
-import asyncio
-from contextlib import suppress
 from datetime import datetime
 from time import monotonic
 from typing import Any, Final, LiteralString
@@ -15,10 +13,10 @@ import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from app.core.clock import transport_now
+from app.web.later_writes import LaterWrites
 
 log = structlog.get_logger()
 
-_WRITE_SECONDS: Final = 5.0
 _SPARED_SECONDS: Final = 60.0
 _MOST: Final = 20_000
 _WRITE: Final[LiteralString] = (
@@ -29,13 +27,13 @@ _WRITE: Final[LiteralString] = (
 )
 
 
-class Sightings:
+class Sightings(LaterWrites):
     """What this process saw. Lives on one event loop."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._seen: dict[str, datetime] = {}
         self._written: dict[str, float] = {}
-        self._writer: asyncio.Task[None] | None = None
 
     def note(self, activation_id: str) -> None:
         """Remember that this server was here; nothing for the empty id."""
@@ -43,17 +41,6 @@ class Sightings:
             return
         if monotonic() - self._written.get(activation_id, float("-inf")) >= _SPARED_SECONDS:
             self._seen[activation_id] = transport_now()
-
-    def start(self, pool: AsyncConnectionPool[Any]) -> None:
-        self._writer = asyncio.create_task(self._run(pool), name="sightings")
-
-    async def stop(self, pool: AsyncConnectionPool[Any]) -> None:
-        """Write what was noted, and no more."""
-        if self._writer is not None:
-            self._writer.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._writer
-            await self.flush(pool)
 
     async def flush(self, pool: AsyncConnectionPool[Any]) -> None:
         """Write what was noted. A database that is away costs the sightings, and nothing else."""
@@ -68,8 +55,3 @@ class Sightings:
                 await connection.execute(_WRITE, (list(seen), list(seen.values())))
         except (psycopg.Error, PoolTimeout, OSError) as exc:
             log.warning("sightings.lost", why=type(exc).__name__, count=len(seen))
-
-    async def _run(self, pool: AsyncConnectionPool[Any]) -> None:
-        while True:
-            await asyncio.sleep(_WRITE_SECONDS)
-            await self.flush(pool)

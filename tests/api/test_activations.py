@@ -16,7 +16,7 @@ from app.core.clock import transport_now
 from app.flows import silent_servers
 from app.licenses.models import Activation
 from app.main import create_app
-from app.web import sightings
+from app.web import later_writes
 from app.web.fast import FastLane
 from tests.api.buying import NEW_YORK, Bought, Buyer, make_key
 from tests.api.test_validation import PATH, UNKNOWN, until
@@ -189,7 +189,7 @@ def test_a_server_that_validates_is_seen_without_a_write_in_the_request(
 ) -> None:
     with_rules(world, limit=2)
     Product(world, bought.license, key=key).activate("one")
-    monkeypatch.setattr(sightings, "_WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(later_writes, "_WRITE_SECONDS", 0.2)
     old = transport_now() - timedelta(hours=1)
     with world.db.transaction() as tx:
         tx.execute(update(Activation).values(last_seen_at=old))

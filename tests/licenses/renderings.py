@@ -93,7 +93,8 @@ class Signers:
 def documented() -> ModuleType:
     """`docs/verify/verify.py`, the reader that product teams copy; it shares nothing with the application."""
     spec = importlib.util.spec_from_file_location("documented_verifier", ROOT / "docs" / "verify" / "verify.py")
-    assert spec is not None and spec.loader is not None  # noqa: PT018 -- both or neither
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
