@@ -24,6 +24,11 @@ def full(count: int) -> int:
     return count if FULL else max(3, count // 100)
 
 
+def altered(token: str) -> str:
+    """The token with another last character, whichever it has: a fixed one would now and then be the same."""
+    return token[:-1] + ("0" if token[-1] != "0" else "1")
+
+
 @dataclass
 class World:
     """One installation, running."""
