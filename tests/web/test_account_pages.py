@@ -7,6 +7,8 @@ import pytest
 
 from app.web import together as t
 from app.web.portal import account_views as a
+from app.web.portal import license_views as li
+from app.web.portal import subscription_views as su
 from app.web.portal import views as v
 from app.web.views import Fact, Flash, Form, Link, MoneyRow, Option, Page, Pages, Step
 from tests.web.samples import ADA, NOW, Show
@@ -57,7 +59,7 @@ DASHBOARD = a.DashboardView(
     pricing_href="/",
 )
 
-LICENSE = a.LicenseRow(
+LICENSE = li.LicenseRow(
     license_id="lic_1",
     label="Production",
     plan="Professional",
@@ -102,7 +104,7 @@ TOGETHER = t.TogetherView(
     files=(FILE,), past_files=(replace(FILE, server="chat-2", state="revoked", download_href=""),),
 )  # fmt: skip
 
-LICENSE_PAGE = a.LicenseView(
+LICENSE_PAGE = li.LicenseView(
     license=LICENSE,
     facts=(
         Fact(name="License id", value="lic_01kafzq5w3j8m2n4p6r8s0t2v4", mono=True),
@@ -110,7 +112,7 @@ LICENSE_PAGE = a.LicenseView(
     ),
     text="eyJpZCI6" * 40,
     files=(
-        a.LicenseFile(
+        li.LicenseFile(
             file_id="f2",
             issued_at=NOW,
             reason="20 seats added",
@@ -119,7 +121,7 @@ LICENSE_PAGE = a.LicenseView(
             state="active",
             download_href="/l/2",
         ),
-        a.LicenseFile(
+        li.LicenseFile(
             file_id="f1",
             issued_at=NOW,
             reason="Purchase",
@@ -130,14 +132,14 @@ LICENSE_PAGE = a.LicenseView(
         ),
     ),
     activations=(
-        a.ActivationRow(
+        li.ActivationRow(
             fingerprint="9f86d081884c7d65",
             host="chat.engines.example",
             since=NOW,
             last_seen=NOW,
             deactivate_href="/l/1/deactivate",
         ),
-        a.ActivationRow(
+        li.ActivationRow(
             fingerprint="0cc175b9c0f1b6a8",
             host="staging.engines.example",
             since=NOW,
@@ -151,7 +153,7 @@ LICENSE_PAGE = a.LicenseView(
     label_href="/account/licenses/1/label",
 )
 
-SUBSCRIPTION = a.SubscriptionRow(
+SUBSCRIPTION = su.SubscriptionRow(
     subscription_id="sub_1",
     plan="Professional, self-managed",
     state="active",
@@ -163,7 +165,7 @@ SUBSCRIPTION = a.SubscriptionRow(
     href="/account/subscriptions/1",
 )
 
-CHANGE = a.SeatChangeView(
+CHANGE = su.SeatChangeView(
     form=Form(values={"seats": "60"}),
     action="/account/subscriptions/1/seats",
     preview_href="/account/subscriptions/1/seats/preview",
@@ -189,7 +191,7 @@ PRICED_CHANGE = replace(
     next_total="2,880.00 EUR",
 )
 
-SUBSCRIPTION_PAGE = a.SubscriptionView(
+SUBSCRIPTION_PAGE = su.SubscriptionView(
     subscription=SUBSCRIPTION,
     facts=(
         Fact(name="Price", value="4.00 EUR a seat and month"),
@@ -274,18 +276,18 @@ PAGES: dict[str, Page] = {
     "dashboard": DASHBOARD,
     "dashboard-well": replace(DASHBOARD, holdings=(HOLDING,), todos=(), managed_by="Grace Hopper at Northwind"),
     "dashboard-empty": replace(DASHBOARD, holdings=(), todos=(), recent=()),
-    "licenses": a.LicensesView(
+    "licenses": li.LicensesView(
         licenses=(
             LICENSE,
             replace(LICENSE, license_id="lic_2", label="", state="superseded", fingerprint="", download_href=""),
         ),
         together=TOGETHER,
     ),
-    "licenses-empty": a.LicensesView(licenses=()),
+    "licenses-empty": li.LicensesView(licenses=()),
     "license": LICENSE_PAGE,
     "license-bare": replace(LICENSE_PAGE, activations=(), activation_limit=None, guides=(), text="", label_href=""),
-    "subscriptions": a.SubscriptionsView(subscriptions=(SUBSCRIPTION,), pricing_href="/"),
-    "subscriptions-empty": a.SubscriptionsView(subscriptions=(), pricing_href="/"),
+    "subscriptions": su.SubscriptionsView(subscriptions=(SUBSCRIPTION,), pricing_href="/"),
+    "subscriptions-empty": su.SubscriptionsView(subscriptions=(), pricing_href="/"),
     "subscription": SUBSCRIPTION_PAGE,
     "subscription-priced": replace(SUBSCRIPTION_PAGE, seat_change=PRICED_CHANGE, renew_href="/renew"),
     "subscription-scheduled": replace(

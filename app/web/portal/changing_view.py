@@ -27,9 +27,9 @@ from app.subscriptions.models import ScheduledChange, Subscription
 from app.tax import service as tax
 from app.web import pages
 from app.web.portal import figures, renewing
-from app.web.portal.account_views import PendingView, SeatChangeView
 from app.web.portal.pricing import parse_seats
 from app.web.portal.render import Posted
+from app.web.portal.subscription_views import PendingView, SeatChangeView
 from app.web.portal.views import AddOn, PreviewView
 from app.web.views import Form as FormView
 from app.web.views import Link, Option

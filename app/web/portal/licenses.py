@@ -23,7 +23,7 @@ from app.web import csrf, pages, together
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
 from app.web.portal import license_files, owned, servers
-from app.web.portal.account_views import LicenseFile, LicenseFormat, LicenseRow, LicensesView, LicenseView
+from app.web.portal.license_views import LicenseFile, LicenseFormat, LicenseRow, LicensesView, LicenseView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.views import Fact, Option
 from app.web.views import Form as FormView

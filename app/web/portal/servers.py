@@ -24,7 +24,7 @@ from app.web import csrf, pages
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
 from app.web.portal import license_files, owned
-from app.web.portal.account_views import ActivationRow, OfflineView, ServerView
+from app.web.portal.license_views import ActivationRow, OfflineView, ServerView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.views import Fact
 from app.web.views import Form as FormView

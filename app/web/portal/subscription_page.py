@@ -23,8 +23,8 @@ from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState, TermKind
 from app.web import pages
 from app.web.portal import changing_view, figures
-from app.web.portal.account_views import SeatChangeView, SubscriptionRow, SubscriptionView
 from app.web.portal.render import account_page
+from app.web.portal.subscription_views import SeatChangeView, SubscriptionRow, SubscriptionView
 from app.web.views import Fact, Step
 
 RUNNING: Final = frozenset({SubscriptionState.TRIALING, SubscriptionState.ACTIVE})

@@ -16,11 +16,11 @@ from app.web import csrf, show
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
 from app.web.portal import owned, renewing
-from app.web.portal.account_views import SubscriptionsView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.portal.renew import order
 from app.web.portal.renewing import Wish
 from app.web.portal.subscription_page import row, shown, today_of
+from app.web.portal.subscription_views import SubscriptionsView
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.ACCOUNT_READ))]
 Renewer = Annotated[SignedInCustomer, Depends(customer(Permission.SUBSCRIPTIONS_WRITE))]
