@@ -35,6 +35,7 @@ _REMEDIES: Final = {
     ReportCode.LINES_BROKEN: "Nothing needs to be done; servers skip line breaks.",
     ReportCode.STEP_BEGUN: "Renew in the portal; the step ends with the new token.",
 }
+LADDER: Final = "Ladder"  # the name of what a token says about the end, among `Summary.more`
 Claims = LicenseClaims | KeygenClaims | TokenClaims
 C_co = TypeVar("C_co", bound=Claims, covariant=True)
 
@@ -115,7 +116,7 @@ def summary_of(claims: Claims) -> Summary:
                 claims.license_id, claims.company, claims.company,
                 f"{claims.plan} ({claims.sku}){', trial' if claims.trial else ''}", claims.seats,
                 f"{claims.seats}{counted}", claims.issued_at, claims.starts_at, claims.expires_at,
-                (("Ladder", steps or "none"),),
+                ((LADDER, steps or "none"),),
             )  # fmt: skip
 
 
@@ -125,7 +126,8 @@ def _of_server(
     customer = claims.customer
     company = customer.company or customer.name
     sources = tuple(
-        ("From", f"{each.license}, {each.users} seats, ends {written(each.expires_at)}") for each in claims.sources
+        ("Made of", f"{each.license}, {_counted(each.users)}, ends {written(each.expires_at)}")
+        for each in claims.sources
     )
     return Summary(
         license_id, f"{company}, {customer.name} <{customer.email}>", company,
@@ -142,6 +144,10 @@ def report_finding(code: ReportCode, severity: Severity, detail: str) -> Finding
 def written(at: datetime) -> str:
     """To the second, in UTC."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _counted(seats: int) -> str:
+    return f"{seats} {'seat' if seats == 1 else 'seats'}"
 
 
 def _seats(claims: LicenseClaims) -> str:

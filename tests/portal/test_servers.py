@@ -42,9 +42,11 @@ def test_a_request_is_brought_as_text_and_its_answer_taken_along(world: World) -
     home = f"/account/licenses/{license_.id}"
     ada.open(home)
     ada.follow(next(link for link in ada.page.links if link.endswith("/offline")))
-    page = ada.send("/offline", "Do what it asks", text="no request")
+    page = ada.send("/offline", "Answer the request", text="no request")
     assert (ada.status, "not the JSON text" in page.text, "no request" in page.html) == (422, True, True)
-    page = ada.send("/offline", "Do what it asks", text=json.dumps(request("vault", license_.file_id, name="vault-01")))
+    page = ada.send(
+        "/offline", "Answer the request", text=json.dumps(request("vault", license_.file_id, name="vault-01"))
+    )
     assert "Carry the file below back" in page.text
     href = next(link for link in page.links if link.endswith("/file"))
     got = ada.browser.get(href)
@@ -60,7 +62,7 @@ def test_a_request_is_brought_as_text_and_its_answer_taken_along(world: World) -
     eve.open(home)
     assert eve.status == 404
     ada.open(f"{home}/offline")
-    page = ada.send("/offline", "Do what it asks", text=json.dumps(gives_up))
+    page = ada.send("/offline", "Answer the request", text=json.dumps(gives_up))
     assert "Deactivated" in page.text
     assert json.loads(ada.browser.get(href).text)["type"] == "blp/deactivation/v1"
     assert "0 of 1 in use" in ada.open(home).text

@@ -5,11 +5,11 @@ Conventions: see `app.web.portal.views`.
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from app.web.portal.views import InstallGuide
 from app.web.together import TogetherView
-from app.web.views import Fact, Form, Option, Pages
+from app.web.views import Fact, Form, Link, Option, Pages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class LicensesView:
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseFile:
-    """One file issued for a license; every past one is kept."""
+    """One file issued for a license; every past one is kept. `download_href` is empty where it was revoked."""
 
     file_id: str
     issued_at: datetime
@@ -58,7 +58,7 @@ class LicenseFormat:
 
 @dataclass(frozen=True, kw_only=True)
 class ActivationRow:
-    """`silent`: its heartbeat is overdue."""
+    """`silent`: its heartbeat is overdue. `offline`: activated without a network."""
 
     fingerprint: str
     host: str
@@ -66,14 +66,25 @@ class ActivationRow:
     last_seen: datetime | None
     deactivate_href: str
     silent: bool = False
+    offline: bool = False
     href: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What it means that a license is not simply in force, and what to do now; `ask` offers to write to the vendor."""
+
+    sentence: str
+    tone: Literal["info", "warn", "bad"]
+    link: Link | None = None
+    ask: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class LicenseView:
     """One license. Inputs of the form (posted to `label_href`): label, environment, server.
 
-    `offline_href`: for servers without a network.
+    `offline_href`: for servers without a network. Without `advice` the download is the one primary action.
     """
 
     template: ClassVar[str] = "portal/license.html"
@@ -90,6 +101,7 @@ class LicenseView:
     formats: tuple[LicenseFormat, ...] = ()
     environments: tuple[Option, ...] = ()
     offline_href: str = ""
+    advice: Advice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,11 +18,12 @@ from app.licenses import activation_terms
 from app.licenses import service as licenses
 from app.licenses.formats import Format
 from app.licenses.models import License, LicenseEnvironment, LicenseState, MergedLicense
+from app.licenses.standing import Standing, standing
 from app.orders.models import Order, OrderKind
 from app.web import csrf, pages, together
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
-from app.web.portal import license_files, owned, servers
+from app.web.portal import license_advice, license_files, owned, servers
 from app.web.portal.license_views import LicenseFile, LicenseFormat, LicenseRow, LicensesView, LicenseView
 from app.web.portal.render import Form, account_page, see_other
 from app.web.views import Fact, Option
@@ -36,6 +37,8 @@ _ENVIRONMENTS = (
     Option(value=LicenseEnvironment.PRODUCTION.value, label="Production"),
     Option(value=LicenseEnvironment.NON_PRODUCTION.value, label="Tests and staging"),
 )
+# Nothing more is signed or installed of these.
+_OVER = {Standing.EXPIRED, Standing.SUSPENDED, Standing.REVOKED}
 _REASONS = {
     OrderKind.PURCHASE: "Purchase", OrderKind.RENEWAL: "Renewal", OrderKind.EXPANSION: "Change",
     OrderKind.INSTALMENT: "Next year",
@@ -46,7 +49,7 @@ _REASONS = {
 def listed(request: Request, tx: Tx, now: Now, who: Reader) -> Response:
     """Newest first; those that another one replaced too."""
     account = accounts.get(tx, who.account_id)
-    rows = tuple(_row(tx, account, each) for each in owned.all_of(tx, who, License))
+    rows = tuple(_row(tx, account, each, now) for each in owned.all_of(tx, who, License))
     shown = together.panel(
         tx, who.account_id, account.time_zone, now, license_href="/account/licenses/",
         file_href=lambda merged_id: f"/account/licenses/together/{merged_id}/file",
@@ -115,13 +118,13 @@ def _environment(typed: str) -> LicenseEnvironment | None:
         raise Invalid("Choose one of them.", param="environment") from unknown
 
 
-def _row(tx: Unit, account: Account, each: License) -> LicenseRow:
+def _row(tx: Unit, account: Account, each: License, now: datetime) -> LicenseRow:
     path = f"/account/licenses/{each.id}"
     return LicenseRow(
         license_id=each.id, label=each.label, plan=catalog.plans_by_id(tx, [each.plan_id])[each.plan_id].name,
         seats=each.seats, starts=local_date(each.starts_at, account.time_zone),
         until=license_files.last_day(each, account.time_zone),
-        state=each.state.value, href=path, fingerprint=each.file_sha256[:12],
+        state=standing(each, now), href=path, fingerprint=each.file_sha256[:12],
         download_href=f"{path}/file" if each.state is not LicenseState.REVOKED else "",
     )  # fmt: skip
 
@@ -129,21 +132,22 @@ def _row(tx: Unit, account: Account, each: License) -> LicenseRow:
 def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: datetime) -> LicenseView:
     account = accounts.get(tx, who.account_id)
     writes = may(who.role, Permission.LICENSES_WRITE)
+    stands = standing(found, now)
+    counts = stands not in _OVER
     return LicenseView(
-        license=_row(tx, account, found), facts=_facts(found), text=license_files.text_of(tx, found, now),
-        files=tuple(_file(tx, account, each) for each in licenses.family(tx, found)),
+        license=_row(tx, account, found, now), facts=_facts(found),
+        advice=license_advice.advice(found, account.time_zone, now),
+        text="" if stands is Standing.REVOKED else license_files.text_of(tx, found, now),
+        files=tuple(_file(tx, account, each, now) for each in licenses.family(tx, found)),
         activations=servers.rows(tx, found, writes=writes), activation_limit=activation_terms.terms_of(tx, found).limit,
-        offline_href=f"/account/licenses/{found.id}/offline" if servers.binds(tx, found) else "",
-        guides=license_files.guides(license_files.file_name(account.name)),
-        form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "", formats=_formats(found),
-        environments=_ENVIRONMENTS,
+        offline_href=f"/account/licenses/{found.id}/offline" if counts and servers.binds(tx, found) else "",
+        guides=license_files.guides(license_files.file_name(account.name)) if counts else (),
+        form=form, label_href=f"/account/licenses/{found.id}/label" if writes else "",
+        formats=_formats(found) if counts else (), environments=_ENVIRONMENTS,
     )  # fmt: skip
 
 
 def _formats(found: License) -> tuple[LicenseFormat, ...]:
-    """None of a license for which nothing more is signed."""
-    if found.state not in {LicenseState.ACTIVE, LicenseState.SUPERSEDED}:
-        return ()
     path = f"/account/licenses/{found.id}/file"
     return tuple(LicenseFormat(format=each.value, href=f"{path}/{each.value}") for each in Format)
 
@@ -171,10 +175,10 @@ def _facts(found: License) -> tuple[Fact, ...]:
     )
 
 
-def _file(tx: Unit, account: Account, each: License) -> LicenseFile:
+def _file(tx: Unit, account: Account, each: License, now: datetime) -> LicenseFile:
     reason = _REASONS[tx.get_one(Order, each.order_id).kind] if each.order_id else "Trial"
     return LicenseFile(
         file_id=each.file_id, issued_at=each.issued_at, reason=reason, seats=each.seats,
-        until=license_files.last_day(each, account.time_zone), state=each.state.value,
-        download_href=f"/account/licenses/{each.id}/file",
+        until=license_files.last_day(each, account.time_zone), state=standing(each, now),
+        download_href=f"/account/licenses/{each.id}/file" if each.state is not LicenseState.REVOKED else "",
     )  # fmt: skip

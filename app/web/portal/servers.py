@@ -16,7 +16,7 @@ from app.core.db import Tx as Unit
 from app.core.errors import DomainError, Invalid, NotFound
 from app.core.security import Secrets
 from app.flows import export_gate
-from app.licenses import activating, carrying, offline
+from app.licenses import activating, activation_terms, carrying, offline
 from app.licenses.activating import By, Server
 from app.licenses.heartbeat import Life
 from app.licenses.models import Activation, ActivationState, EndedBy, License
@@ -121,6 +121,7 @@ def rows(tx: Unit, found: License, *, writes: bool) -> tuple[ActivationRow, ...]
         ActivationRow(
             fingerprint=each.fingerprint, host=activating.called(each), since=each.activated_at,
             last_seen=each.last_seen_at, silent=activating.seen(each, transport_now()) is Life.DEAD,
+            offline=each.offline,
             href=_path(found, each),
             deactivate_href=f"{_path(found, each)}/release" if writes and not each.offline else "",
         )
@@ -175,7 +176,7 @@ def _view(
     carried = row.offline and barred is None
     return ServerView(
         name=activating.called(row), state=str(row.state), license_label=found.label or found.sku,
-        license_href=f"/account/licenses/{found.id}", facts=_facts(row),
+        license_href=f"/account/licenses/{found.id}", facts=_facts(row, activation_terms.terms_of(tx, found).limit),
         answer=carrying.answer(tx, secrets, found, row, now) if carried else "",
         answer_href=f"{path}/file" if carried else "",
         release_href=f"{path}/release" if acts and not row.offline else "",
@@ -184,13 +185,15 @@ def _view(
     )  # fmt: skip
 
 
-def _facts(row: Activation) -> tuple[Fact, ...]:
+def _facts(row: Activation, limit: int | None) -> tuple[Fact, ...]:
     facts = [
         Fact(name="Fingerprint", value=row.fingerprint, mono=True),
         Fact(name="Host name", value=row.hostname or "not told"),
         Fact(name="Version", value=row.version or "not told"),
-        Fact(name="Place", value=str(row.slot)),
-        Fact(name="Activated", value=_ENGLISH.moment(row.activated_at)),
+        Fact(name="Place", value=f"{row.slot}" if limit is None else f"{row.slot} of {limit}"),
+        Fact(
+            name="Activated", value=f"{_ENGLISH.moment(row.activated_at)}{', without a network' if row.offline else ''}"
+        ),
         Fact(name="Last seen", value=_ENGLISH.moment(row.last_seen_at)),
     ]
     if row.lease_until is not None:

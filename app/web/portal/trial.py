@@ -30,6 +30,7 @@ from app.web.inbound.mattermost import TRIES
 from app.web.portal import basket, license_files
 from app.web.portal.pricing import parse_seats
 from app.web.portal.render import Form, Posted, locale_of, see_other
+from app.web.portal.views import InstallGuide
 from app.web.views import Fact, Link, Option
 from app.web.views import Form as FormView
 
@@ -55,7 +56,7 @@ class TrialFormView:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialView:
-    """`/trial/{token}`. `download_href` is empty once it is over, `buy_href` once it was bought."""
+    """`/trial/{token}`. `download_href` and `guides` are empty once it is over, `buy_href` once it was bought."""
 
     template: ClassVar[str] = "portal/trial.html"
     section: ClassVar[str] = ""
@@ -64,6 +65,7 @@ class TrialView:
     facts: tuple[Fact, ...]
     download_href: str
     buy_href: str
+    guides: tuple[InstallGuide, ...] = ()
 
 
 @router.get("/trial")
@@ -102,14 +104,16 @@ def one(request: Request, ports: Wired, tx: Tx, who: CustomerIfAny, token: str) 
     license_ = licenses.get(tx, found.license_id)
     zone = accounts.get(tx, found.account_id).time_zone
     last = local_date(found.ends_at - timedelta(seconds=1), zone)
+    running = found.state is TrialState.STARTED
     view = TrialView(
         state=found.state.value, plan=catalog.plans_by_id(tx, [license_.plan_id])[license_.plan_id].name,
         facts=(
-            Fact(name="Server", value=found.site_name or found.server_id),
+            Fact(name="Server", value=found.site_name or found.server_id, mono=not found.site_name),
             Fact(name="People", value=f"{found.users:,}"),
             Fact(name="Works until", value=_ENGLISH.day(last)),
         ),
-        download_href=f"/trial/{token}/license" if found.state is TrialState.STARTED else "",
+        download_href=f"/trial/{token}/license" if running else "",
+        guides=license_files.guides(license_files.file_name(found.company)) if running else (),
         buy_href=flow.buy_path(found, license_) if found.state is not TrialState.CONVERTED else "",
     )  # fmt: skip
     return show.portal(request, view, who=who)

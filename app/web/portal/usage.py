@@ -19,16 +19,16 @@ from app.flows import true_up
 from app.flows.ports import Ports
 from app.licenses import service as licenses
 from app.licenses import usage
-from app.licenses.models import License, ReportedBy, UsageReport
+from app.licenses.models import License, ReportedBy
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
-from app.web import csrf
+from app.web import csrf, usage_shown
 from app.web.auth import customer
 from app.web.deps import Now, Wired
 from app.web.portal import owned, renewing
 from app.web.portal.render import Form, Posted, account_page, see_other
 from app.web.portal.subscription_page import RUNNING
-from app.web.views import Bar, Fact
+from app.web.usage_shown import UsageShown
 from app.web.views import Form as FormView
 
 Reader = Annotated[SignedInCustomer, Depends(customer(Permission.ACCOUNT_READ))]
@@ -65,8 +65,7 @@ class UsageView:
     seats: int
     used: int | None
     until: date | None
-    bars: tuple[Bar, ...]
-    reports: tuple[Fact, ...]
+    shown: UsageShown
     true_up: TrueUp | None
     blocked: str
     statement: str
@@ -155,7 +154,6 @@ def _page(
     with ports.db.transaction() as tx:
         held = subscriptions.get(tx, held.id)
         found, plan = true_up.standing(tx, held), catalog.plans_by_id(tx, [held.plan_id])[held.plan_id]
-        rows = list(usage.history(tx, held.id))
         order = None
         if offer is not None:
             order = TrueUp(
@@ -168,24 +166,7 @@ def _page(
             plan=plan.name, path=f"/account/subscriptions/{held.id}", seats=found.seats,
             used=found.report.active_users if found.report else None,
             until=found.report.period_to - timedelta(days=1) if found.report else None,
-            bars=_bars(rows, found.seats), reports=tuple(_fact(each) for each in rows), true_up=order, blocked=blocked,
-            statement=ATTESTED, writes=writes, form=form,
+            shown=usage_shown.of_subscription(tx, held.id), true_up=order, blocked=blocked, statement=ATTESTED,
+            writes=writes, form=form,
         )  # fmt: skip
         return account_page(request, tx, view, who, status=status, said=said)
-
-
-def _bars(rows: list[UsageReport], seats: int) -> tuple[Bar, ...]:
-    """Oldest first, the seats at the end to be measured by."""
-    reported = [
-        Bar(label=f"{each.period_to - timedelta(days=1):%d %b}", value=each.active_users, text=f"{each.active_users:,}")
-        for each in reversed(rows)
-    ]
-    return (*reported, Bar(label="Seats", value=seats, text=f"{seats:,}")) if reported else ()
-
-
-def _fact(row: UsageReport) -> Fact:
-    who = {ReportedBy.PRODUCT: "the product", ReportedBy.FILE: "the product, carried here"}
-    by = who.get(row.source, row.attested_by)
-    return Fact(
-        name=f"{row.period_from} to {row.period_to - timedelta(days=1)}", value=f"{row.active_users:,}, said by {by}"
-    )

@@ -24,7 +24,7 @@ from app.licenses import doctor
 from app.licenses.doctor import Diagnosis
 from app.licenses.findings import Finding, Severity
 from app.licenses.formats import Format
-from app.licenses.report import Summary
+from app.licenses.report import LADDER, Summary
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Now, Tx, count_try
@@ -94,12 +94,16 @@ def _license(found: Diagnosis, pasted: str) -> v.VerifyView:
         checked_at=report.at, standing=_standing(found), stops=tuple(
             v.StopRow(
                 what=each.what, begins=_ENGLISH.moment(each.at) if each.at else "",
-                above=f"{each.above:,} users" if each.above is not None else "", todo=each.todo,
+                above=_users(each.above) if each.above is not None else "", todo=each.todo,
                 state="begun" if each.begun else "",
             )
             for each in found.stops
         ),
     )  # fmt: skip
+
+
+def _users(count: int) -> str:
+    return f"{count:,} {'user' if count == 1 else 'users'}"
 
 
 def _standing(found: Diagnosis) -> tuple[Fact, ...]:
@@ -133,7 +137,8 @@ def _said(summary: Summary) -> tuple[Fact, ...]:
         Fact(name="Ends", value=_ENGLISH.moment(summary.expires_at)),
         Fact(name="Issued", value=_ENGLISH.moment(summary.issued_at)),
         Fact(name="License", value=summary.license_id, mono=True),
-        *(Fact(name=name, value=value) for name, value in summary.more),
+        # The ladder stands below, with its dates.
+        *(Fact(name=name, value=value) for name, value in summary.more if name != LADDER),
     )
 
 
