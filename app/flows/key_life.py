@@ -58,11 +58,16 @@ class KeyFigures:
     def in_use(self) -> str:
         """What keeps it from being retired, in words; empty where nothing does."""
         return "; ".join([
-            *([f"{self.files} files and tokens hold until {self.until:%Y-%m-%d}"] if self.files and self.until else []),
-            *([f"{self.acceptances} acceptances of terms carry its signature, without an end"]
-              if self.acceptances else []),
-            *([f"{self.checks} checks used it of late"] if self.checks else []),
+            *([f"{_so_many(self.files, 'file or token holds', 'files and tokens hold')} until {self.until:%Y-%m-%d}"]
+              if self.files and self.until else []),
+            *([_so_many(self.acceptances, "acceptance of terms carries", "acceptances of terms carry")
+               + " its signature, without an end"] if self.acceptances else []),
+            *([f"{_so_many(self.checks, 'check', 'checks')} used it of late"] if self.checks else []),
         ])  # fmt: skip
+
+
+def _so_many(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
 
 
 def figures(tx: Tx, now: datetime) -> list[KeyFigures]:

@@ -18,9 +18,9 @@ def test_a_key_is_rotated_listed_refused_drilled_and_replaced(world: World, blp:
     listed = blp("keys", "list").stdout
     line = next(each for each in listed.splitlines() if each.startswith(old))
     assert "license-file  rsa-2048  signing" in line
-    assert "(1 files and tokens hold until" in line
+    assert "(1 file or token holds until" in line
     refused = blp("keys", "retire", old)
-    assert (refused.returncode, "1 files and tokens hold until" in refused.stderr) == (1, True)
+    assert (refused.returncode, "1 file or token holds until" in refused.stderr) == (1, True)
     drilled = blp("keys", "compromised", old, "--drill")
     assert "Drill: 1 licenses in" in drilled.stdout
     assert "s per thousand; nothing was kept." in drilled.stdout

@@ -21,13 +21,13 @@ from app.core.audit import AuditEntry
 from app.core.clock import transport_now
 from app.core.db import metadata
 from app.core.events import Event
-from app.core.ids import new_id
+from app.core.ids import new_id, new_license_file_id
 from app.dunning.models import DunningRun, RunState
 from app.flows import exemptions, quoting, refund, rescreening, trial, unmatched
 from app.flows.refund import Asked
 from app.invoices import service as invoices
 from app.licenses import service as licenses
-from app.licenses.models import TrialDoor
+from app.licenses.models import License, LicenseState, MergedLicense, TrialDoor
 from app.licenses.trials import Tried
 from app.main import create_app
 from app.orders.models import Order
@@ -90,6 +90,7 @@ class Stocked:
     certificate: str
     case: str
     trial: str
+    merged: str
 
     @property
     def paths(self) -> dict[str, str]:
@@ -101,7 +102,7 @@ class Stocked:
             "credit_note_id": self.credit_note, "refund_id": self.refund, "dispute_id": self.dispute,
             "agreement_id": self.agreement, "change_id": self.change, "override_id": self.override,
             "alert_id": self.alert, "certificate_id": self.certificate, "case_id": self.case,
-            "trial_id": self.trial,
+            "trial_id": self.trial, "merged_id": self.merged,
             "name": "invoice_register", "ending": "csv", "job_id": "1",
         }  # fmt: skip
 
@@ -139,7 +140,7 @@ def stock(world: World) -> Stocked:
         order, held(world), request.id, order.subscription_id or "", license_.id, invoice.id, payment.id, workspace,
         collected(world, order), colleague, key.id, note, refund_id, dispute, special.id, scheduled_for(world, order),
         overridden(world), alerted(world), certified(world, order.account_id), questioned(world, order),
-        tried(world),
+        tried(world), merged(world, license_),
     )  # fmt: skip
 
 
@@ -160,6 +161,21 @@ def tried(world: World) -> str:
     wish = Tried(server_id="ehsr1oaxbty8bmw6xqhp8pj7pe", email="tess@trying.example", person_name="Tess Trying",
                  company="Trying Ltd", country="GB", locale="en", users=20)  # fmt: skip
     return trial.start(world.ports, trial.Asked(wish, terms=True, door=TrialDoor.PORTAL)).trial.id
+
+
+def merged(world: World, of: License) -> str:
+    """A file of several licenses, as a row to look at; the id."""
+    now = world.ports.clock.now()
+    with world.db.transaction() as tx:
+        row = MergedLicense(
+            id=new_id("mrg"), account_id=of.account_id, server="chat.example.org", file_id=new_license_file_id(),
+            plan="Professional", sku="professional", seats=of.seats, starts_at=of.starts_at, expires_at=of.expires_at,
+            grace_days=10, state=LicenseState.ACTIVE, entitlements={"ldap": True},
+            sources=[{"license": of.id, "users": of.seats, "expires_at": of.expires_at.isoformat()}],
+            content_sha256="0" * 64, kid=of.kid, file_text="-", file_sha256="1" * 64, issued_at=now,
+        )  # fmt: skip
+        tx.add(row)
+        return row.id
 
 
 def alerted(world: World) -> str:

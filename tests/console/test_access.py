@@ -67,6 +67,8 @@ MAY: Final = {
     ("POST", "/console/dunning/{run_id}/resume"): {FINANCE, ADMIN},
     ("GET", "/console/licenses"): EVERYBODY,
     ("GET", "/console/licenses/{license_id}"): EVERYBODY,
+    ("GET", "/console/merged-licenses"): EVERYBODY,
+    ("GET", "/console/merged-licenses/{merged_id}"): EVERYBODY,
     ("POST", "/console/licenses/{license_id}/revoke"): {SUPPORT, ADMIN},
     ("GET", "/console/trials"): EVERYBODY,
     ("GET", "/console/trials/{trial_id}"): EVERYBODY,
@@ -154,7 +156,7 @@ _KINDS: Final = {
     "invoice_id": "inv", "workspace_id": "wsp", "run_id": "dun", "staff_id": "stf", "key_id": "key",
     "credit_note_id": "cn", "refund_id": "ref", "dispute_id": "dis", "agreement_id": "agr",
     "change_id": "chg", "payment_id": "pay", "override_id": "tov", "alert_id": "tna", "certificate_id": "exc",
-    "case_id": "scr", "trial_id": "trl",
+    "case_id": "scr", "trial_id": "trl", "merged_id": "mrg",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event, text
 
 from tests import shop
+from tests.console.helping import stock
 from tests.signing_in import make_account, make_member, staff_browser
 from tests.world import World
 
@@ -111,3 +112,25 @@ def test_a_customer_is_found_by_what_belongs_to_them(world: World) -> None:
         ).one()
     for known in (*facts, order.id, order.account_id):
         assert order.account_id in browser.get("/console/accounts", params={"q": known}).text, known
+
+
+def test_trials_and_merged_licenses_are_found_by_what_people_know_of_them(world: World) -> None:
+    browser, _ = staff_browser(world)
+    there = stock(world)
+    with world.db.transaction() as tx:
+        file_id = tx.execute(text("SELECT file_id FROM merged_license")).scalar_one()
+    merged, trial = f"merged-licenses/{there.merged}", f"trials/{there.trial}"
+    straight = {there.trial: trial, "ehsr1oaxbty8bmw6xqhp8pj7pe": trial, there.merged: merged, file_id: merged}
+    for known, page in straight.items():
+        answer = browser.get("/console/search", params={"q": known})
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/console/{page}"), known
+    for known in ("tess@trying.example", "TESS@trying.example", "trying.example", "Trying Ltd", "ying"):
+        assert f"/console/trials/{there.trial}" in browser.get("/console/search", params={"q": known}).text, known
+    for filters, found in (
+        ({}, True), ({"q": "chat.example.org"}, True), ({"q": there.order.account_id}, True),
+        ({"state": "active"}, True), ({"state": "revoked"}, False), ({"q": "chat"}, False),
+    ):  # fmt: skip
+        listed = browser.get("/console/merged-licenses", params=filters)
+        assert (there.merged in listed.text) is found, filters
+    page = browser.get(f"/console/merged-licenses/{there.merged}").text
+    assert there.license in page, "it names the licenses that it was made of"

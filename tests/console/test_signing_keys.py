@@ -28,7 +28,7 @@ def test_a_key_is_rotated_on_the_page_and_what_rests_on_it_refuses_its_retiremen
     refused = do(browser, PAGE, f"{PAGE}/retire/{old}")
     assert (refused.status_code, "less than 30 days ago" in refused.text) == (409, True)
     html = browser.get(PAGE).text
-    for said in ("1 files and tokens hold until", "acceptances of terms carry its signature", "Published", "Retiring"):
+    for said in ("1 file or token holds until", "1 acceptance of terms carries its signature", "Published", "Retiring"):
         assert said in html, said
     support, _ = staff_browser(world, StaffRole.SUPPORT)
     assert "/retire/" not in support.get(PAGE).text

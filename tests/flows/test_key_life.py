@@ -73,7 +73,7 @@ def test_a_key_is_published_before_it_signs_and_after_until_nothing_rests_on_it(
         rotate(world)
     wait(world, timedelta(hours=48))
     assert (signing(world), states(world)) == (new, [KeyState.RETIRING, KeyState.SIGNING])
-    with pytest.raises(KeyInUse, match=r"1 files and tokens hold until \d{4}-\d{2}-\d{2}"):
+    with pytest.raises(KeyInUse, match=r"1 file or token holds until \d{4}-\d{2}-\d{2}"):
         retire(world, old)
     with pytest.raises(KeyInUse, match="It signs"):
         retire(world, new)

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from hashlib import sha256
@@ -115,6 +116,9 @@ def test_missing_seats_are_priced_before_and_ordered_with_one_button(world: Worl
     assert seats(world, order) == 25, "a report orders nothing"
     staff, _ = staff_browser(world)
     assert "31 of 25" in staff.get(f"/console/subscriptions/{order.subscription_id}").text
+    shown = staff.get(f"/console/accounts/{order.account_id}").text
+    assert "Seats used" in shown
+    assert re.search(r'<td [^>]*data-label="Too few"><b class="late">6</b></td>', shown)
     assert "31 in use" in owner.open("/account").text
 
     owner.open(path)

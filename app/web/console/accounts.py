@@ -17,19 +17,20 @@ from app.core import ids
 from app.core.db import Tx as Session
 from app.core.i18n import locale_of
 from app.invoices.models import Invoice
-from app.licenses.models import License, LicenseState
+from app.licenses.models import License, LicenseState, UsageReport
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
-from app.web import together
+from app.web import together, usage_shown
 from app.web.console import attestation, cells, lists, standing, subscriptions, tax_ids, timeline
 from app.web.console.render import Reader, can, page
-from app.web.console.views import AccountView, Cell, Figure, ListView, Related
+from app.web.console.views import AccountView, Cell, Figure, ListView, Related, UsageOf
 from app.web.deps import Tx, ports_of
-from app.web.views import Fact, Form, Pages
+from app.web.views import Fact, Form, Link, Pages
 from app.workspaces.models import Workspace
 
 router = APIRouter()
 _SHOWN = 5
+_PLOTTED = 3
 
 
 def found_by(q: str) -> Select[Any]:
@@ -100,6 +101,7 @@ def show(
         agreement=_agreement(tx, account.id, ports.clock.now()), agreements_href=f"{here}/agreements",
         together=together.panel(tx, account.id, account.time_zone, ports.clock.now(),
                                 license_href="/console/licenses/", who="the account"),
+        usage=_usage(tx, account.id), merged_href=f"/console/merged-licenses?q={account.id}",
         quote_href=f"/console/quotes/new?account={account.id}" if can(who, May.QUOTES_WRITE) else "",
         pages=Pages(
             newer=f"{here}?events={events - 1}#timeline" if events else "",
@@ -107,6 +109,22 @@ def show(
         ),
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
+
+
+def _usage(tx: Session, account_id: str) -> tuple[UsageOf, ...]:
+    """Seats used against seats bought, of the subscriptions that were reported on last."""
+    last = func.max(col(UsageReport.id))
+    of = col(UsageReport.subscription_id)
+    newest = select(of).where(col(UsageReport.account_id) == account_id).group_by(of).order_by(last.desc())
+    plans = cells.plan_names(tx)
+    held = [tx.get_one(Subscription, each) for each in tx.execute(newest.limit(_PLOTTED)).scalars()]
+    return tuple(
+        UsageOf(
+            subscription=Link(label=plans[each.plan_id], href=f"/console/subscriptions/{each.id}"),
+            shown=usage_shown.of_subscription(tx, each.id),
+        )
+        for each in held
+    )  # fmt: skip
 
 
 def _agreement(tx: Session, account_id: str, now: datetime) -> str:

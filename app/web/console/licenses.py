@@ -15,12 +15,13 @@ from app.core import ids
 from app.core.db import Tx as Session
 from app.core.errors import Invalid
 from app.licenses import service
-from app.licenses.models import License, LicenseState
+from app.licenses.models import License, LicenseEnvironment, LicenseState
+from app.licenses.standing import standing
 from app.web import auth
 from app.web.console import cells, lists, server_actions
 from app.web.console.render import Note, Reader, attempt, can, form_for, page, reason
 from app.web.console.views import Action, DetailView, ListView
-from app.web.deps import Now, Tx, Wired
+from app.web.deps import Now, Tx, Wired, ports_of
 from app.web.views import Fact, Link, Option
 from app.web.views import Form as FormView
 
@@ -34,6 +35,9 @@ GROUNDS: Final = {
     "mistake": "It was issued by mistake",
     "request": "The customer asked for it",
 }
+
+
+USES: Final = {LicenseEnvironment.PRODUCTION: "Production", LicenseEnvironment.NON_PRODUCTION: "Tests and staging"}
 
 
 @router.get("/console/licenses")
@@ -95,7 +99,8 @@ def show(request: Request, tx: Session, who: SignedInStaff, license_id: str, for
     account, plan = tx.get_one(Account, found.account_id), tx.get_one(Plan, found.plan_id)
     others = [each for each in service.family(tx, found) if each.id != found.id]
     view = DetailView(
-        kind="licenses", id=found.id, title=f"{plan.name} of {account.name}", state=str(found.state),
+        kind="licenses", id=found.id, title=f"{plan.name} of {account.name}",
+        state=standing(found, ports_of(request).clock.now()),
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(found),
         related=(
             *server_actions.related(tx, found),
@@ -108,10 +113,14 @@ def show(request: Request, tx: Session, who: SignedInStaff, license_id: str, for
 
 def _facts(found: License) -> tuple[Fact, ...]:
     names = ", ".join(name.replace("_", " ") for name, value in found.entitlements.items() if value is True)
+    called = [Fact(name="Called", value=found.label)] if found.label else []
+    server = f", on {found.server}" if found.server else ""
     facts = [
-        Fact(name="Seats", value=str(found.seats)),
+        *called,
+        Fact(name="Used for", value=f"{USES[found.environment]}{server}"),
+        Fact(name="Seats", value=f"{found.seats:,}"),
         Fact(name="From", value=f"{found.starts_at:%Y-%m-%d %H:%M} UTC"),
-        Fact(name="Until", value=f"{found.expires_at:%Y-%m-%d %H:%M} UTC, then {found.grace_days} days of grace"),
+        Fact(name="Until", value=f"{found.expires_at:%Y-%m-%d %H:%M} UTC, then {_days(found.grace_days)} of grace"),
         Fact(name="Switched on", value=names or "nothing beyond the plan's basics"),
         Fact(name="Id inside the file", value=found.file_id, mono=True),
         Fact(name="SHA-256 of the file", value=found.file_sha256, mono=True),
@@ -129,6 +138,10 @@ def _facts(found: License) -> tuple[Fact, ...]:
     if found.revoked_at is not None:
         facts.append(Fact(name="Revoked", value=f"{found.revoked_at:%Y-%m-%d %H:%M} UTC, {found.revoked_reason}"))
     return tuple(facts)
+
+
+def _days(count: int) -> str:
+    return f"{count} {'day' if count == 1 else 'days'}"
 
 
 def _actions(found: License, who: SignedInStaff, form: FormView) -> tuple[Action, ...]:

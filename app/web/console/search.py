@@ -11,12 +11,12 @@ from app.accounts.models import Account, Member
 from app.core import ids
 from app.core.db import Tx as Session
 from app.invoices.models import Invoice
-from app.licenses.models import License
+from app.licenses.models import License, MergedLicense, Trial
 from app.orders.models import Order
 from app.payments.models import Payment, PaymentAttempt
 from app.quotes.models import Quote
 from app.subscriptions.models import Subscription
-from app.web.console import accounts, cells
+from app.web.console import accounts, cells, trials
 from app.web.console.render import Reader, page
 from app.web.console.views import Related, SearchView
 from app.web.deps import Tx
@@ -27,6 +27,7 @@ _MOST: Final = 20
 _BY_PREFIX: Final[dict[str, tuple[Any, str]]] = {
     "acc": (Account, "accounts"), "ord": (Order, "orders"), "quo": (Quote, "quotes"), "inv": (Invoice, "invoices"),
     "sub": (Subscription, "subscriptions"), "lic": (License, "licenses"), "wsp": (Workspace, "workspaces"),
+    "trl": (Trial, "trials"), "mrg": (MergedLicense, "merged-licenses"),
 }  # fmt: skip
 # Things without a page of their own lead to what they belong to.
 _OWNED: Final[dict[str, tuple[Any, str, str]]] = {
@@ -61,12 +62,14 @@ def _by_id(tx: Session, asked: str) -> str:
     number = select(col(Invoice.id)).where(func.upper(col(Invoice.number)) == asked.upper())
     if invoice := tx.execute(number).scalar():
         return f"/console/invoices/{invoice}"
-    license_ = tx.execute(select(col(License.id)).where(col(License.file_id) == asked)).scalar()
-    return f"/console/licenses/{license_}" if license_ else ""
+    for table, kind in ((License, "licenses"), (MergedLicense, "merged-licenses")):
+        if found := tx.execute(select(col(table.id)).where(col(table.file_id) == asked)).scalar():
+            return f"/console/{kind}/{found}"
+    return ""
 
 
 def _bearing(tx: Session, asked: str) -> tuple[Related, ...]:
-    """Tables of accounts, orders and workspaces that bear the words; empty ones are left out."""
+    """Tables of accounts, orders, trials and workspaces that bear the words; empty ones are left out."""
     known = tx.execute(accounts.found_by(asked).order_by(col(Account.id).desc()).limit(_MOST)).scalars()
     orders = tx.execute(
         select(Order)
@@ -77,12 +80,18 @@ def _bearing(tx: Session, asked: str) -> tuple[Related, ...]:
     workspaces = tx.execute(
         select(Workspace).where(col(Workspace.hostname).icontains(asked, autoescape=True)).limit(_MOST)
     ).scalars()
+    tried = trials.found_by(asked).order_by(col(Trial.id).desc()).limit(_MOST)
+    plans = cells.plan_names(tx)
     tables = (
         Related(
             title="Accounts", columns=("Account", "E-mail", "Country", "Since"),
             rows=tuple(accounts.account_row(each) for each in known), all_href="",
         ),
         cells.orders(list(orders)),
+        Related(
+            title="Trials", columns=trials.COLUMNS, all_href="",
+            rows=tuple(trials.row(each, plans[plan_id]) for each, plan_id in tx.execute(tried)),
+        ),
         cells.workspaces(list(workspaces)),
     )  # fmt: skip
     return tuple(table for table in tables if table.rows)

@@ -13,6 +13,7 @@ from app.core.db import Tx
 from app.licenses import activating, activation_terms
 from app.licenses.heartbeat import Life
 from app.licenses.models import Activation, ActivationLimit, License
+from app.web.console.lists import day
 from app.web.console.render import actor_name, can, form_for
 from app.web.console.views import Action, Cell, Input, Related
 from app.web.views import Form, Option
@@ -55,7 +56,7 @@ def related(tx: Tx, found: License) -> tuple[Related, ...]:
 def _limits(tx: Tx, found: License) -> tuple[Related, ...]:
     query = select(ActivationLimit).where(col(ActivationLimit.subscription_id) == found.subscription_id)
     rows = tuple(
-        (Cell(text="the plan's" if each.most is None else str(each.most)), Cell(text=f"{each.set_at:%Y-%m-%d}"),
+        (Cell(text="the plan's" if each.most is None else str(each.most)), day(each.set_at),
          Cell(text=actor_name(tx, each.set_by)), Cell(text=each.reason))
         for each in tx.execute(query.order_by(col(ActivationLimit.id).desc())).scalars()
     )  # fmt: skip
@@ -70,8 +71,8 @@ def _live(each: Activation) -> tuple[Cell, ...]:
     silent = activating.seen(each, transport_now()) is Life.DEAD
     state = "silent" if silent else "activated without a network" if each.offline else "bound"
     return (
-        _named(each), Cell(text=str(each.slot), number=True), Cell(text=f"{each.activated_at:%Y-%m-%d}"),
-        Cell(text=f"{each.last_seen_at:%Y-%m-%d %H:%M} UTC"), Cell(text=state),
+        _named(each), Cell(text=str(each.slot), number=True), day(each.activated_at),
+        Cell(text=f"{each.last_seen_at:%Y-%m-%d %H:%M} UTC"), Cell(text=state.capitalize()),
     )  # fmt: skip
 
 

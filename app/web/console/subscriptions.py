@@ -3,6 +3,7 @@
 Changes are the customer's to make; what waits for the next term staff withdraw where the customer asks for it.
 """
 
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -119,8 +120,9 @@ def _used(tx: Session, found: Subscription) -> tuple[Related, ...]:
     seats = true_up.standing(tx, found).seats
     rows = tuple(
         (
-            Cell(text=f"{each.period_from} to {each.period_to}, that day not included"),
-            Cell(text=f"{each.active_users:,} of {seats:,}", number=True), Cell(text=each.attested_by or each.source),
+            Cell(text=f"{each.period_from} to {each.period_to - timedelta(days=1)}"),
+            Cell(text=f"{each.active_users:,} of {seats:,}", number=True),
+            Cell(text=each.attested_by or str(each.source).capitalize()),
             Cell(text=f"{max(each.active_users - seats, 0):,}", number=True),
         )
         for each in usage.history(tx, found.id)
@@ -282,7 +284,8 @@ def _became(reminder: RenewalReminder) -> str:
 def _when(days_before: int) -> str:
     if days_before == 0:
         return "on the day"
-    return f"{days_before} days before" if days_before > 0 else f"{-days_before} days after"
+    days = f"{abs(days_before)} {'day' if abs(days_before) == 1 else 'days'}"
+    return f"{days} before" if days_before > 0 else f"{days} after"
 
 
 def _invoices(tx: Session, subscription_id: str) -> list[Invoice]:

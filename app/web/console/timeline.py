@@ -16,7 +16,7 @@ from app.web.console.views import TimelineEvent
 PAGE: Final = 20
 _PAGES: Final = {
     "ord": "orders", "sub": "subscriptions", "inv": "invoices", "lic": "licenses", "quo": "quotes", "wsp": "workspaces",
-    "dun": "dunning",
+    "dun": "dunning", "trl": "trials", "mrg": "merged-licenses",
 }  # fmt: skip
 # Sentences for the kinds that matter most; any other is shown by its name.
 _SENTENCES: Final = {

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, ClassVar, Final
 
 from fastapi import APIRouter, Form, Request
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlmodel import col
 from starlette.responses import Response
 
@@ -19,7 +19,7 @@ from app.core.errors import Invalid
 from app.flows import trial as flow
 from app.licenses import service as licenses
 from app.licenses import trials
-from app.licenses.models import License, Trial, TrialState
+from app.licenses.models import License, Trial, TrialDoor, TrialState
 from app.licenses.trials import Month
 from app.web.console import cells, lists
 from app.web.console.licenses import Keeper
@@ -31,12 +31,18 @@ from app.web.views import Form as FormView
 
 router = APIRouter()
 AT: Final = "/console/trials"
+COLUMNS: Final = ("Trial", "Plan", "People", "State", "Started", "Ends")
 _PLOTTED_DAYS: Final = 365
+_DOORS: Final = {
+    TrialDoor.SERVER: "The server asked", TrialDoor.PORTAL: "The portal's form", TrialDoor.STAFF: "Given by staff",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialsView:
-    """`/console/trials`. The filter (GET) sends q and state; `rates` are percent bought, by month of the start."""
+    """`/console/trials`. The filter (GET) sends q and state; `rates` are percent bought, by month of the start, where
+    there are several to compare.
+    """
 
     template: ClassVar[str] = "console/trials.html"
     section: ClassVar[str] = "trials"
@@ -49,31 +55,37 @@ class TrialsView:
     pages: Pages
 
 
+def found_by(q: str) -> Select[Trial, str]:
+    """Trials with their plans, by server, id, address, domain of an address, company or account; all without `q`."""
+    query = select(Trial, col(License.plan_id)).join(License, col(License.id) == col(Trial.license_id))
+    if not q:
+        return query
+    return query.where(
+        or_(
+            col(Trial.server_id) == q, col(Trial.id) == q, col(Trial.email) == q.lower(),
+            col(Trial.email_domain) == q.lower(), col(Trial.company).icontains(q, autoescape=True),
+            col(Trial.account_id) == q,
+        )
+    )  # fmt: skip
+
+
+def row(each: Trial, plan: str) -> cells.Row:
+    return (
+        cells.named("trials", each.id, each.company), Cell(text=plan), Cell(text=f"{each.users:,}", number=True),
+        Cell(state=each.state.value), lists.day(each.started_at), lists.day(each.ends_at),
+    )  # fmt: skip
+
+
 @router.get(AT)
 def listed(request: Request, tx: Tx, now: Now, who: Reader, wanted: lists.Filter) -> Response:
-    query = select(Trial, col(License.plan_id)).join(License, col(License.id) == col(Trial.license_id))
-    if wanted.q:
-        query = query.where(
-            or_(
-                col(Trial.server_id) == wanted.q, col(Trial.id) == wanted.q, col(Trial.email) == wanted.q.lower(),
-                col(Trial.company).icontains(wanted.q, autoescape=True), col(Trial.account_id) == wanted.q,
-            )
-        )  # fmt: skip
+    query = found_by(wanted.q)
     if state := lists.one_of(TrialState, wanted.state):
         query = query.where(col(Trial.state) == state)
     found, plans = lists.window(tx, query, col(Trial.id), wanted, "trials"), cells.plan_names(tx)
     months = trials.by_month(tx, now - timedelta(days=_PLOTTED_DAYS))
     view = TrialsView(
-        figures=_figures(months), rates=tuple(_bar(each) for each in months),
-        columns=("Trial", "Plan", "People", "State", "Started", "Ends"),
-        rows=tuple(
-            (
-                cells.named("trials", each.id, each.company), Cell(text=plans[plan_id]),
-                Cell(text=f"{each.users:,}", number=True), Cell(state=each.state.value), lists.day(each.started_at),
-                lists.day(each.ends_at),
-            )
-            for each, plan_id in found.rows
-        ),
+        figures=_figures(months), rates=tuple(_bar(each) for each in months) if len(months) > 1 else (),
+        columns=COLUMNS, rows=tuple(row(each, plans[plan_id]) for each, plan_id in found.rows),
         form=wanted.form, states=lists.options(TrialState), pages=found.pages,
     )  # fmt: skip
     return page(request, tx, view, who)
@@ -126,10 +138,11 @@ def _show(request: Request, tx: Session, who: SignedInStaff, trial_id: str, form
     found = trials.get(tx, ids.require_form("trl", trial_id))
     license_ = licenses.get(tx, found.license_id)
     plan, account = tx.get_one(Plan, license_.plan_id), tx.get_one(Account, found.account_id)
+    actions = _actions(tx, found, who, form)
     view = DetailView(
         kind="trials", id=found.id, title=f"{plan.name} for {found.company}", state=found.state.value,
         account=Link(label=account.name, href=f"/console/accounts/{account.id}"), facts=_facts(found, license_),
-        actions=_actions(tx, found, who, form),
+        actions=actions, procedure="" if actions else "trials",
     )  # fmt: skip
     return page(request, tx, view, who, status=status)
 
@@ -141,7 +154,7 @@ def _facts(found: Trial, license_: License) -> tuple[Fact, ...]:
         Fact(name="Asked by", value=f"{found.person_name}, {found.email}, {found.country}"),
         Fact(name="People", value=f"{found.users:,} of {found.users_asked:,} asked for"),
         Fact(name="Runs", value=f"{found.started_at:%Y-%m-%d} to {found.ends_at:%Y-%m-%d}"),
-        Fact(name="Came by", value=found.door.value),
+        Fact(name="Came by", value=_DOORS[found.door]),
     ]
     if found.site_url or found.server_version:
         facts.append(Fact(name="Site", value=f"{found.site_name} {found.site_url} {found.server_version}".strip()))

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 from app.web.explained import Told
 from app.web.together import TogetherView
+from app.web.usage_shown import UsageShown
 from app.web.views import Bar, ErrorView, Fact, Form, Link, MoneyRow, Option, Pages, Reason, Shell, Step
 
 
@@ -142,8 +143,8 @@ class ListView:
 
     template: ClassVar[str] = "console/list.html"
     kind: Literal[
-        "accounts", "orders", "quotes", "invoices", "credit_notes", "refunds", "disputes", "licenses", "subscriptions",
-        "workspaces", "api-keys",
+        "accounts", "orders", "quotes", "invoices", "credit_notes", "refunds", "disputes", "licenses",
+        "merged-licenses", "subscriptions", "workspaces", "api-keys",
     ]  # fmt: skip
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -224,8 +225,16 @@ class Action:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsageOf:
+    """What was reported of a subscription's use."""
+
+    subscription: Link
+    shown: UsageShown
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountView:
-    """`state` is that of what the account has; empty for one that never bought."""
+    """`state` is that of what the account has; empty for one that never bought. `usage` is what was reported lately."""
 
     template: ClassVar[str] = "console/account.html"
     section: ClassVar[str] = "accounts"
@@ -242,6 +251,8 @@ class AccountView:
     quote_href: str = ""
     actions: tuple[Action, ...] = ()
     together: TogetherView = field(default_factory=TogetherView)
+    usage: tuple[UsageOf, ...] = ()
+    merged_href: str = ""  # all merged files there ever were
     form: Form = field(default_factory=Form)
 
 
@@ -342,8 +353,8 @@ class DetailView:
 
     template: ClassVar[str] = "console/detail.html"
     kind: Literal[
-        "licenses", "subscriptions", "workspaces", "credit_notes", "refunds", "disputes", "api-keys", "staff",
-        "screening", "trials",
+        "licenses", "merged-licenses", "subscriptions", "workspaces", "credit_notes", "refunds", "disputes",
+        "api-keys", "staff", "screening", "trials",
     ]  # fmt: skip
     id: str
     title: str
