@@ -133,7 +133,11 @@ def sentence(change: Change, time_zone: str, *, who: str = "you") -> str:
 
 def _differences(change: Change) -> Iterator[str]:
     """What becomes different beside the seats: values first, then what goes and what comes."""
-    others = [(each.name.replace("_", " "), each) for each in change.differences if each.name != merge.SEATS]
+    others = [
+        ("plan level" if each.name == merge.TIER else each.name.replace("_", " "), each)
+        for each in change.differences
+        if each.name != merge.SEATS
+    ]
     for name, each in others:
         if each.before is not None and each.after is not None:
             yield f"{name.capitalize()}: {each.after} instead of {each.before}."

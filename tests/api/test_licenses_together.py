@@ -95,7 +95,7 @@ def test_what_licenses_give_together_is_explained_dated_and_asked_about(
     [drop, *_] = both["next"]
     assert (drop["drop"], drop["seats_after"], drop["ended"]) == (True, 80, [house.pack])
     assert "you drop to 80 seats." in drop["says"]
-    assert "Tier: professional instead of enterprise." in drop["says"]
+    assert "Plan level: professional instead of enterprise." in drop["says"]
     # At the instant itself, a moment before, and without the pack.
     assert house.together(at=drop["at"])["production"]["seats"] == 80
     before = datetime.fromisoformat(drop["at"]) - timedelta(seconds=1)

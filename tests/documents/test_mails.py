@@ -471,6 +471,12 @@ def test_no_english_sentence_is_left_in_a_german_mail(name: MailName) -> None:
     assert '<html lang="de">' in german.html
 
 
+def test_what_drops_is_named_in_the_language_of_the_mail() -> None:
+    said = {at: render_mail(MailName.LICENSES_DROP, MAILS[MailName.LICENSES_DROP], at).text for at in ("en", "de")}
+    assert "Plan level: professional instead of enterprise." in said["en"]
+    assert "Planstufe: professional statt enterprise." in said["de"]
+
+
 def test_amounts_and_dates_follow_the_language() -> None:
     english, german = (
         render_mail(MailName.PURCHASE_RECEIPT, MAILS[MailName.PURCHASE_RECEIPT], at) for at in ("en", "de")

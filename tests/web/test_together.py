@@ -16,7 +16,7 @@ def test_each_change_is_said_in_a_sentence() -> None:
     base = part("base", 80, (0, 100), limits={"storage": 5})
     lapsed, over = said(base, pack)
     assert lapsed == (
-        "On 1 March 2026 you drop to 80 seats. Tier: professional instead of enterprise. Storage: 5 instead of 9. "
+        "On 1 March 2026 you drop to 80 seats. Plan level: professional instead of enterprise. Storage: 5 instead of 9. "
         "No longer included: mfa, saml."
     )
     assert over == "On 11 April 2026 the last license ends."
