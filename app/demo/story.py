@@ -9,11 +9,12 @@ from typing import Any, Final
 import httpx
 
 from app.core.money import Money
-from app.demo import years
+from app.demo import licensing, years
 from app.demo.cast import (
     Bought,
     Vendor,
     browser,
+    buy_over_the_api,
     link_in_mail,
     mails,
     must,
@@ -80,6 +81,7 @@ def tell(house: House, teller: Teller) -> Told:
     nps = _standing(vendor, hooks, teller)
     checked_at = datetime.fromisoformat(vendor.get("/v1/sandbox/clock")["now"])
     years.tell(house, vendor, ADA["email"], _account_of(vendor, ADA["company"]), teller)
+    files += licensing.tell(house, vendor, teller)
     teller.chapter("The books")
     files += _exports(vendor, teller)
     step = teller.step("Staff sign in with a second factor")
@@ -129,31 +131,10 @@ def _keep(bought: Bought, page: httpx.Response, what: str, name: str, house: Hou
     return path
 
 
-def _buy_over_the_api(
-    house: House, vendor: Vendor, buyer: dict[str, str], line: dict[str, Any], card: str
-) -> tuple[dict[str, Any], Bought]:
-    preview = vendor.post(
-        "/v1/previews", {"lines": [line], "interval": "year", "currency": "USD", "buyer": buyer, "tax_ids": []}
-    )
-    order = vendor.post(
-        "/v1/orders",
-        {
-            "preview": preview["id"],
-            "acceptance": {"terms": preview["terms"]["id"], "authority": True},
-            "payment": "card",
-        },
-    )
-    client = browser(house)
-    after = pay(client, client.get(order["payment_url"]), card)
-    token = token_of(after.url)
-    seconds = wait_for_license(client, token)
-    return preview, Bought(token, buyer["company"], client.get(f"/orders/{token}"), seconds, {"order": order["id"]})
-
-
 def _american_buyer(house: House, vendor: Vendor, teller: Teller) -> None:
     step = teller.step("A buyer in Kentucky, which taxes the plan")
     line = {"sku": "professional", "quantity": 20}
-    preview, bought = _buy_over_the_api(house, vendor, BO, line, "4000 0025 0000 3155")
+    preview, bought = buy_over_the_api(house, vendor, BO, line, "4000 0025 0000 3155")
     tax = preview["tax"]
     must(tax["amount"] == 14_400, f"tax is {tax}")
     step.done(
@@ -181,9 +162,7 @@ def _above_the_threshold(house: House, vendor: Vendor, teller: Teller) -> None:
 
 def _cloud(house: House, vendor: Vendor, teller: Teller) -> None:
     step = teller.step("A cloud purchase is provisioned")
-    _, bought = _buy_over_the_api(
-        house, vendor, CLEO, {"sku": "cloud-professional", "quantity": 10}, "4242424242424242"
-    )
+    _, bought = buy_over_the_api(house, vendor, CLEO, {"sku": "cloud-professional", "quantity": 10}, "4242424242424242")
 
     def ready() -> dict[str, Any] | None:
         found = vendor.get("/v1/workspaces")["data"]

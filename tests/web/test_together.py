@@ -16,8 +16,8 @@ def test_each_change_is_said_in_a_sentence() -> None:
     base = part("base", 80, (0, 100), limits={"storage": 5})
     lapsed, over = said(base, pack)
     assert lapsed == (
-        "On 1 March 2026 you drop to 80 seats. Plan level: professional instead of enterprise. Storage: 5 instead of 9. "
-        "No longer included: mfa, saml."
+        "On 1 March 2026 you drop to 80 seats. Plan level: professional instead of enterprise. "
+        "Storage: 5 instead of 9. No longer included: mfa, saml."
     )
     assert over == "On 11 April 2026 the last license ends."
     assert said(base, part("late", 1, (50, 100)), who="the account")[0] == (
