@@ -82,6 +82,10 @@ class ActivateIn(ShownIn):
 class NamedIn(ShownIn):
     """One server, by its fingerprint or by the id of its activation."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "fingerprint": "9f86d081884c7d65",
+    }})  # fmt: skip
+
     fingerprint: Fingerprint | None = None
     activation: Annotated[str, StringConstraints(pattern=f"^act_{ID}$")] | None = None
 
@@ -131,8 +135,8 @@ class ActivationList(BaseModel):
     """The live ones by their places. `limit` is what was bought, `allowed` includes what the plan bears beyond it."""
 
     data: list[ActivationOut]
-    limit: int | None
-    allowed: int | None
+    limit: int | None = Field(examples=[4])
+    allowed: int | None = Field(examples=[5])
 
 
 _REFUSALS: Final = (*KEYED, NotFound, NothingBought, NoSigningKey, LicenseNotUsable, TooManyRequests)

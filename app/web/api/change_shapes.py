@@ -12,7 +12,7 @@ from app.orders.models import PayBy
 from app.subscriptions import scheduled
 from app.subscriptions.models import ScheduledChange, ScheduledState, Subscription
 from app.web.api.orders import AcceptanceIn, OrderOut, PreviewId
-from app.web.api.previews import PreviewOut
+from app.web.api.previews import EXAMPLE, PreviewOut
 from app.web.api.shapes import In, Line, MoneyOut, PageOut
 
 _Sku = Annotated[str, Field(min_length=1, max_length=100)]
@@ -56,6 +56,13 @@ class ChangePreviewOut(PreviewOut):
     account's `own_credit` does, and `due` is charged.
     Where `carried` is true the total is too small to be charged and goes on the next invoice.
     """
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE | {
+        "kind": "expansion", "effective": "now", "on": "2026-11-22", "credit": {"amount": 0, "currency": "EUR"},
+        "due": {"amount": 275000, "currency": "EUR"}, "carried": False, "saved_card": "Visa ending in 4242",
+        "next_term": {"net": {"amount": 550000, "currency": "EUR"}, "tax": {"amount": 0, "currency": "EUR"},
+                      "total": {"amount": 550000, "currency": "EUR"}},
+    }})  # fmt: skip
 
     effective: Literal["now", "at_renewal"]
     on: date

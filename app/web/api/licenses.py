@@ -50,7 +50,10 @@ checks = APIRouter(
 Reader = Annotated[ApiKey, key_with("licenses:read")]
 Writer = Annotated[ApiKey, key_with("licenses:write")]
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file as text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "The file as text",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": "eyJpZCI6…"}},
+    }
 }
 
 
@@ -142,6 +145,13 @@ class LintIn(In):
 class LintOut(BaseModel):
     """`accepted`: whoever reads `format` and trusts the keys would take it now. Errors come first."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "format": "mattermost", "accepted": True, "findings": [{
+            "code": "seats_below_users", "severity": "warning", "detail": "23 people use it, and it has 20 seats.",
+            "remedy": "Add 3 seats in the portal.",
+        }],
+    }})  # fmt: skip
+
     format: Format
     accepted: bool
     findings: list[FindingOut]
@@ -153,7 +163,12 @@ class JwkOut(BaseModel):
     `signs_from` to come: know it by then. `valid_to` in the past: good for old signatures only.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"example": {
+        "kid": "EiqUghAbTzRDa7e13ioafp_gCpKKizJF9vTtB2cE1FE", "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA",
+        "use": "sig", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "purpose": "license-token",
+        "valid_from": "2026-11-22T09:00:00Z", "signs_from": "2026-11-22T09:00:00Z", "valid_to": None,
+        "pem": "-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----\n",
+    }})  # fmt: skip
 
     kid: str
     kty: str
@@ -200,7 +215,9 @@ def list_licenses(
 
 
 @router.get("/keys", response_model=KeysOut, responses={
-    200: {"content": {"application/x-pem-file": {"schema": {"type": "string"}}}}, **problems()
+    200: {"content": {"application/x-pem-file": {
+        "schema": {"type": "string"}, "example": "-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----\n",
+    }}}, **problems()
 })  # fmt: skip
 def published_keys(
     tx: Tx,

@@ -29,7 +29,10 @@ router = APIRouter(
 
 Reader = Annotated[ApiKey, key_with("licenses:read")]
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file, one line of text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "The file, one line of text",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": "eyJpZCI6…"}},
+    }
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -187,6 +187,12 @@ class PreviewLineOut(BaseModel):
 class TaxOut(MoneyOut):
     """The tax, and why it is what it is: `reason` in words, `note` as the invoice will say it."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "amount": 0, "currency": "EUR", "treatment": "reverse_charge", "components": [],
+        "note": "Reverse charge, Art. 196 Directive 2006/112/EC.", "reason": "Business in Germany …",
+        "precision": "country",
+    }})  # fmt: skip
+
     treatment: Treatment
     components: list[TaxPartOut]
     note: str
@@ -235,33 +241,37 @@ class TermsOut(BaseModel):
         return cls(id=terms.id, version=terms.version, title=terms.title, sha256=terms.sha256)
 
 
+# An offer as documents show it; what builds on it says what it has more.
+EXAMPLE: Final[dict[str, Any]] = {
+    "id": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "interval": "year", "term_months": 12,
+    "billing": "prepaid", "committed": None,
+    "currency": "EUR", "coupon": None,
+    "lines": [{"sku": "professional", "description": "Professional", "quantity": 25,
+               "unit": {"amount": 11000, "currency": "EUR"}, "price": "110.00 EUR", "intervals": 1,
+               "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
+               "tax": {"amount": 0, "currency": "EUR"}}],
+    "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
+    "tax": {"amount": 0, "currency": "EUR", "treatment": "reverse_charge", "components": [],
+            "note": "Reverse charge, Art. 196 Directive 2006/112/EC.", "reason": "Business in Germany …",
+            "precision": "country"},
+    "total": {"amount": 275000, "currency": "EUR"}, "own_credit": {"amount": 0, "currency": "EUR"},
+    "amount_due": {"amount": 275000, "currency": "EUR"}, "route": "automatic",
+    "reasons": [{"code": "below_threshold", "sentence": "2,750.00 EUR before tax is below 5,000.00 EUR: …",
+                 "figure": {"amount": 500000, "currency": "EUR"}}],
+    "tax_ids": [{"type": "eu_vat", "value": "DE136695976", "status": "valid"}],
+    "terms": {"id": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "version": "2026-01", "title": "Terms of sale",
+              "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+    "created_at": "2026-11-22T09:00:00Z", "expires_at": "2026-11-23T09:00:00Z",
+}  # fmt: skip
+
+
 class PreviewOut(BaseModel):
     """An offer. Ordering it by card charges exactly `amount_due`, or is refused with a new preview.
 
     That is `total` less `own_credit`, what the account's customer credit pays of it; only a key of the account sees it.
     """
 
-    model_config = ConfigDict(json_schema_extra={"example": {
-        "id": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "interval": "year", "term_months": 12,
-        "billing": "prepaid", "committed": None,
-        "currency": "EUR", "coupon": None,
-        "lines": [{"sku": "professional", "description": "Professional", "quantity": 25,
-                   "unit": {"amount": 11000, "currency": "EUR"}, "price": "110.00 EUR", "intervals": 1,
-                   "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
-                   "tax": {"amount": 0, "currency": "EUR"}}],
-        "discount": {"amount": 0, "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"},
-        "tax": {"amount": 0, "currency": "EUR", "treatment": "reverse_charge", "components": [],
-                "note": "Reverse charge, Art. 196 Directive 2006/112/EC.", "reason": "Business in Germany …",
-                "precision": "country"},
-        "total": {"amount": 275000, "currency": "EUR"}, "own_credit": {"amount": 0, "currency": "EUR"},
-        "amount_due": {"amount": 275000, "currency": "EUR"}, "route": "automatic",
-        "reasons": [{"code": "below_threshold", "sentence": "2,750.00 EUR before tax is below 5,000.00 EUR: …",
-                     "figure": {"amount": 500000, "currency": "EUR"}}],
-        "tax_ids": [{"type": "eu_vat", "value": "DE136695976", "status": "valid"}],
-        "terms": {"id": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "version": "2026-01", "title": "Terms of sale",
-                  "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
-        "created_at": "2026-11-22T09:00:00Z", "expires_at": "2026-11-23T09:00:00Z",
-    }})  # fmt: skip
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
     id: str
     kind: OrderKind

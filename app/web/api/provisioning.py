@@ -4,7 +4,7 @@ Only for keys of the vendor: a task carries a customer's license and address.
 """
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -61,8 +61,23 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _example(**values: Any) -> ConfigDict:
+    """Pydantic adds it to what the class it is in has from `Strict`."""
+    return ConfigDict(json_schema_extra={"example": values})
+
+
+_TASK: Final = {
+    "id": "tsk_01ka8qj6x0c5q4m3t2r1p0n9mk", "workspace_id": "wsp_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "create",
+    "state": "claimed", "fence": 1, "attempt": 1, "claimed_by": "key_01ka8qj6x0c5q4m3t2r1p0n9mk", "lease_seconds": 120,
+    "lease_until": "2026-11-22T09:02:00Z", "not_before": None, "progress": 40, "message": "Preparing the database",
+    "failure_reason": None, "created_at": "2026-11-22T09:00:00Z", "finished_at": None,
+}  # fmt: skip
+
+
 class ClaimIn(Strict):
     """Everything is optional: without `kinds` or `regions` any task is taken."""
+
+    model_config = _example(kinds=["create", "update"], regions=["eu"], lease_seconds=120)
 
     kinds: list[TaskKind] = Field(default=[], max_length=10)
     regions: list[Region] = Field(default=[], max_length=100)
@@ -70,23 +85,31 @@ class ClaimIn(Strict):
 
 
 class HeartbeatIn(Strict):
+    model_config = _example(fence=1)
+
     fence: Fence
     lease_seconds: Lease | None = Field(None, description="To change the length of the lease from now on.")
 
 
 class ProgressIn(Strict):
+    model_config = _example(fence=1, progress=40, message="Preparing the database")
+
     fence: Fence
     progress: StrictInt = Field(ge=0, le=100, description="Percent; never less than before within one claim.")
     message: Sentence = Field("", description="A sentence that the waiting customer reads.")
 
 
 class CompleteIn(Strict):
+    model_config = _example(fence=1, url="https://beispiel.cloud.vendor.example", version="10.5.1")
+
     fence: Fence
     url: Address | None = Field(None, description="Where the workspace answers; needed for a creation.")
     version: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,39}$", description="What now runs.")
 
 
 class FailIn(Strict):
+    model_config = _example(fence=1, reason="The region is full.", retryable=True)
+
     fence: Fence
     reason: Sentence = Field(min_length=1, description="A sentence that the customer may read.")
     retryable: StrictBool = Field(description="Whether another attempt may succeed without anybody's help.")
@@ -111,6 +134,8 @@ class Payload(BaseModel):
 class TaskOut(BaseModel):
     """`lease_until`, `not_before` are real time; the other instants are business time."""
 
+    model_config = _example(**_TASK)
+
     id: str
     workspace_id: str
     kind: TaskKind
@@ -134,6 +159,12 @@ class TaskOut(BaseModel):
 
 
 class ClaimedOut(TaskOut):
+    model_config = _example(**_TASK, payload={
+        "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk", "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "hostname": "beispiel", "region": "eu", "size": "standard", "version": "stable", "sku": "cloud-professional",
+        "seats": 25, "admin_email": "ada@example.de", "license_file": "eyJpZCI6…", "url": "",
+    })  # fmt: skip
+
     payload: Payload
 
     @classmethod

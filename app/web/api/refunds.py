@@ -48,7 +48,8 @@ class RefundOut(BaseModel):
         "id": "ref_01ka8qj6x0c5q4m3t2r1p0n9mk", "state": "pending", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "payment_id": "pay_01ka8qj6x0c5q4m3t2r1p0n9mk", "invoice_id": "inv_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "credit_note_id": "cn_01ka8qj6x0c5q4m3t2r1p0n9mk", "amount": {"amount": 11900, "currency": "USD"},
-        "reason": "cancellation", "revoke_license": False, "provider": "sandbox", "provider_ref": None,
+        "to_credit": {"amount": 0, "currency": "USD"}, "reason": "cancellation", "revoke_license": False,
+        "provider": "sandbox", "provider_ref": None,
         "failure_code": None, "created_at": "2026-11-22T09:00:00Z",
     }})  # fmt: skip
 
@@ -89,6 +90,13 @@ class RefundPreviewOut(BaseModel):
 
     `full` gives back all that is left, `licenses` are the ones that would be revoked.
     """
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "net": {"amount": 11132, "currency": "USD"}, "tax": {"amount": 768, "currency": "USD"},
+        "amount": {"amount": 11900, "currency": "USD"}, "to_credit": {"amount": 0, "currency": "USD"}, "full": True,
+        "revoke_license": True, "licenses": ["lic_01ka8qj6x0c5q4m3t2r1p0n9mk"], "workspace_id": None,
+        "ends_subscription": True, "second_person": False, "limit": {"amount": 100000, "currency": "USD"},
+    }})  # fmt: skip
 
     net: MoneyOut
     tax: MoneyOut

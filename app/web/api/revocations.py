@@ -14,7 +14,10 @@ from app.web.problems import problems
 
 router = APIRouter(prefix="/v1/licenses", tags=["licenses"], route_class=JsonRoute)
 _LIST: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The list as one line of text", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "The list as one line of text",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": "v4.public.eyJ0eXBlIjoi…"}},
+    }
 }
 
 

@@ -29,7 +29,7 @@ from app.subscriptions.models import Billing, Subscription, SubscriptionLine, Su
 from app.web.api.access import KEYED, OfAccount, find, key_with, visible
 from app.web.api.change_shapes import ScheduledChangeOut
 from app.web.api.orders import AcceptanceIn, OrderOut, PreviewId, check_acceptance, evidence, of_started
-from app.web.api.previews import PreviewOut, facts, named
+from app.web.api.previews import EXAMPLE, PreviewOut, facts, named
 from app.web.api.shapes import In, JsonRoute, Limit, MoneyOut, PageOut, cursor
 from app.web.deps import Now, Tx, Wired
 from app.web.problems import problems
@@ -157,11 +157,20 @@ class SubscriptionChangeIn(In):
 class RenewalPreviewOut(PreviewOut):
     """`saved_card` will be charged if the renewal is ordered; without one the order leads to payment."""
 
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE | {
+        "kind": "renewal", "starts_on": "2027-11-22", "saved_card": "Visa ending in 4242",
+    }})  # fmt: skip
+
     starts_on: date
     saved_card: str | None
 
 
 class RenewalOrderIn(In):
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "preview": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "acceptance": {"terms": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "authority": True},
+    }})  # fmt: skip
+
     preview: PreviewId
     acceptance: AcceptanceIn
 

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -73,7 +73,7 @@ class UsageReportList(PageOut[UsageReportOut]):
 class StatusIn(In):
     """The text of the license file that the server has installed."""
 
-    license: FileText
+    license: FileText = Field(examples=["eyJpZCI6…"])
 
 
 class StepOut(BaseModel):

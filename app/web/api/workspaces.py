@@ -34,7 +34,10 @@ Label = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,39}$")]
 class WorkspaceIn(BaseModel):
     """Plan, seats and license come from the subscription."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {
+        "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "hostname": "beispiel", "region": "eu",
+        "admin_email": "ada@example.de",
+    }})  # fmt: skip
 
     subscription_id: str = Field(pattern=f"^sub_{_ID}$")
     hostname: str | None = Field(None, max_length=100, description="By default made from the account's name.")
@@ -50,7 +53,7 @@ class WorkspaceIn(BaseModel):
 class WorkspacePatch(BaseModel):
     """Only what is given changes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"desired": "hibernated"}})
 
     desired: Desired | None = None
     size: Label | None = Field(None, description="Only with a key of the vendor.")
@@ -65,6 +68,15 @@ class WorkspacePatch(BaseModel):
 
 class WorkspaceOut(BaseModel):
     """`desired` is what is wanted, `state` what there is; `progress` is percent of the task in hand."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "wsp_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "subscription_id": "sub_01ka8qj6x0c5q4m3t2r1p0n9mk", "hostname": "beispiel", "desired": "running",
+        "state": "creating", "sku": "cloud-professional", "seats": 25, "region": "eu", "size": "standard",
+        "version": "stable", "running_version": "", "up_to_date": False, "admin_email": "ada@example.de",
+        "progress": 40, "message": "Preparing the database", "url": "", "failure_reason": None, "delete_at": None,
+        "created_at": "2026-11-22T09:00:00Z", "updated_at": "2026-11-22T09:01:00Z",
+    }})  # fmt: skip
 
     id: str
     account_id: str
@@ -127,6 +139,10 @@ class WorkspacePlanOut(BaseModel):
 
 
 class TransitionOut(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "from": "stable", "to": "hibernating", "when": "A provisioner took the task to hibernate it.",
+    }})  # fmt: skip
+
     before: WorkspaceState = Field(serialization_alias="from")
     after: WorkspaceState = Field(serialization_alias="to")
     when: str

@@ -70,7 +70,7 @@ class TrialIn(BaseModel):
 class TrialOut(BaseModel):
     """The license file, to be installed as it is."""
 
-    license: str
+    license: str = Field(examples=["eyJpZCI6…"])
 
 
 class RefusalOut(BaseModel):
