@@ -96,6 +96,11 @@ class AccountPatch(In):
 
 
 class MemberOut(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "mem_01ka8qj6x0c5q4m3t2r1p0n9mk", "email": "ada@example.org", "name": "Ada Example", "role": "owner",
+        "created_at": "2026-11-22T09:00:00Z",
+    }})  # fmt: skip
+
     id: str
     email: str
     name: str
@@ -109,6 +114,11 @@ class MemberList(PageOut[MemberOut]):
 
 class AccountTaxIdOut(BaseModel):
     """A tax number and what its registry said last."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "tid_01ka8qj6x0c5q4m3t2r1p0n9mk", "type": "eu_vat", "value": "DE136695976", "status": "valid",
+        "checked_at": "2026-11-22T09:00:00Z",
+    }})  # fmt: skip
 
     id: str
     type: str

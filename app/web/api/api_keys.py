@@ -43,6 +43,12 @@ class ApiKeyIn(BaseModel):
 class ApiKeyOut(BaseModel):
     """A key without its secret, which nobody can read again."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "key_01ka8qj6x0c5q4m3t2r1p0n9mk", "name": "ERP", "scopes": ["invoices:read"],
+        "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk", "created_at": "2026-11-22T09:00:00Z",
+        "expires_at": "2027-11-22T09:00:00Z", "revoked_at": None, "last_used_at": None, "last_used_ip": None,
+    }})  # fmt: skip
+
     id: str
     name: str
     scopes: list[str]
@@ -59,6 +65,13 @@ class ApiKeyOut(BaseModel):
 
 
 class NewApiKeyOut(ApiKeyOut):
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "key_01ka8qj6x0c5q4m3t2r1p0n9mk", "name": "ERP", "scopes": ["invoices:read"],
+        "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk", "created_at": "2026-11-22T09:00:00Z",
+        "expires_at": "2027-11-22T09:00:00Z", "revoked_at": None, "last_used_at": None, "last_used_ip": None,
+        "secret": "blp_test_…",
+    }})  # fmt: skip
+
     secret: str = Field(
         description="Shown this once. Secret scanners know it by `blp_[A-Za-z0-9_-]{43}[A-Za-z0-9]{6}`."
     )

@@ -90,6 +90,11 @@ class ChangeOrderIn(In):
 class ScheduledChangeOut(BaseModel):
     """What the next term will have less of; null stays as it is held then. `on` is the day it begins."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "chg_01ka8qj6x0c5q4m3t2r1p0n9mk", "state": "scheduled", "on": "2027-11-22", "plan": None, "seats": 20,
+        "dropped": [], "requested_at": "2026-11-22T09:00:00Z", "closed_at": None, "order_id": None,
+    }})  # fmt: skip
+
     id: str
     state: ScheduledState
     on: date | None = Field(description="Null once it is withdrawn or applied.")
@@ -120,6 +125,12 @@ class ScheduledChangeList(PageOut[ScheduledChangeOut]):
 
 class ChangeOut(BaseModel):
     """Either the `order` of what begins now, or the `scheduled` change of the next term."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "order": None, "scheduled": {"id": "chg_01ka8qj6x0c5q4m3t2r1p0n9mk", "state": "scheduled", "on": "2027-11-22",
+        "plan": None, "seats": 20, "dropped": [], "requested_at": "2026-11-22T09:00:00Z", "closed_at": None,
+        "order_id": None},
+    }})  # fmt: skip
 
     order: OrderOut | None = None
     scheduled: ScheduledChangeOut | None = None

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app.accounts.models import ApiKey
 from app.web.deps import NotSignedIn, ScopeMissing, Tx, requires
@@ -22,6 +22,12 @@ class EventOut(BaseModel):
 
     `sequence` counts the events of `object_id` from 1 without a gap, here as in webhooks.
     """
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "position": 812, "id": "evt_01ka8qj6x0c5q4m3t2r1p0n9mk", "type": "license.issued",
+        "timestamp": "2026-11-22T09:00:00Z", "object_id": "lic_01ka8qj6x0c5q4m3t2r1p0n9mk", "sequence": 1,
+        "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk", "data": {"seats": 25},
+    }})  # fmt: skip
 
     position: int
     id: str

@@ -68,6 +68,13 @@ class CertificateIn(In):
 class CertificateOut(BaseModel):
     """Only an `accepted` one counts, up to and including `expires_on`. `note` is the reason of a no."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "exc_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "jurisdiction": "US-NY", "reason": "resale", "number": "RS-1", "signed_on": "2026-11-01", "expires_on": None,
+        "state": "submitted", "note": None, "submitted_at": "2026-11-22T09:00:00Z", "reviewed_at": None,
+        "revoked_at": None,
+    }})  # fmt: skip
+
     id: str
     account_id: str
     jurisdiction: str

@@ -201,6 +201,20 @@ class TaxExplainedOut(TaxPartOut):
 class ExplanationOut(BaseModel):
     """`replays` is true where the stored figures give every amount of the document again."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "invoice": "inv_01ka8qj6x0c5q4m3t2r1p0n9mk", "number": "ACME-000001", "lines": [{"sku": "professional",
+        "description": "Professional", "quantity": 25, "model": "per_seat", "price": "110.00 EUR", "steps": [],
+        "intervals": 1, "period_from": "2026-11-22", "period_to": "2027-11-22", "numerator": 1, "denominator": 1,
+        "rule": "whole term", "before_discount": {"amount": 275000, "currency": "EUR"}, "discount": {"amount": 0,
+        "currency": "EUR"}, "net": {"amount": 275000, "currency": "EUR"}, "tax": {"amount": 0, "currency": "EUR"},
+        "equation": "25 × 110.00 EUR = 2,750.00 EUR", "sentences": ["25 seats at 110.00 EUR for a year."],
+        "replays": True}], "discount": None, "taxes": [], "treatment": "reverse_charge",
+        "reason": "Business in Germany …", "note": "Reverse charge, Art. 196 Directive 2006/112/EC.",
+        "data_version": "2026-11", "net": {"amount": 275000, "currency": "EUR"}, "tax": {"amount": 0,
+        "currency": "EUR"}, "total": {"amount": 275000, "currency": "EUR"}, "sentence": "2,750.00 EUR and no tax.",
+        "replays": True,
+    }})  # fmt: skip
+
     invoice: str
     number: str
     lines: list[LineExplainedOut]

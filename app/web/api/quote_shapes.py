@@ -44,6 +44,10 @@ class QuoteIn(In):
 
 
 class ClosingIn(In):
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "reason": "The budget was not granted.",
+    }})  # fmt: skip
+
     reason: Annotated[Note, Field(min_length=1)] = Field(examples=["The buyer chose another plan."])
 
 
@@ -109,6 +113,11 @@ class PaperIn(In):
 class QuoteAcceptanceIn(In):
     """The click that binds; from the e-signature threshold on with what was signed."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "terms": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "person_name": "Ada Example", "person_email": "ada@example.org",
+        "authority": True, "po_number": "PO-4711",
+    }})  # fmt: skip
+
     terms: Annotated[str, StringConstraints(pattern=f"^trm_{ID}$")] = Field(description="`terms` of the quote.")
     person_name: Annotated[Line, Field(min_length=1)]
     person_email: Email
@@ -156,6 +165,23 @@ class QuoteOut(BaseModel):
     that the earlier plan gives back. With `billing` yearly `total` is the first year's, `payments` are those of all
     years, and `committed` is the whole term before tax.
     """
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "quo_01ka8qj6x0c5q4m3t2r1p0n9mk", "state": "sent", "number": "Q-000012", "revision": 1,
+        "preview": "prv_01ka8qj6x0c5q4m3t2r1p0n9mk", "lines": [{"sku": "professional", "description": "Professional",
+        "quantity": 400, "unit": {"amount": 9900, "currency": "EUR"}, "list": {"amount": 4400000, "currency": "EUR"},
+        "discount": {"amount": 440000, "currency": "EUR"}, "discount_percent": "10", "net": {"amount": 3960000,
+        "currency": "EUR"}, "tax": {"amount": 0, "currency": "EUR"}}], "net": {"amount": 3960000, "currency": "EUR"},
+        "tax": {"amount": 0, "currency": "EUR"}, "total": {"amount": 3960000, "currency": "EUR"}, "term_months": 12,
+        "billing": "prepaid", "committed": None, "credit": None, "due": {"amount": 3960000, "currency": "EUR"},
+        "payments": [], "reasons": [{"code": "at_or_above_threshold",
+        "sentence": "44,000.00 EUR before tax is 5,000.00 EUR or more.", "figure": {"amount": 500000,
+        "currency": "EUR"}}], "note": "We would like three years.", "message": "", "internal_note": None,
+        "valid_until": "2026-12-22", "payment": "invoice", "net_days": 30, "accept_by": "signature",
+        "terms": "trm_01ka8qj6x0c5q4m3t2r1p0n9mk", "url": "https://billing.example.com/q/eyJ…",
+        "created_at": "2026-11-22T09:00:00Z", "sent_at": "2026-11-22T09:00:00Z", "closed_at": None,
+        "closed_reason": None, "order_id": None, "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
+    }})  # fmt: skip
 
     id: str
     state: QuoteState

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Generator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
@@ -44,6 +44,12 @@ class ColumnOut(BaseModel):
 
 class ReportOut(BaseModel):
     """`version` grows when a column changes its meaning."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "name": "invoice_register", "title": "Invoice register", "about": "Every invoice and credit note.",
+        "version": 1, "formats": ["csv", "jsonl"], "columns": [{"name": "number", "jsonl_name": "number",
+        "kind": "text", "about": "The document's number."}],
+    }})  # fmt: skip
 
     name: str
     title: str
@@ -106,7 +112,11 @@ def _format(ending: str) -> Format:
 @router.get(
     "/tax_evidence/{invoice_id}", response_class=Response,
     responses=problems(NotSignedIn, ScopeMissing, NotAllowed, NotFound)
-    | {200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+    | {200: {"content": {"application/json": {"schema": {"type": "object"}, "example": {
+        "form": tax_evidence.FORM, "invoice": {"number": "ACME-000001", "net": 275000, "tax": 0, "currency": "EUR"},
+        "determination": {"result": {"treatment": "reverse_charge"}, "inputs_are_those_of_then": True},
+        "sha256": {"invoice": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+    }}}}},
 )  # fmt: skip
 def tax_evidence_of_invoice(invoice_id: Annotated[str, Path(description="An invoice's id")], tx: Tx) -> Response:
     """Why an invoice bears the tax it bears: the determination with its inputs, checks, sources and entries."""
@@ -146,7 +156,16 @@ async def closing(pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
         await run_in_threadpool(pieces.close)
 
 
-@router.get("/{name}.{ending}/manifest", responses=problems(NotSignedIn, NotAllowed, NotFound, Invalid, RatesMissing))
+@router.get(
+    "/{name}.{ending}/manifest",
+    responses=problems(NotSignedIn, NotAllowed, NotFound, Invalid, RatesMissing)
+    | {200: {"content": {"application/json": {"example": {
+        "report": "invoice_register", "version": 1, "format": "csv", "file": "invoice_register-2026-11.csv",
+        "from": "2026-11-01", "to": "2026-11-30", "as_of": "2026-12-01", "rows": 7, "bytes": 1841,
+        "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        "totals": {"EUR": {"rows": 7, "total": 854645}},
+    }}}}},
+)  # fmt: skip
 def manifest(name: Name, ending: Ending, period: Asked, as_of: Known, ports: Wired) -> dict[str, Any]:
     """What proves that file: rows, SHA-256, control totals, and how far the ledger had got."""
     return registry.write(ports.db, name, period, as_of, _format(ending))

@@ -33,6 +33,10 @@ class NoSandbox(DomainError):
 class ClockOut(BaseModel):
     """Business time and how far it is ahead of real time; `stops` is how often the walk stopped to do what was due."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "now": "2027-11-02T09:00:00Z", "ahead_seconds": 29808000, "stops": 12,
+    }})  # fmt: skip
+
     now: datetime
     ahead_seconds: int
     stops: int = 0

@@ -40,7 +40,10 @@ class InvitationIn(BaseModel):
     some countries ask for consent first.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {
+        "kind": "purchase", "external_ref": "SO-1001", "source": "erp", "email": "ada@example.org",
+        "name": "Ada Example", "country": "DE", "locale": "en", "segment": {"plan": "professional"},
+    }})  # fmt: skip
 
     kind: SurveyKind
     external_ref: Annotated[str, Line, Field(min_length=1, max_length=200)]
@@ -79,6 +82,15 @@ class AnswerOut(BaseModel):
 class InvitationOut(BaseModel):
     """`answer` is the one that counts; keys of an account do not see it, because it was given to the vendor."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "svy_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "source": "blp",
+        "external_ref": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "order_id": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk", "segment": {"plan": "professional"}, "wording_id": "recommend-1",
+        "suppressed_reason": None, "test": False, "created_at": "2026-11-22T09:00:00Z",
+        "email_due_at": "2026-11-25T09:00:00Z", "emailed_at": None, "reminded_at": None,
+        "expires_at": "2026-12-22T09:00:00Z", "answered_at": None, "answer": None,
+    }})  # fmt: skip
+
     id: str
     kind: SurveyKind
     source: str
@@ -106,6 +118,16 @@ class InvitationOut(BaseModel):
 class InvitationOpened(InvitationOut):
     """`url` is the person's own way to answer: give it to nobody else. `token` is its last part."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "svy_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "purchase", "source": "blp",
+        "external_ref": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk", "account_id": "acc_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "order_id": "ord_01ka8qj6x0c5q4m3t2r1p0n9mk", "segment": {"plan": "professional"}, "wording_id": "recommend-1",
+        "suppressed_reason": None, "test": False, "created_at": "2026-11-22T09:00:00Z",
+        "email_due_at": "2026-11-25T09:00:00Z", "emailed_at": None, "reminded_at": None,
+        "expires_at": "2026-12-22T09:00:00Z", "answered_at": None, "answer": None,
+        "url": "https://billing.example.com/survey/eyJ…", "token": "eyJ…",
+    }})  # fmt: skip
+
     url: str
     token: str
 
@@ -118,7 +140,9 @@ class InvitationList(BaseModel):
 class AnswerIn(BaseModel):
     """`score` from 0, not at all likely, to 10, extremely likely to recommend."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {
+        "score": 9, "comment": "Faster than our procurement.",
+    }})  # fmt: skip
 
     score: int = Field(ge=0, le=10, strict=True)
     comment: str = Field(default="", max_length=service.MAX_COMMENT)
@@ -126,6 +150,11 @@ class AnswerIn(BaseModel):
 
 class AnswerTaken(AnswerOut):
     """Send another answer until `editable_until`; the latest counts."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "score": 9, "comment": "Faster than our procurement.", "version": 1, "source": "email",
+        "answered_at": "2026-11-22T09:00:00Z", "editable_until": "2026-12-22T09:00:00Z",
+    }})  # fmt: skip
 
     editable_until: datetime
 
@@ -259,6 +288,16 @@ class NpsOut(ScoreOut):
     `change` says up or down only where it is more than chance. `unconfirmed_openings` and `scanner_fetches` are
     links that were opened; they are never part of the score.
     """
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "nps": 52.0, "n": 64, "margin": 17.2, "interval": {"low": 34.8, "high": 69.2}, "promoters": 40, "passives": 17,
+        "detractors": 7, "trustworthy": True, "from": "2026-08-25", "to": "2026-11-22", "invited": 210, "answered": 64,
+        "response_rate": 0.305, "suppressed": 12, "suppressed_by_reason": {"asked_lately": 12},
+        "unconfirmed_openings": 9, "scanner_fetches": 31, "wordings": ["recommend-1"], "previous": {"nps": 47.0,
+        "n": 58, "margin": 18.4, "interval": {"low": 28.6, "high": 65.4}, "promoters": 35, "passives": 15,
+        "detractors": 8, "trustworthy": True}, "change": "5 points up, within what chance explains", "segments": [],
+        "hidden_segments": 0, "hidden_answers": 0,
+    }})  # fmt: skip
 
     since: date = Field(serialization_alias="from")
     until: date = Field(serialization_alias="to")

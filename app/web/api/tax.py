@@ -78,6 +78,14 @@ class OverrideIn(In):
 class OverrideOut(BaseModel):
     """One decision. `state` is scheduled, active, expired or withdrawn; a determination names it by its id."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "txo_01ka8qj6x0c5q4m3t2r1p0n9mk", "jurisdiction": "US-DC", "tax_code": "saas_business",
+        "buyer_type": "any", "treatment": "standard", "rate": "7", "portion": "100", "alone": False, "note": "",
+        "valid_from": "2026-11-22", "valid_to": None, "state": "active", "source": "Adviser's letter of 2026-11-20",
+        "why": "The rate is confirmed.", "recorded_by": "stf_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "recorded_at": "2026-11-22T09:00:00Z", "ended_by": None, "ended_at": None, "ended_why": None,
+    }})  # fmt: skip
+
     id: str
     jurisdiction: str
     tax_code: str
@@ -207,6 +215,11 @@ class MeterOut(BaseModel):
 class AlertOut(BaseModel):
     """A crossing that nobody has seen to yet, or one that somebody just did."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "tna_01ka8qj6x0c5q4m3t2r1p0n9mk", "jurisdiction": "US-TX", "level": 80, "percent": 85,
+        "raised_at": "2026-11-22T09:00:00Z", "seen_by": None, "seen_at": None, "seen_note": None,
+    }})  # fmt: skip
+
     id: str
     jurisdiction: str
     level: int = Field(description="Percent of the threshold that was crossed; 100: a registration is due.")
@@ -226,6 +239,15 @@ class AlertOut(BaseModel):
 
 class NexusOut(BaseModel):
     """Every place with a threshold, the nearest first. `warns_at` is the percent from which finance is told."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "warns_at": 80, "data": [{"jurisdiction": "US-TX", "name": "Texas", "registered": False, "percent": 85,
+        "sales": {"amount": 42500000, "currency": "USD"}, "threshold": {"amount": 50000000, "currency": "USD"},
+        "transactions": 120, "threshold_transactions": None, "both": False, "counts": "taxable and exempt sales",
+        "since": "2025-11-23", "until": "2026-11-22", "grade": "A", "note": "", "unconverted": []}],
+        "alerts": [{"id": "tna_01ka8qj6x0c5q4m3t2r1p0n9mk", "jurisdiction": "US-TX", "level": 80, "percent": 85,
+        "raised_at": "2026-11-22T09:00:00Z", "seen_by": None, "seen_at": None, "seen_note": None}],
+    }})  # fmt: skip
 
     warns_at: int
     data: list[MeterOut]
@@ -261,6 +283,12 @@ def see_tax_nexus(alert_id: str, body: SeenIn, tx: Tx, now: Now, key: Writer) ->
 
 class RecordOut(BaseModel):
     """A document that belongs in the provider's books under its number, and how far it got."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "txr_01ka8qj6x0c5q4m3t2r1p0n9mk", "provider": "http", "invoice_id": "inv_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "credit_note_id": None, "reference": "ACME-000001", "state": "recorded", "ref": "tx-8812", "code": "",
+        "detail": "", "created_at": "2026-11-22T09:00:00Z", "recorded_at": "2026-11-22T09:00:00Z",
+    }})  # fmt: skip
 
     id: str
     provider: str

@@ -42,7 +42,10 @@ class EndpointIn(BaseModel):
     of that account only.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {
+        "kind": "standard", "url": "https://crm.example.com/hooks/blp", "event_types": ["license.*"],
+        "description": "CRM",
+    }})  # fmt: skip
 
     kind: EndpointKind = EndpointKind.STANDARD
     url: Url
@@ -53,7 +56,9 @@ class EndpointIn(BaseModel):
 class EndpointPatch(BaseModel):
     """Only what is given changes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {
+        "event_types": ["license.*", "order.completed"],
+    }})  # fmt: skip
 
     url: Url | None = None
     event_types: EventTypes | None = None
@@ -63,6 +68,13 @@ class EndpointPatch(BaseModel):
 
 class EndpointOut(BaseModel):
     """`url` shows only the host of a Mattermost channel: the rest of it is a password."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "whe_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "standard", "account_id": None,
+        "url": "https://crm.example.com/hooks/blp", "event_types": ["license.*"], "description": "CRM",
+        "created_at": "2026-11-22T09:00:00Z", "disabled_at": None, "disabled_reason": None,
+        "previous_secret_until": None,
+    }})  # fmt: skip
 
     id: str
     kind: EndpointKind
@@ -84,6 +96,13 @@ class EndpointOut(BaseModel):
 class EndpointWithSecret(EndpointOut):
     """`secret` is shown this once (null for a Mattermost channel)."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "whe_01ka8qj6x0c5q4m3t2r1p0n9mk", "kind": "standard", "account_id": None,
+        "url": "https://crm.example.com/hooks/blp", "event_types": ["license.*"], "description": "CRM",
+        "created_at": "2026-11-22T09:00:00Z", "disabled_at": None, "disabled_reason": None,
+        "previous_secret_until": None, "secret": "whsec_…",
+    }})  # fmt: skip
+
     secret: str | None
 
 
@@ -95,6 +114,10 @@ class EndpointList(BaseModel):
 class TestOut(BaseModel):
     """What the receiver answered; `error` says why there is no status."""
 
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "delivered": True, "status": 204, "error": None,
+    }})  # fmt: skip
+
     delivered: bool
     status: int | None
     error: str | None
@@ -102,6 +125,12 @@ class TestOut(BaseModel):
 
 class DeliveryOut(BaseModel):
     """`attempts` counts since the beginning or the last replay; `last_error` never repeats what the receiver wrote."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "id": "whd_01ka8qj6x0c5q4m3t2r1p0n9mk", "event_id": "evt_01ka8qj6x0c5q4m3t2r1p0n9mk",
+        "event_type": "license.issued", "state": "delivered", "attempts": 1, "last_status": 204, "last_error": None,
+        "created_at": "2026-11-22T09:00:00Z", "next_attempt_at": None, "delivered_at": "2026-11-22T09:00:00Z",
+    }})  # fmt: skip
 
     id: str
     event_id: str
@@ -126,7 +155,9 @@ class ReplayIn(BaseModel):
     `include_delivered` sends those too that did arrive. `after` goes on where the last call stopped.
     """
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, json_schema_extra={"example": {
+        "from": "2026-11-21T00:00:00Z", "to": "2026-11-22T00:00:00Z",
+    }})  # fmt: skip
 
     event_id: str | None = None
     since: AwareDatetime | None = Field(default=None, alias="from")
@@ -146,6 +177,10 @@ class ReplayIn(BaseModel):
 
 class ReplayOut(BaseModel):
     """`next_after` is null at the end; otherwise call again with it as `after`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {
+        "queued": 42, "next_after": None,
+    }})  # fmt: skip
 
     queued: int
     next_after: int | None
