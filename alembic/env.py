@@ -16,7 +16,10 @@ import app.dunning.models
 import app.entitlements.models
 import app.invoices.models
 import app.ledger.models
+import app.licenses.activation_models
 import app.licenses.models
+import app.licenses.trial_models
+import app.licenses.usage_models
 import app.orders.models
 import app.payments.models
 import app.quotes.models

@@ -31,8 +31,9 @@ from app.licenses import service as licenses
 from app.licenses import trials
 from app.licenses.claims import LicenseCustomer
 from app.licenses.errors import TrialRefused
-from app.licenses.models import License, LicenseState, Trial, TrialDoor, TrialState
+from app.licenses.models import License, LicenseState
 from app.licenses.service import Grant
+from app.licenses.trial_models import Trial, TrialDoor, TrialState
 from app.licenses.trials import Tried
 from app.orders.models import Order, OrderState
 from app.screening import destinations

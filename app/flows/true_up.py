@@ -13,8 +13,9 @@ from app.flows.ports import Ports
 from app.flows.seat_change import Wanted
 from app.licenses import service as licenses
 from app.licenses import usage
-from app.licenses.models import License, ReportedBy, UsageReport
+from app.licenses.models import License
 from app.licenses.usage import Kept, Stated
+from app.licenses.usage_models import ReportedBy, UsageReport
 from app.orders.models import Preview
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription

@@ -18,6 +18,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.core.ids import new_id
 from app.licenses import heartbeat
+from app.licenses.activation_models import Activation, ActivationState, EndedBy
 from app.licenses.activation_terms import take_turn, terms_of
 from app.licenses.activations import Terms
 from app.licenses.decision import Credential, ValidationFacts, ValidationRequest, decide
@@ -31,7 +32,7 @@ from app.licenses.errors import (
     TransfersSpent,
 )
 from app.licenses.heartbeat import Life
-from app.licenses.models import Activation, ActivationState, EndedBy, License
+from app.licenses.models import License
 from app.licenses.service import subscription_of
 
 _MOST_NAMES: Final = 20

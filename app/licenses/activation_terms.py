@@ -12,8 +12,9 @@ from app.core import audit
 from app.core.db import Tx
 from app.core.errors import Invalid
 from app.licenses import activations
+from app.licenses.activation_models import ActivationLimit
 from app.licenses.activations import Terms
-from app.licenses.models import ActivationLimit, License
+from app.licenses.models import License
 from app.licenses.service import subscription_of
 
 _TURN: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(:of, 0))")

@@ -10,7 +10,8 @@ from app.core.errors import Invalid
 from app.core.security import Secrets
 from app.licenses import activating, offline
 from app.licenses.activating import By, Server
-from app.licenses.models import Activation, ActivationState, License
+from app.licenses.activation_models import Activation, ActivationState
+from app.licenses.models import License
 from app.licenses.offline import Action, Request
 
 _RELEASE: Final = "activation-release"

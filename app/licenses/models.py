@@ -1,13 +1,12 @@
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.db import INSTANT, Table, personal, row_id, text_enum
-from app.core.states import declare_moves
 from app.licenses.formats import Format
 
 
@@ -81,117 +80,6 @@ class License(Table, table=True):
     superseded_by: str | None = Field(default=None, foreign_key="license.id")
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     revoked_reason: str | None = Field(default=None, sa_column_kwargs=personal("free_text"))
-
-
-class TrialState(StrEnum):
-    STARTED = "started"
-    EXPIRED = "expired"
-    CONVERTED = "converted"
-
-
-TRIAL_MOVES: Final = declare_moves(
-    "trial",
-    {
-        (TrialState.STARTED, TrialState.EXPIRED), (TrialState.STARTED, TrialState.CONVERTED),
-        (TrialState.EXPIRED, TrialState.CONVERTED),  # bought after it ended
-    },
-)  # fmt: skip
-
-
-class TrialDoor(StrEnum):
-    """How somebody came to it."""
-
-    SERVER = "server"
-    PORTAL = "portal"
-    STAFF = "staff"
-
-
-class Trial(Table, table=True):
-    """A server that tries the product (R-LIC-9). `order_id` is the order that names it, or that ended it.
-
-    What was typed is kept here: it changes no account. A second trial of a server is given by a person, with a reason.
-    """
-
-    __tablename__ = "trial"
-    __table_args__ = (
-        CheckConstraint("users > 0", name="users_positive"),
-        CheckConstraint("ends_at > started_at", name="ends_after_start"),
-        CheckConstraint("country ~ '^[A-Z]{2}$'", name="country_is_iso"),
-        CheckConstraint("server_id ~ '^[A-Za-z0-9_.:-]{1,64}$'", name="server_id_form"),
-        CheckConstraint("(state = 'started') = (ended_at IS NULL)", name="ended_has_instant"),
-        CheckConstraint("state <> 'converted' OR order_id IS NOT NULL", name="converted_by_an_order"),
-        CheckConstraint("(door = 'staff') = (given_by <> '' AND reason <> '')", name="given_with_a_reason"),
-        Index("uq_trial_server_ever", "server_id", unique=True, postgresql_where=text("door <> 'staff'")),
-        Index("uq_trial_server_live", "server_id", unique=True, postgresql_where=text("state = 'started'")),
-        Index("ix_trial_to_end", "ends_at", postgresql_where=text("state = 'started'")),
-    )
-
-    id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id", index=True)
-    license_id: str = Field(foreign_key="license.id", unique=True)
-    order_id: str | None = Field(default=None, foreign_key="order.id", index=True)
-    terms_id: str = Field(foreign_key="terms_version.id")
-    server_id: str
-    state: TrialState = Field(sa_type=text_enum(TrialState, name="trial_state"))
-    door: TrialDoor = Field(sa_type=text_enum(TrialDoor, name="trial_door"))
-    email: str = Field(index=True, sa_column_kwargs=personal("contact"))
-    email_domain: str = Field(index=True, sa_column_kwargs=personal("contact"))
-    person_name: str = Field(sa_column_kwargs=personal("name"))
-    company: str = Field(sa_column_kwargs=personal("name"))
-    country: str
-    locale: str
-    users: int  # as many as the license has
-    users_asked: int
-    site_name: str = Field(default="", sa_column_kwargs=personal("free_text"))
-    site_url: str = Field(default="", sa_column_kwargs=personal("network"))
-    server_version: str = ""
-    wants_mail: bool = False  # news beside what a trial needs
-    ip: str = Field(default="", sa_column_kwargs=personal("network"))
-    given_by: str = ""
-    reason: str = Field(default="", sa_column_kwargs=personal("free_text"))
-    started_at: datetime = Field(sa_type=INSTANT)
-    ends_at: datetime = Field(sa_type=INSTANT)
-    ended_at: datetime | None = Field(default=None, sa_type=INSTANT)
-
-
-class ReportedBy(StrEnum):
-    """Who says how many use it."""
-
-    PRODUCT = "product"  # under a code that only whoever has the license file can make
-    FILE = "file"  # the same, carried to the portal from a server without a network
-    CUSTOMER = "customer"  # a count that a person stands for
-
-
-class UsageReport(Table, table=True):
-    """How many used a license in `[period_from, period_to)`; what is written stays (R-ORD-4).
-
-    `sequence` counts the reports of one server, so that one that is sent again is known; of a person's count it counts
-    those of the license.
-    """
-
-    __tablename__ = "usage_report"
-    __table_args__ = (
-        CheckConstraint("active_users >= 0", name="users_not_negative"),
-        CheckConstraint("period_to > period_from", name="ends_after_start"),
-        CheckConstraint("sequence >= 1", name="sequence_positive"),
-        CheckConstraint("(source = 'customer') = (attested_by <> '')", name="a_count_is_attested"),
-        UniqueConstraint("subscription_id", "server_id", "sequence"),
-        Index("ix_usage_report_newest", "subscription_id", "period_to", "id"),
-    )
-
-    id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id", index=True)
-    subscription_id: str = Field(foreign_key="subscription.id")
-    license_id: str = Field(foreign_key="license.id", index=True)
-    source: ReportedBy = Field(sa_type=text_enum(ReportedBy, name="reported_by"))
-    server_id: str
-    sequence: int = Field(sa_type=BigInteger)
-    period_from: date
-    period_to: date
-    active_users: int
-    attested_by: str = Field(default="", sa_column_kwargs=personal("name"))
-    text_sha256: str
-    received_at: datetime = Field(sa_type=INSTANT)
 
 
 class IssuanceEntry(Table, table=True):
@@ -308,103 +196,6 @@ class ToldDrop(Table, table=True):
     seats_before: int
     seats_after: int
     told_at: datetime = Field(sa_type=INSTANT)
-
-
-class ActivationState(StrEnum):
-    ACTIVE = "active"
-    DEACTIVATED = "deactivated"
-
-
-class EndedBy(StrEnum):
-    """Who gave an activation up."""
-
-    PRODUCT = "product"
-    CUSTOMER = "customer"
-    STAFF = "staff"
-    SILENCE = "silence"  # its heartbeat stopped
-
-
-class Activation(Table, table=True):
-    """A server bound to a license, in one of the places that the license has (ADR 0056).
-
-    Files of a subscription follow one another and share its places, so that a renewal binds nobody anew; `license_id`
-    is the file it came with. Places are numbered from 1, and `allowed` is how many there were when it was taken:
-    together with the index of live places they make one too many impossible.
-    """
-
-    __tablename__ = "license_activation"
-    __table_args__ = (
-        CheckConstraint("slot >= 1 AND (allowed IS NULL OR slot <= allowed)", name="within_what_is_allowed"),
-        CheckConstraint("fingerprint ~ '^[!-~]{1,255}$'", name="fingerprint_form"),
-        CheckConstraint(
-            "(state = 'deactivated') = (deactivated_at IS NOT NULL)"
-            " AND (state = 'deactivated') = (ended_by IS NOT NULL AND deactivated_by IS NOT NULL)",
-            name="deactivated_by_somebody",
-        ),
-        CheckConstraint("NOT offline OR lease_until IS NULL", name="offline_has_no_lease"),
-        CheckConstraint("(request_nonce IS NOT NULL) = offline", name="offline_by_request"),
-        Index(
-            "uq_license_activation_place", "subscription_id", "slot", unique=True,
-            postgresql_where=text("state = 'active'"),
-        ),
-        Index(
-            "uq_license_activation_server", "subscription_id", "fingerprint", unique=True,
-            postgresql_where=text("state = 'active'"),
-        ),
-        # A request that was carried here binds once: played again after its deactivation it says no more.
-        Index(
-            "uq_license_activation_request", "subscription_id", "request_nonce", unique=True,
-            postgresql_where=text("request_nonce IS NOT NULL"),
-        ),
-        Index(
-            "ix_license_activation_leases", "lease_until",
-            postgresql_where=text("state = 'active' AND lease_until IS NOT NULL"),
-        ),
-    )  # fmt: skip
-
-    id: str = Field(primary_key=True)
-    account_id: str = Field(foreign_key="account.id", index=True)
-    subscription_id: str = Field(foreign_key="subscription.id", index=True)
-    license_id: str = Field(foreign_key="license.id")
-    slot: int
-    allowed: int | None = None
-    # As the product gave it: people tell their servers by it. Opaque to us.
-    fingerprint: str = Field(sa_column_kwargs=personal("network"))
-    name: str = Field(default="", sa_column_kwargs=personal("free_text"))
-    hostname: str = Field(default="", sa_column_kwargs=personal("network"))
-    version: str = ""
-    state: ActivationState = Field(sa_type=text_enum(ActivationState, name="activation_state"))
-    activated_at: datetime = Field(sa_type=INSTANT)
-    # Real time, as leases are (ADR 0015).
-    last_seen_at: datetime = Field(sa_type=INSTANT)
-    lease_until: datetime | None = Field(default=None, sa_type=INSTANT)
-    offline: bool = False  # by a request that was carried here (R-LIC-8)
-    request_nonce: str | None = None
-    deactivated_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    ended_by: EndedBy | None = Field(default=None, sa_type=text_enum(EndedBy, name="ended_by"))
-    deactivated_by: str | None = None
-    reason: str = Field(default="", sa_column_kwargs=personal("free_text"))
-
-
-class ActivationLimit(Table, table=True):
-    """A limit that staff gave the licenses of a subscription in place of the plan's; the newest row counts.
-
-    `most` None: the plan's own limit again.
-    """
-
-    __tablename__ = "license_activation_limit"
-    __table_args__ = (
-        CheckConstraint("most IS NULL OR most >= 1", name="most_is_positive"),
-        CheckConstraint("set_by <> '' AND reason <> ''", name="has_person_and_reason"),
-    )
-
-    id: int | None = row_id()
-    account_id: str = Field(foreign_key="account.id")
-    subscription_id: str = Field(foreign_key="subscription.id", index=True)
-    most: int | None = None
-    set_by: str
-    reason: str = Field(sa_column_kwargs=personal("free_text"))
-    set_at: datetime = Field(sa_type=INSTANT)
 
 
 class RevocationReason(StrEnum):

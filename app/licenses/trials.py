@@ -15,7 +15,8 @@ from app.core.errors import Invalid, NotFound
 from app.core.ids import new_id
 from app.core.states import require_move
 from app.licenses.errors import TrialRefused
-from app.licenses.models import License, Trial, TrialDoor, TrialState
+from app.licenses.models import License
+from app.licenses.trial_models import Trial, TrialDoor, TrialState
 
 
 def _patterns(value: Any) -> Sequence[str]:

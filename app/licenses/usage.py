@@ -27,8 +27,9 @@ from app.core.errors import DomainError, Invalid, NotFound
 from app.core.ids import new_id
 from app.core.security import same
 from app.licenses.errors import ReportRefused
-from app.licenses.models import License, ReportedBy, UsageReport
+from app.licenses.models import License
 from app.licenses.service import subscription_of
+from app.licenses.usage_models import ReportedBy, UsageReport
 
 TYPE: Final = "blp/usage-report/v1"
 LONGEST: Final = 4_000

@@ -10,7 +10,8 @@ from sqlmodel import col
 
 from app.core.db import Tx
 from app.licenses import usage
-from app.licenses.models import License, ReportedBy, UsageReport
+from app.licenses.models import License
+from app.licenses.usage_models import ReportedBy, UsageReport
 from app.web import pages
 from app.web.charts import on_scale
 

@@ -14,7 +14,7 @@ from sqlmodel import col
 from app.adapters.sandbox.clock import set_to
 from app.core.clock import transport_now
 from app.flows import silent_servers
-from app.licenses.models import Activation
+from app.licenses.activation_models import Activation
 from app.main import create_app
 from app.web import later_writes
 from app.web.fast import FastLane

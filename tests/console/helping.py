@@ -27,7 +27,8 @@ from app.flows import exemptions, quoting, refund, rescreening, trial, unmatched
 from app.flows.refund import Asked
 from app.invoices import service as invoices
 from app.licenses import service as licenses
-from app.licenses.models import License, LicenseState, MergedLicense, TrialDoor
+from app.licenses.models import License, LicenseState, MergedLicense
+from app.licenses.trial_models import TrialDoor
 from app.licenses.trials import Tried
 from app.main import create_app
 from app.orders.models import Order

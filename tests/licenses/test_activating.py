@@ -17,8 +17,9 @@ from app.core.clock import transport_now
 from app.core.ids import new_id
 from app.licenses import activating, activation_terms
 from app.licenses.activating import PRODUCT, By, Server
+from app.licenses.activation_models import Activation, ActivationState, EndedBy
 from app.licenses.errors import ActivationLimitReached, HeartbeatsOff, LeaseEnded, TransfersSpent
-from app.licenses.models import Activation, ActivationState, EndedBy, License
+from app.licenses.models import License
 from tests.licenses.activating import another, bought, with_rules
 from tests.world import FULL, World, full
 

@@ -14,8 +14,9 @@ from app.core.errors import Invalid
 from app.core.signing import Ed25519Signer, Purpose, load_public_keys
 from app.licenses import activating, carrying, offline
 from app.licenses.activating import By
+from app.licenses.activation_models import Activation, EndedBy
 from app.licenses.errors import OfflineNotOffered, ProofNeeded
-from app.licenses.models import Activation, EndedBy, License
+from app.licenses.models import License
 from app.licenses.offline import ActivationFileRejected, RequestUnreadable, verify_activation
 from tests.licenses.activating import bought, with_rules
 from tests.world import World

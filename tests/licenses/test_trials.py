@@ -18,7 +18,8 @@ from app.licenses import merging
 from app.licenses.errors import TrialRefused
 from app.licenses.linter import lint
 from app.licenses.mattermost import verify_file
-from app.licenses.models import IssuanceEntry, License, LicenseState, Trial, TrialState
+from app.licenses.models import IssuanceEntry, License, LicenseState
+from app.licenses.trial_models import Trial, TrialState
 from app.surveys.models import SurveyInvitation
 from app.web import cookies
 from app.web.api.validation import file_keys

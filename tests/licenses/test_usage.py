@@ -15,7 +15,8 @@ from sqlmodel import col
 
 from app.licenses import service as licenses
 from app.licenses import usage
-from app.licenses.models import License, UsageReport
+from app.licenses.models import License
+from app.licenses.usage_models import UsageReport
 from app.orders.models import Order
 from app.subscriptions import service as subscriptions
 from tests import shop

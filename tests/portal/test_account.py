@@ -18,7 +18,8 @@ from app.flows import crediting, purchase, seat_change, tick
 from app.flows.inviting import PEOPLE_ADDED_PER_DAY
 from app.flows.seat_change import Wanted
 from app.invoices.models import CreditNote, CreditReason, Invoice
-from app.licenses.models import Activation, License, MergedLicense
+from app.licenses.activation_models import Activation
+from app.licenses.models import License, MergedLicense
 from app.orders.models import Order
 from app.payments import service as payments
 from app.payments.models import Payment

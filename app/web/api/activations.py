@@ -16,6 +16,7 @@ from app.core.errors import NotFound
 from app.core.keys import NoSigningKey
 from app.licenses import activating, activation_terms, validating
 from app.licenses.activating import PRODUCT, By, Server
+from app.licenses.activation_models import Activation, ActivationState, EndedBy
 from app.licenses.decision import Decision
 from app.licenses.errors import (
     ActivationLimitReached,
@@ -27,7 +28,7 @@ from app.licenses.errors import (
     TransfersSpent,
 )
 from app.licenses.heartbeat import Life
-from app.licenses.models import Activation, ActivationState, EndedBy, License
+from app.licenses.models import License
 from app.licenses.validating import Asker, Presented
 from app.web import deps
 from app.web.api import validation

@@ -18,8 +18,9 @@ from app.flows import true_up
 from app.flows.ports import Ports
 from app.licenses.enforcement import ENFORCEMENT
 from app.licenses.errors import NothingBought, ReportRefused
-from app.licenses.models import License, LicenseState, ReportedBy, UsageReport
+from app.licenses.models import License, LicenseState
 from app.licenses.usage import Stated
+from app.licenses.usage_models import ReportedBy, UsageReport
 from app.licenses.validating import Presented, open_credential
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState

@@ -17,7 +17,8 @@ from app.core import ids
 from app.core.db import Tx as Session
 from app.core.i18n import locale_of
 from app.invoices.models import Invoice
-from app.licenses.models import License, LicenseState, UsageReport
+from app.licenses.models import License, LicenseState
+from app.licenses.usage_models import UsageReport
 from app.orders.models import Order
 from app.subscriptions.models import Subscription, SubscriptionState
 from app.web import together, usage_shown

@@ -12,7 +12,7 @@ from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
 from app.licenses import activating, activation_terms, service
 from app.licenses.activating import By
-from app.licenses.models import EndedBy
+from app.licenses.activation_models import EndedBy
 from app.web import auth
 from app.web.console import licenses
 from app.web.console.render import Note, attempt, reason

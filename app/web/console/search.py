@@ -11,7 +11,8 @@ from app.accounts.models import Account, Member
 from app.core import ids
 from app.core.db import Tx as Session
 from app.invoices.models import Invoice
-from app.licenses.models import License, MergedLicense, Trial
+from app.licenses.models import License, MergedLicense
+from app.licenses.trial_models import Trial
 from app.orders.models import Order
 from app.payments.models import Payment, PaymentAttempt
 from app.quotes.models import Quote

@@ -11,8 +11,9 @@ from app.catalog.models import Plan
 from app.core.clock import transport_now
 from app.core.db import Tx
 from app.licenses import activating, activation_terms
+from app.licenses.activation_models import Activation, ActivationLimit
 from app.licenses.heartbeat import Life
-from app.licenses.models import Activation, ActivationLimit, License
+from app.licenses.models import License
 from app.web.console.lists import day
 from app.web.console.render import actor_name, can, form_for
 from app.web.console.views import Action, Cell, Input, Related

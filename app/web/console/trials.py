@@ -19,7 +19,8 @@ from app.core.errors import Invalid
 from app.flows import trial as flow
 from app.licenses import service as licenses
 from app.licenses import trials
-from app.licenses.models import License, Trial, TrialDoor, TrialState
+from app.licenses.models import License
+from app.licenses.trial_models import Trial, TrialDoor, TrialState
 from app.licenses.trials import Month
 from app.web.console import cells, lists
 from app.web.console.licenses import Keeper

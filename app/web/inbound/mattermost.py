@@ -19,7 +19,7 @@ from app.core.errors import DomainError, Invalid
 from app.flows import trial
 from app.flows.ports import Ports
 from app.flows.trial import Asked
-from app.licenses.models import TrialDoor
+from app.licenses.trial_models import TrialDoor
 from app.licenses.trials import Tried
 from app.web.api.shapes import Email, Line, strict_json
 from app.web.deps import client_ip, count_try

@@ -18,8 +18,9 @@ from app.core.security import Secrets
 from app.flows import export_gate
 from app.licenses import activating, activation_terms, carrying, offline
 from app.licenses.activating import By, Server
+from app.licenses.activation_models import Activation, ActivationState, EndedBy
 from app.licenses.heartbeat import Life
-from app.licenses.models import Activation, ActivationState, EndedBy, License
+from app.licenses.models import License
 from app.web import csrf, pages
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired

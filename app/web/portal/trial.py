@@ -21,7 +21,7 @@ from app.flows.ports import Ports
 from app.flows.trial import Asked
 from app.licenses import service as licenses
 from app.licenses import trials
-from app.licenses.models import TrialDoor, TrialState
+from app.licenses.trial_models import TrialDoor, TrialState
 from app.licenses.trials import Tried
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny

@@ -19,7 +19,8 @@ from app.flows import true_up
 from app.flows.ports import Ports
 from app.licenses import service as licenses
 from app.licenses import usage
-from app.licenses.models import License, ReportedBy
+from app.licenses.models import License
+from app.licenses.usage_models import ReportedBy
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription
 from app.web import csrf, usage_shown
