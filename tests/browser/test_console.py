@@ -58,7 +58,9 @@ def test_the_pages_of_the_billing_life_are_pictured_and_readable(world: World, t
         (f"/accounts/{there.order.account_id}", "account"),
         (f"/subscriptions/{there.subscription}", "subscription"), ("/tax/nexus", "tax-nexus"),
         ("/tax/overrides", "tax-overrides"), ("/tax/exemptions", "exemptions"), ("/screening", "screening"),
-        (f"/screening/{there.case}", "screening-case"),
+        (f"/screening/{there.case}", "screening-case"), ("/signing-keys", "signing-keys"), ("/trials", "trials"),
+        (f"/trials/{there.trial}", "trial"), (f"/licenses/{there.license}", "license"),
+        ("/merged-licenses", "merged-licenses"), (f"/merged-licenses/{there.merged}", "merged-license"),
     )  # fmt: skip
     for path, name in pages if FULL else pages[::3]:
         answer = tab.goto(f"{world.url}/console{path}")

@@ -10,14 +10,20 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from app.accounts.models import Audience, Member
-from app.flows import paying_invoices
+from app.flows import paying_invoices, tick, trial
+from app.licenses.trial_models import TrialDoor
+from app.licenses.trials import Tried
 from app.web.cookies import SESSIONS
 from tests import shop
 from tests.browser.hand import Hand, be, picture
 from tests.flows.on_invoice import invoice_of, open_account, order_on_invoice
+from tests.licenses.activating import bind, of_order, with_rules
+from tests.licenses.test_usage import send, written
 from tests.signing_in import session_of_member
-from tests.world import World
+from tests.world import FULL, World
 
+TRIED = Tried(server_id="ehsr1oaxbty8bmw6xqhp8pj7pe", email="tess@trying.example", person_name="Tess Trying",
+              company="Trying Ltd", country="GB", locale="en", users=20)  # fmt: skip
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 
@@ -70,3 +76,32 @@ def test_an_open_invoice_its_payment_and_the_statement(world: World, tab: Tab, a
     tab.goto(f"{world.url}/account/statement")
     assert tab.locator("h1").count() == 1
     picture(tab, artifacts, "statement")
+
+
+def test_the_pages_of_licensing_are_readable_on_a_phone(world: World, tab: Tab, artifacts: Path) -> None:
+    order = shop.buy(world, seats=20)
+    license_ = of_order(world, order)
+    with_rules(world, limit=2)
+    bind(world, license_, "chat-01", "a-server-with-a-name-that-is-as-long-as-names-of-servers-may-well-be")
+    assert send(world, license_, written(world, license_, 23)).status_code == 201
+    shop.buy(world, seats=12, interval="month")
+    tick.tick(world.ports)
+    world.work()
+    begun = trial.start(world.ports, trial.Asked(TRIED, terms=True, door=TrialDoor.PORTAL))
+    as_owner(tab, world, order.account_id)
+    home = f"/account/licenses/{license_.id}"
+    pages = (
+        ("/account/licenses", "licenses"), (home, "license"), (f"{home}/offline", "offline"), ("/verify", "verify"),
+        (f"/account/subscriptions/{order.subscription_id}/usage", "usage"), ("/trial?sku=enterprise", "trial-form"),
+        (trial.page_of(world.ports, begun.trial), "trial"),
+    )  # fmt: skip
+    for path, name in pages if FULL else pages[::2]:
+        answer = tab.goto(f"{world.url}{path}")
+        assert answer is not None
+        assert (answer.status, tab.locator("h1").count()) == (200, 1), path
+        picture(tab, artifacts, name)
+    tab.goto(f"{world.url}/verify")
+    tab.get_by_label(re.compile("^Or its text")).fill(license_.file_text)
+    tab.get_by_role("button", name="Check it").click()
+    expect(tab.get_by_role("heading", name="This license is genuine")).to_be_visible()
+    picture(tab, artifacts, "verified")

@@ -144,7 +144,8 @@ def _plans(tx: Session, found: Workspace, now: datetime) -> Related:
             plan = planning.plan(tx, found, desired=desired, now=now)
         except DeletionPending:
             continue
-        said = "; ".join(_step(each) for each in plan.steps) or "Nothing is to be done"
+        said = "; then ".join(_step(each) for each in plan.steps) or "nothing is to be done"
+        said = said[:1].upper() + said[1:]
         if plan.needs_person:
             said += ". It stops there until somebody tries again"
         rows.append((
@@ -157,9 +158,9 @@ def _plans(tx: Session, found: Workspace, now: datetime) -> Related:
 def _step(step: planning.Planned) -> str:
     states = ", then ".join(str(each).replace("_", " ") for each in step.states)
     if step.kind is None:
-        return states.capitalize()
+        return states
     when = f" on {step.not_before:%Y-%m-%d %H:%M} UTC" if step.not_before else ""
-    return f"{str(step.kind).capitalize()}{' (in hand)' if step.in_hand else ''}{when}: {states}"
+    return f"{step.kind}{' (in hand)' if step.in_hand else ''}{when}: {states}"
 
 
 def _tasks(tx: Session, workspace_id: str) -> Related:
