@@ -25,8 +25,9 @@ def license_verify(
     ] = None,
     at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
     license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="Of the server that a machine file is for.")] = None,
 ) -> None:
-    """Check a Mattermost or Keygen license file or a license token offline.
+    """Check a Mattermost or Keygen license file, a machine file or a license token offline.
 
     Exit status 0: would be accepted, 1: would not, 2: wrong usage.
     """
@@ -39,7 +40,7 @@ def license_verify(
     except OSError as exc:
         raise typer.BadParameter(f"{exc.filename}: {exc.strerror}") from exc
     when = at.replace(tzinfo=UTC) if at else transport_now()
-    report = verify_license(data, trust, when, license_key)
+    report = verify_license(data, trust, when, license_key, fingerprint)
     typer.echo("\n".join(report.lines()))
     raise typer.Exit(0 if report.accepted else 1)
 
@@ -52,6 +53,7 @@ def license_doctor(
     ] = None,
     at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
     license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="Of the server that a machine file is for.")] = None,
 ) -> None:
     """Say all there is about a license file: signature, key, state on record, servers, and what stops when.
 
@@ -62,13 +64,14 @@ def license_doctor(
     from app.licenses.trust import Trust
 
     when = at.replace(tzinfo=UTC) if at else None
+    opener = doctor.Opener(license_key, fingerprint)
     try:
         data = file.read_bytes()
         if key is not None:
-            found = doctor.offline(data, Trust.read(key.read_bytes()), when or transport_now(), license_key)
+            found = doctor.offline(data, Trust.read(key.read_bytes()), when or transport_now(), opener)
         else:
             with installation(load()) as wired, wired.ports.db.transaction() as tx:
-                found = doctor.diagnose(tx, data, when or wired.ports.clock.now(), transport_now(), license_key)
+                found = doctor.diagnose(tx, data, when or wired.ports.clock.now(), transport_now(), opener)
     except OSError as exc:
         raise typer.BadParameter(f"{exc.filename}: {exc.strerror}") from exc
     except UnusableKey as exc:

@@ -46,7 +46,10 @@ class Trust:
 
     def require(self, written: Format) -> None:
         """Raises UnusableKey where no key is trusted for this format."""
-        if not {Format.MATTERMOST: self.mattermost, Format.KEYGEN: self.keygen, Format.TOKEN: self.token}[written]:
+        if not {
+            Format.MATTERMOST: self.mattermost, Format.KEYGEN: self.keygen, Format.MACHINE: self.keygen,
+            Format.TOKEN: self.token,
+        }[written]:  # fmt: skip
             raise UnusableKey(f"None of these keys is for a license of the format {written}.")
 
     @classmethod

@@ -129,7 +129,7 @@ def judge(
         fingerprint=presented.fingerprint if record is not None and record.binding is not None else None,
         entitlements=presented.entitlements,
     )
-    return decide(_facts(record, presented.fingerprint, real_now) if record else None, request, now)
+    return decide(facts_of(record, presented.fingerprint, real_now) if record else None, request, now)
 
 
 def standing_of(presented: Presented, record: Record | None, real_now: datetime) -> Standing | None:
@@ -154,7 +154,8 @@ def _credential(presented: Presented, record: Record | None, asker: Asker | None
     return Credential.OWNER_API_KEY if owns else Credential.BARE_KEY
 
 
-def _facts(record: Record, fingerprint: str | None, real_now: datetime) -> ValidationFacts:
+def facts_of(record: Record, fingerprint: str | None, real_now: datetime) -> ValidationFacts:
+    """What is to be judged, with how the server of this fingerprint stands."""
     facts = ValidationFacts(
         state=record.state, starts_at=record.starts_at, expires_at=record.expires_at, grace_days=record.grace_days,
         seats=record.seats, entitlements=frozenset(name for name, value in record.entitlements.items() if value),

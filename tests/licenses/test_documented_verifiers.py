@@ -14,20 +14,23 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.signing import Ed25519Signer, Purpose, verify
-from app.licenses import keygen, token
+from app.core.errors import DomainError
+from app.core.signing import Ed25519Signer, Purpose, thumbprint, verify
+from app.licenses import keygen, offline, revocation_list, token
 from app.licenses.findings import Finding
 from app.licenses.keygen import Algorithm, Envelope
 from app.licenses.keygen_claims import payload_of
 from app.licenses.linter import lint
 from app.licenses.mattermost import encode, sign_payload
-from app.licenses.rendering_lint import lint_keygen, lint_token
+from app.licenses.models import RevocationReason
+from app.licenses.rendering_lint import lint_keygen, lint_machine, lint_token
+from app.licenses.revocation_list import Revoked, file_hash
 from app.licenses.token_claims import TokenClaims
 from app.licenses.trust import Trust
 from app.licenses.verify_any import verify_license
 from tests.licenses.making import FULL, NOW, claims, signed
 from tests.licenses.readers import READERS, Reader, python
-from tests.licenses.renderings import KEY, Signers, new_key, stated
+from tests.licenses.renderings import FINGERPRINT, KEY, Signers, new_key, stated
 from tests.world import full
 
 DAY = timedelta(days=1)
@@ -39,16 +42,17 @@ each_reader = pytest.mark.parametrize("read", READERS, ids=lambda reader: reader
 def artifacts(signers: Signers) -> dict[str, bytes]:
     return {
         "mattermost": signers.mattermost_file(), "keygen": signers.keygen_file(),
-        "plain": signers.keygen_file(encrypted=False), "token": signers.token_text(),
+        "plain": signers.keygen_file(encrypted=False), "machine": signers.machine_file(),
+        "plain machine": signers.machine_file(encrypted=False), "token": signers.token_text(),
     }  # fmt: skip
 
 
 @each_reader
-def test_all_three_renderings_grant_the_same(read: Reader, signers: Signers, artifacts: dict[str, bytes]) -> None:
+def test_all_renderings_grant_the_same(read: Reader, signers: Signers, artifacts: dict[str, bytes]) -> None:
     said = read(list(artifacts.values()), signers.key_set(), users=100)
     granted = {"seats": 100, "starts_at": "2026-03-01T12:00:00Z", "expires_at": "2027-03-01T12:00:00Z",
                "features": ["ldap"], "accepted": True}  # fmt: skip
-    assert [each["format"] for each in said] == ["mattermost", "keygen", "keygen", "token"]
+    assert [each["format"] for each in said] == ["mattermost", "keygen", "keygen", "machine", "machine", "token"]
     for each in said:
         assert {name: each[name] for name in granted} == granted
 
@@ -81,7 +85,7 @@ def test_a_key_of_another_purpose_or_another_signer_verifies_nothing(
         )
     strangers = Signers(signers.rsa, new_key(), new_key(), new_key())
     codes = [each.get("code") for each in read(list(artifacts.values()), strangers.key_set())]
-    assert codes == [None, "bad_signature", "bad_signature", "unknown_key"]
+    assert codes == [None, *["bad_signature"] * 4, "unknown_key"]
 
 
 @each_reader
@@ -97,6 +101,13 @@ def test_with_one_key_for_everything_the_signed_bytes_still_tell_the_purposes_ap
         keygen.write(Envelope(b64(payload), one.token.sign(token.preauth(token.HEADER, payload, b"", tag)), PLAIN)),
         keygen.write(Envelope(b64(payload), one.token.sign(b"machine/" + b64(payload).encode()), PLAIN)),
         keygen.write(Envelope(b64(payload), one.token.sign(b64(payload).encode()), PLAIN)),
+        # The file of a server under the lines of a license, and the other way round.
+        keygen.write(keygen.read(one.machine_file(), keygen.MACHINE)),
+        keygen.write(keygen.read(one.keygen_file()), keygen.MACHINE),
+        keygen.write(
+            Envelope(b64(payload), one.token.sign(b"license/" + b64(payload).encode()), PLAIN), keygen.MACHINE
+        ),
+        keygen.encode(payload, one.keygen, None, keygen.MACHINE),
         as_token(said, one.kid, one.token.sign(b"license/" + b64(said).encode())),
         as_token(said, one.kid, one.token.sign(f"blp/{Purpose.LICENSE_TOKEN}/v1\n".encode() + said)),
         as_token(said, one.kid, one.token.sign(token.preauth(token.HEADER, said, footer(one.kid), b""))),
@@ -192,20 +203,65 @@ def test_our_report_and_the_documented_reader_agree_at_any_time(
     key_set = signers.key_set()
     trust = Trust.read(json.dumps(key_set).encode())
     term: dict[str, Any] = {"expires_at": NOW + length, "features": {"users": users, "ldap": True}}
-    for text in (signers.mattermost_file(**term), signers.keygen_file(ttl=ttl, **term), signers.token_text(**term)):
+    texts = [signers.mattermost_file(**term), signers.keygen_file(ttl=ttl, **term), signers.token_text(**term)]
+    for text in [*texts, signers.machine_file(ttl=ttl, **term)]:
         said = python([text], key_set, at=at)[0]
-        assert verify_license(text, trust, at, KEY).accepted == said["accepted"], said
+        assert verify_license(text, trust, at, KEY, FINGERPRINT).accepted == said["accepted"], said
 
 
-def test_each_of_our_own_readers_takes_its_own_artifact_only(signers: Signers, artifacts: dict[str, bytes]) -> None:
-    readers: dict[str, Callable[[bytes], list[Finding]]] = {
-        "mattermost": lambda text: lint(text, [signers.rsa.public_key()], now=NOW),
-        "keygen": lambda text: lint_keygen(text, [signers.keygen.public_key()], KEY, now=NOW),
-        "token": lambda text: lint_token(text, signers.tokens, now=NOW),
+def test_each_of_our_own_readers_takes_its_own_artifact_only(signers: Signers) -> None:
+    """Everything that is signed, fed to everything that reads; with one Ed25519 key for all purposes, too."""
+    one = Signers(signers.rsa, *[signers.token] * 4)
+    for who in (signers, one):
+        readers = own_readers(who)
+        for name, text in everything_signed(who).items():
+            taken = [reader for reader, takes in readers.items() if takes(text)]
+            assert taken == [name.removeprefix("plain ")], name
+
+
+def test_none_of_our_own_readers_takes_a_text_of_which_a_byte_was_changed(signers: Signers) -> None:
+    trust = Trust.read(json.dumps(signers.key_set()).encode())
+    for name, text in everything_signed(signers).items():
+        for at in range(0, len(text), 1 if FULL else max(1, len(text) // 15)):
+            altered = text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :]
+            assert not verify_license(altered, trust, NOW, KEY, FINGERPRINT).accepted, (name, at)
+            assert not own_readers(signers)["list"](altered), (name, at)
+
+
+def everything_signed(who: Signers) -> dict[str, bytes]:
+    said = {"type": offline.ACTIVATION, "fingerprint": FINGERPRINT, "license": KEY, "expires_at": END}
+    return {
+        "mattermost": who.mattermost_file(), "keygen": who.keygen_file(),
+        "plain keygen": who.keygen_file(encrypted=False),
+        "machine": who.machine_file(), "plain machine": who.machine_file(encrypted=False), "token": who.token_text(),
+        "list": who.list_text([Revoked(file_hash(KEY), RevocationReason.REVOKED, NOW)]),
+        "activation": offline.sign(said, Ed25519Signer(thumbprint(who.evidence), who.evidence)).encode(),
+    }  # fmt: skip
+
+
+def own_readers(signers: Signers) -> dict[str, Callable[[bytes], bool]]:
+    """What believes a text, by what it is for, whatever the text begins with."""
+    keygen_keys = [signers.keygen.public_key()]
+    evidence = {thumbprint(signers.evidence): signers.evidence.public_key()}
+
+    def clean(found: list[Finding]) -> bool:
+        return not any(each.blocks for each in found)
+
+    def believed(reader: Callable[[], object]) -> bool:
+        try:
+            reader()
+        except DomainError:
+            return False
+        return True
+
+    return {
+        "mattermost": lambda text: clean(lint(text, [signers.rsa.public_key()], now=NOW)),
+        "keygen": lambda text: clean(lint_keygen(text, keygen_keys, KEY, now=NOW)),
+        "machine": lambda text: clean(lint_machine(text, keygen_keys, KEY, FINGERPRINT, now=NOW)),
+        "token": lambda text: clean(lint_token(text, signers.tokens, now=NOW)),
+        "list": lambda text: believed(lambda: revocation_list.read(text, signers.list_keys)),
+        "activation": lambda text: believed(lambda: offline.verify_signed(text.decode("latin-1"), evidence)),
     }
-    for name, text in artifacts.items():
-        taken = [reader for reader, look in readers.items() if not any(each.blocks for each in look(text))]
-        assert taken == [name.replace("plain", "keygen")]
 
 
 @each_reader

@@ -44,7 +44,7 @@ def codes(signers: Signers, text: bytes, **asked: Any) -> list[str]:
 
 def test_the_text_is_an_envelope_of_lines_of_sixty_characters(signers: Signers) -> None:
     lines = signers.keygen_file().decode().split("\n")
-    assert (lines[0], lines[-2:]) == (keygen.HEADER, [keygen.FOOTER, ""])
+    assert (lines[0], lines[-2:]) == (keygen.LICENSE.header, [keygen.LICENSE.footer, ""])
     assert {len(line) for line in lines[1:-3]} == {60}
     assert 0 < len(lines[-3]) <= 60
 
@@ -181,7 +181,8 @@ def test_what_is_not_such_an_envelope_is_told_so(signers: Signers) -> None:
     good = signers.keygen_file()
     for text in (
         good.replace(b"LICENSE FILE", b"MACHINE FILE"), good[:-40], good.replace(b"\n", b" "), good + good, b"",
-        f"{keygen.HEADER}\n{'A' * 60}\n{keygen.FOOTER}\n".encode(), good.replace(b"BEGIN", "BEGÍN".encode()),
+        f"{keygen.LICENSE.header}\n{'A' * 60}\n{keygen.LICENSE.footer}\n".encode(),
+        good.replace(b"BEGIN", "BEGÍN".encode()), good.replace(b"END LICENSE", b"END MACHINE"),
     ):  # fmt: skip
         with pytest.raises(LicenseFileRejected) as refused:
             keygen.open_payload(text, [signers.keygen.public_key()], KEY)
@@ -195,7 +196,7 @@ def test_windows_line_ends_do_no_harm_and_another_wrapping_is_seen(signers: Sign
     trust, good = Trust.read(json.dumps(signers.key_set()).encode()), signers.keygen_file()
     assert verify_license(good.replace(b"\n", b"\r\n"), trust, NOW, KEY).accepted
     body = b"".join(good.split(b"\n")[1:-2])
-    rewrapped = b"\n".join([keygen.HEADER.encode(), body, keygen.FOOTER.encode(), b""])
+    rewrapped = b"\n".join([keygen.LICENSE.header.encode(), body, keygen.LICENSE.footer.encode(), b""])
     report = verify_license(rewrapped, trust, NOW, KEY)
     assert (report.accepted, report.server_accepts, report.code) == (False, True, "altered")
 

@@ -40,6 +40,7 @@ _ACCEPTED: Final = {
     Format.MATTERMOST: "A server that trusts our key installs this file.",
     Format.KEYGEN: "A reader of Keygen license files that trusts our key takes this file.",
     Format.TOKEN: "A product that trusts our key takes this token.",
+    Format.MACHINE: "A reader of Keygen machine files that trusts our key takes this file on this server.",
 }
 _TONE: Final = {Severity.ERROR: "invalid", Severity.WARNING: "expiring", Severity.NOTICE: "valid"}
 
@@ -67,7 +68,8 @@ def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) ->
     if given.lstrip().startswith((b"{", b"acn_", b"%PDF")):
         return show.portal(request, _certificate(tx, given, pasted), who=who)
     try:
-        found = doctor.diagnose(tx, given, now, transport_now(), form.text("license_key") or None)
+        opener = doctor.Opener(form.text("license_key") or None, form.text("fingerprint") or None)
+        found = doctor.diagnose(tx, given, now, transport_now(), opener)
     except UnusableKey as refused:
         form_again = FormView(values={"text": pasted})
         view = _refused(form_again, "unknown_key", "This license would not be accepted", refused.detail)
