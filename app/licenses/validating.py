@@ -97,10 +97,14 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Which record to look up; `refused` where a file cannot be believed and nothing may be looked up."""
+    """Which record to look up; `refused` where a file cannot be believed and nothing may be looked up.
+
+    `logged_under` is the key in whose log of signatures the very text was found (`resolving`).
+    """
 
     file_id: str
     refused: Decision | None = None
+    logged_under: str = ""
 
 
 def open_credential(presented: Presented, keys: Sequence[RSAPublicKey]) -> Opened:
@@ -121,7 +125,7 @@ def judge(
     """The decision about what was presented, `record` being what is on file under it; leases end by `real_now`."""
     if opened.refused is not None:
         return opened.refused
-    if record is not None and not _speaks_for(presented, record, asker):
+    if record is not None and not opened.logged_under and not _speaks_for(presented, record, asker):
         record = None
     request = ValidationRequest(
         credential=_credential(presented, record, asker),

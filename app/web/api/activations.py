@@ -260,6 +260,6 @@ def _entitled(
 
 def _judged(tx: Unit, presented: Presented, asker: Asker | None, now: datetime) -> tuple[Decision, str]:
     """What validation says of the license that was shown, and the id in its file."""
-    opened = validating.open_credential(presented, validation.file_keys(tx))
+    opened = validation.open_shown(tx, presented)
     record = validation.record_of(tx, opened.file_id)
     return validating.judge(presented, opened, record, asker, now, transport_now()), opened.file_id
