@@ -17,6 +17,7 @@ from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.keys import SigningKey
 from app.core.signing import UnusableKey
+from app.licenses import revocation_check
 from app.licenses.claims import LicenseClaims
 from app.licenses.decision import Code, Credential, ValidationRequest, decide
 from app.licenses.enforcement import Rung, Step
@@ -133,16 +134,20 @@ def when(stop: Stop) -> str:
     return " or ".join(part for part in (at, above) if part)
 
 
-def offline(data: bytes, trust: Trust, at: datetime, opener: Opener = _CLOSED) -> Diagnosis:
-    """By the file and somebody's keys alone. Raises UnusableKey."""
-    report = verify_license(data, trust, at, opener.license_key, opener.fingerprint)
+def offline(
+    data: bytes, trust: Trust, at: datetime, opener: Opener = _CLOSED, lists: Sequence[bytes] = ()
+) -> Diagnosis:
+    """By the file, somebody's keys and their revocation lists alone. Raises UnusableKey."""
+    report = _judged(data, trust, at, opener, lists)
     return Diagnosis(report, "", None, _stops(report.claims, at))
 
 
-def diagnose(tx: Tx, data: bytes, at: datetime, real_now: datetime, opener: Opener = _CLOSED) -> Diagnosis:
+def diagnose(
+    tx: Tx, data: bytes, at: datetime, real_now: datetime, opener: Opener = _CLOSED, lists: Sequence[bytes] = ()
+) -> Diagnosis:
     """With this installation's keys and its record. Raises UnusableKey where no key is for this format."""
     published = keys.published(tx)
-    report = verify_license(data, Trust.of(published), at, opener.license_key, opener.fingerprint)
+    report = _judged(data, Trust.of(published), at, opener, lists)
     stops = _stops(report.claims, at)
     if report.claims is None:
         return Diagnosis(report, "", None, stops, asked=True)
@@ -153,6 +158,11 @@ def diagnose(tx: Tx, data: bytes, at: datetime, real_now: datetime, opener: Open
     fingerprint = report.claims.fingerprint if isinstance(report.claims, MachineClaims) else None
     record, findings = _look_up(tx, entry, fingerprint, at, real_now)
     return Diagnosis(report, key.kid, key.valid_to, stops, record, asked=True, findings=findings)
+
+
+def _judged(data: bytes, trust: Trust, at: datetime, opener: Opener, lists: Sequence[bytes]) -> Report[Claims]:
+    report = verify_license(data, trust, at, opener.license_key, opener.fingerprint)
+    return revocation_check.against(report, lists, trust.revocations) if lists else report
 
 
 def _signer(data: bytes, published: Sequence[SigningKey], at: datetime, opener: Opener) -> SigningKey:

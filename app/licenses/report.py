@@ -26,6 +26,10 @@ class ReportCode(StrEnum):
     LINES_BROKEN = "lines_broken"  # a finding only
     STEP_BEGUN = "step_begun"  # a finding only
     OTHER_SERVER = "other_server"
+    REVOKED = "revoked"
+    OLD_REVOCATION_LIST = "old_revocation_list"
+    REVOCATION_LIST_UNUSABLE = "revocation_list_unusable"
+    NOT_ON_REVOCATION_LIST = "not_on_revocation_list"  # a finding only
 
 
 _REMEDIES: Final = {
@@ -36,6 +40,10 @@ _REMEDIES: Final = {
     ReportCode.NO_SEATS: "Ask the issuer for a file that states at least one seat.",
     ReportCode.LINES_BROKEN: "Nothing needs to be done; servers skip line breaks.",
     ReportCode.STEP_BEGUN: "Renew in the portal; the step ends with the new token.",
+    ReportCode.REVOKED: "Do not use it; ask the vendor why, or install the license that took its place.",
+    ReportCode.OLD_REVOCATION_LIST: "Fetch the newest list; an older one may have been kept back on purpose.",
+    ReportCode.REVOCATION_LIST_UNUSABLE: "Fetch the list again, whole or with every delta since, and the key set.",
+    ReportCode.NOT_ON_REVOCATION_LIST: "Nothing needs to be done; what was revoked since stands on a newer list.",
     ReportCode.OTHER_SERVER: "Give the fingerprint of the server it is used on; each server needs a file of its own.",
 }
 Claims = LicenseClaims | KeygenClaims | MachineClaims | TokenClaims

@@ -73,3 +73,12 @@ def test_the_doctor_asks_the_record_where_it_can_and_says_so_where_it_cannot(
     assert "offline nobody knows what was revoked" in alone.stdout
     assert "It can only be read" in alone.stdout
     assert blp("license", "doctor", str(tmp_path / "none")).returncode == 2
+    # What was revoked after the token was issued is known offline by the list that was carried along.
+    listed = tmp_path / "revocations"
+    listed.write_bytes(world.browser().get("/v1/licenses/revocations").content)
+    for command in ("verify", "doctor"):
+        at = ("--at", f"{now:%Y-%m-%dT%H:%M:%S}")
+        known = blp("license", command, str(file), "--key", str(keys), "--revocations", str(listed), *at)
+        assert (known.returncode, "NOT ACCEPTED: revoked" in known.stdout) == (1, True), known
+        assert "it is on list 1 of" in known.stdout
+    assert blp("license", "verify", str(file), "--revocations", str(tmp_path / "none")).returncode == 2

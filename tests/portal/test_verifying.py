@@ -185,6 +185,13 @@ def test_the_doctor_says_what_stops_when_and_how_it_stands_to_whoever_holds_the_
     assert "This license would not be accepted" in revoked
     assert "Ask the vendor why" in revoked
     assert "Not for others to read" not in revoked
+    listed = bob.browser.get("/v1/licenses/revocations").content
+    form = bob.open("/verify").form("/verify")
+    answer = bob.browser.post(
+        form.action, data={**form.values(), "text": [server_file]}, files={"revocations": ("list", listed)}
+    )
+    assert "it is on list 1 of" in answer.text
+    assert "less than a day old" in answer.text
     # Signed with our key, but never logged: made with a stolen one.
     with world.db.transaction() as tx:
         kid, key = keys.token_key(tx, world.ports.secrets, now)

@@ -20,7 +20,7 @@ from app.core.errors import Invalid
 from app.core.ids import has_form
 from app.core.keys import KeyPurpose
 from app.core.signing import Purpose, UnusableKey
-from app.licenses import doctor
+from app.licenses import doctor, revocation_check
 from app.licenses.doctor import Diagnosis
 from app.licenses.findings import Finding, Severity
 from app.licenses.formats import Format
@@ -57,7 +57,7 @@ def ask(request: Request, who: CustomerIfAny) -> Response:
 def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) -> Response:
     """Check the uploaded file, or the pasted text."""
     pasted = form.prose("text", _LONGEST + 1)
-    given = form.upload or pasted.strip().encode()
+    given = form.uploads.get("file") or pasted.strip().encode()
     try:
         count_try(request, "verify", *_CHECKS)
         _require_size(given)
@@ -69,7 +69,8 @@ def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) ->
         return show.portal(request, _certificate(tx, given, pasted), who=who)
     try:
         opener = doctor.Opener(form.text("license_key") or None, form.text("fingerprint") or None)
-        found = doctor.diagnose(tx, given, now, transport_now(), opener)
+        lists = revocation_check.lists_in(form.uploads.get("revocations", b""))
+        found = doctor.diagnose(tx, given, now, transport_now(), opener, lists)
     except UnusableKey as refused:
         form_again = FormView(values={"text": pasted})
         view = _refused(form_again, "unknown_key", "This license would not be accepted", refused.detail)
