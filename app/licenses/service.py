@@ -243,8 +243,10 @@ def suspensions(tx: Tx, licenses: Collection[License]) -> dict[str, tuple[tuple[
             found.append((at, None))
         elif found:
             found[-1] = (found[-1][0], at)
-    untold = {each.id: [(each.issued_at, None)] for each in licenses if each.state is LicenseState.SUSPENDED}
-    return {license_id: tuple(found) for license_id, found in ({**untold, **told}).items()}
+    for each in licenses:
+        if each.state is LicenseState.SUSPENDED:
+            told.setdefault(each.id, [(each.issued_at, None)])
+    return {license_id: tuple(found) for license_id, found in told.items()}
 
 
 def _turn(
