@@ -21,10 +21,11 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.core.errors import DomainError
+from app.core.signing import EdHolder
 from app.licenses.formats import ReadCode
 from app.licenses.mattermost import LicenseFileRejected
 
@@ -84,7 +85,7 @@ def machine_opener(license_key: str | None, fingerprint: str | None) -> str | No
     return None if license_key is None or fingerprint is None else license_key + fingerprint
 
 
-def encode(payload: bytes, private_key: Ed25519PrivateKey, opener: str | None, kind: Kind = LICENSE) -> str:
+def encode(payload: bytes, key: EdHolder, opener: str | None, kind: Kind = LICENSE) -> str:
     """The file's text with a line feed at its end; encrypted under `opener`, plain where that is None.
 
     `opener` is the license key, of a machine file `machine_opener`.
@@ -94,7 +95,7 @@ def encode(payload: bytes, private_key: Ed25519PrivateKey, opener: str | None, k
     """
     algorithm = Algorithm.PLAIN if opener is None else Algorithm.ENCRYPTED
     enc = _base64(payload) if opener is None else _encrypt(payload, opener)
-    return write(Envelope(enc, private_key.sign(kind.tag + enc.encode()), algorithm), kind)
+    return write(Envelope(enc, key.sign(kind.tag + enc.encode()), algorithm), kind)
 
 
 def write(envelope: Envelope, kind: Kind = LICENSE) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -18,6 +17,7 @@ from app.core.errors import Invalid, NotFound
 from app.core.events import Event, Happened
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
+from app.core.signing import RsaHolder
 from app.licenses import issuance
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
 from app.licenses.errors import AlreadyRevoked, NothingBought, NotReleased
@@ -61,7 +61,7 @@ class Grant:
 
 
 def signed(
-    grant: Grant, kid: str, key: RSAPrivateKey, previous_ids: Collection[str], now: datetime
+    grant: Grant, kid: str, key: RsaHolder, previous_ids: Collection[str], now: datetime
 ) -> dict[str, Any]:  # fmt: skip
     """The record with its signed and linted file. Raises UndeliverableLicenseFile."""
     features: dict[str, bool | int] = {"users": grant.seats, "future_features": False}

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import DomainError
-from app.core.signing import Ed25519Signer, Purpose, thumbprint, verify
+from app.core.signing import Ed25519Signer, HeldRsaKey, Purpose, thumbprint, verify
 from app.licenses import keygen, offline, revocation_list, token
 from app.licenses.findings import Finding
 from app.licenses.keygen import Algorithm, Envelope
@@ -164,13 +164,13 @@ def test_the_rules_of_each_reader_hold(read: Reader, signers: Signers) -> None:
 @each_reader
 def test_the_known_ways_to_spoil_a_mattermost_file_are_refused(read: Reader, signers: Signers) -> None:
     payload, key = claims().to_payload(), signers.rsa
-    right = sign_payload(payload, key)
+    right = sign_payload(payload, HeldRsaKey(key))
     other, large = (rsa.generate_private_key(public_exponent=65537, key_size=bits) for bits in (2048, 4096))
     stated_ = json.loads(payload)
     spoilt = {
         "a bit of the payload": encode(bytes([*payload[:9], payload[9] ^ 1, *payload[10:]]), right),
         "a bit of the signature": encode(payload, bytes([right[0] ^ 1, *right[1:]])),
-        "another key": encode(payload, sign_payload(payload, other)),
+        "another key": encode(payload, sign_payload(payload, HeldRsaKey(other))),
         "SHA-256": encode(payload, key.sign(payload, PKCS1v15(), SHA256())),
         "PSS": encode(payload, key.sign(payload, PSS(MGF1(SHA512()), PSS.MAX_LENGTH), SHA512())),
         "RSA-4096": encode(payload, large.sign(payload, PKCS1v15(), SHA512())),
@@ -304,7 +304,7 @@ def resigned(said: dict[str, Any], key: RSAPrivateKey) -> str:
 
 def ending_in_nul(key: RSAPrivateKey) -> tuple[bytes, bytes]:
     payloads = (claims(sku_name=f"Plan {n}").to_payload() for n in range(10_000))
-    return next((each, made) for each in payloads if (made := sign_payload(each, key)).endswith(b"\0"))
+    return next((each, made) for each in payloads if (made := sign_payload(each, HeldRsaKey(key))).endswith(b"\0"))
 
 
 def footer(kid: str) -> bytes:

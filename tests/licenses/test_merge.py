@@ -156,7 +156,8 @@ def test_taking_a_part_away_suspending_it_or_letting_it_lapse_only_lowers(
     chosen = parts[which % len(parts)]
     others = [each for each in parts if each is not chosen]
     lapsed = replace(chosen, stopped_at=min(day(lapses), chosen.until))
-    for lowered in (others, [*others, lapsed], [*others, replace(chosen, suspended=((day(suspends), None),))]):
+    paused = (*chosen.suspended, (day(suspends), None))
+    for lowered in (others, [*others, lapsed], [*others, replace(chosen, suspended=paused)]):
         assert not_more(merge.at(together(*lowered), day(asked)), whole)
 
 
