@@ -116,6 +116,7 @@ def test_a_wish_that_cannot_be_met_is_refused_by_name(bought: Bought, vendor: ht
         assert (refused.status_code, refused.json()["code"], refused.json()["param"]) == (422, code, param)
 
 
+@pytest.mark.vector(17)
 def test_a_keygen_file_is_good_for_a_month_unless_another_time_is_asked_for(
     bought: Bought, vendor: httpx.Client
 ) -> None:

@@ -161,6 +161,7 @@ def test_the_rules_of_each_reader_hold(read: Reader, signers: Signers) -> None:
     assert full == [None, "warn", "warn", "banner", "banner", "block_new_users", "block_new_users"]
 
 
+@pytest.mark.vector(2, 4, 6, 7, 14)
 @each_reader
 def test_the_known_ways_to_spoil_a_mattermost_file_are_refused(read: Reader, signers: Signers) -> None:
     payload, key = claims().to_payload(), signers.rsa
@@ -282,6 +283,8 @@ def test_nothing_else_that_we_sign_can_be_wrapped_into_a_license(read: Reader, s
     assert not any(each["accepted"] for each in read(wrapped, one.key_set()))
     answer = json.dumps({"signed_text": "{}", "kid": one.kid, "signature": "AAAA"}).encode()
     assert read([answer], one.key_set())[0]["code"] == "not_base64"
+    listed = one.list_text([Revoked(file_hash(KEY), RevocationReason.REVOKED, NOW)])
+    assert [each["code"] for each in read([listed, listed.strip()], one.key_set())] == ["wrong_purpose"] * 2
 
 
 def test_a_license_is_no_certificate_and_no_answer(signers: Signers, artifacts: dict[str, bytes]) -> None:

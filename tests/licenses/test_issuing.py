@@ -48,6 +48,7 @@ def unlucky_id(private_key: RSAPrivateKey) -> str:
     )
 
 
+@pytest.mark.vector(1, 4)
 def test_every_issued_file_is_installed_by_the_independent_verifier(private_key: RSAPrivateKey, tell: Tell) -> None:
     files = full(5_000)
     documented_reader, published = documented(), {"keys": [public_jwk(private_key, "k") | {"purpose": "license-file"}]}
@@ -69,6 +70,7 @@ def test_every_issued_file_is_installed_by_the_independent_verifier(private_key:
     tell(f"{files:,} of 5,000 license files issued and installed; {resalted} needed another id")
 
 
+@pytest.mark.vector(4)
 def test_a_signature_that_ends_in_nul_is_thrown_away_and_another_id_is_signed(
     private_key: RSAPrivateKey, keys: list[RSAPublicKey], unlucky_id: str
 ) -> None:

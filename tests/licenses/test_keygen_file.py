@@ -49,6 +49,7 @@ def test_the_text_is_an_envelope_of_lines_of_sixty_characters(signers: Signers) 
     assert 0 < len(lines[-3]) <= 60
 
 
+@pytest.mark.vector(16)
 def test_a_reader_built_of_the_bare_facts_opens_an_encrypted_file(signers: Signers) -> None:
     document = document_of(signers.keygen_file())
     assert (list(document), document["alg"]) == (["enc", "sig", "alg"], "aes-256-gcm+ed25519")
@@ -120,6 +121,7 @@ def test_entitlements_only_switch_on() -> None:
     assert (read.claims.features["saml"], read.claims.features["ldap"]) == (True, True)
 
 
+@pytest.mark.vector(17)
 @pytest.mark.parametrize("ttl", [60, 3_599, LONGEST_TTL + 1, 0, -1])
 def test_a_ttl_out_of_bounds_is_refused(ttl: int) -> None:
     with pytest.raises(TtlRefused) as refused:
@@ -201,6 +203,7 @@ def test_windows_line_ends_do_no_harm_and_another_wrapping_is_seen(signers: Sign
     assert (report.accepted, report.server_accepts, report.code) == (False, True, "altered")
 
 
+@pytest.mark.vector(16)
 def test_the_report_tells_the_file_from_the_license(signers: Signers) -> None:
     trust, text = Trust.read(json.dumps(signers.key_set()).encode()), signers.keygen_file(ttl=3600)
     accepted = verify_license(text, trust, NOW, KEY)

@@ -39,6 +39,7 @@ def document_of(text: bytes) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.vector(19)
 def test_it_opens_with_key_and_fingerprint_only(signers: Signers) -> None:
     trust, text = Trust.read(json.dumps(signers.key_set()).encode()), signers.machine_file()
     for license_key, fingerprint, code in GIVEN:
@@ -46,6 +47,7 @@ def test_it_opens_with_key_and_fingerprint_only(signers: Signers) -> None:
         assert (report.code, report.accepted, report.claims is None) == (code, code == "accepted", code != "accepted")
 
 
+@pytest.mark.vector(19)
 @each_reader
 def test_so_say_the_readers_that_products_copy(read: Reader, signers: Signers) -> None:
     for license_key, fingerprint, code in GIVEN:

@@ -100,6 +100,7 @@ def test_a_file_needs_more_than_the_signature(content: bytes, keys: list[RSAPubl
     assert refusal(encode(content, b""), keys) == "too_short"
 
 
+@pytest.mark.vector(14)
 def test_a_file_longer_than_the_products_database_column_is_refused(
     private_key: RSAPrivateKey, keys: list[RSAPublicKey]
 ) -> None:
