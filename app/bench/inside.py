@@ -17,6 +17,7 @@ from app.core.clock import transport_now
 from app.core.ids import new_license_file_id
 from app.core.money import Money
 from app.core.signing import (
+    HeldRsaKey,
     generate_ed25519_key,
     generate_rsa_key,
     load_ed25519_private_key,
@@ -84,7 +85,7 @@ def license_issue(count: Callable[[int], int]) -> Figure:
     Beside it the two formats signed with Ed25519, each with the share of its own signature over the same bytes in what
     it costs: checking one takes three times as long as making it.
     """
-    key = load_rsa_private_key(generate_rsa_key())
+    key = HeldRsaKey(load_rsa_private_key(generate_rsa_key()))
     now = transport_now()
 
     def claims_under(file_id: str) -> LicenseClaims:

@@ -23,7 +23,6 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 from sqlalchemy import Boolean, Date, DateTime, Integer, Numeric, text
@@ -42,6 +41,7 @@ from app.core.db import Database, driver_connection
 from app.core.ids import new_secret
 from app.core.money import Money
 from app.core.security import Secrets
+from app.core.signing import RsaHolder
 from app.flows import bulk_ordering
 from app.flows.furnish import furnish
 from app.flows.ports import Ports
@@ -218,7 +218,7 @@ def _answer(ports: Ports) -> None:
         tx.execute(text("DELETE FROM procrastinate_jobs WHERE task_name = :name"), {"name": bulk_ordering.CHARGE})
 
 
-def _round(billed: _Billed, floor: Database, key: RSAPrivateKey) -> _Lap:
+def _round(billed: _Billed, floor: Database, key: RsaHolder) -> _Lap:
     """A slice that was billed, and its rows copied."""
     n = billed.n
     chunks = _transactions(billed.files)

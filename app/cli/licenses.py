@@ -25,21 +25,28 @@ def license_verify(
     ] = None,
     at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
     license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="Of the server that a machine file is for.")] = None,
+    revocations: Annotated[
+        list[Path] | None, typer.Option(help="A signed revocation list, whole; then the deltas that continue it.")
+    ] = None,
 ) -> None:
-    """Check a Mattermost or Keygen license file or a license token offline.
+    """Check a Mattermost or Keygen license file, a machine file or a license token offline.
 
     Exit status 0: would be accepted, 1: would not, 2: wrong usage.
     """
+    from app.licenses.revocation_check import against
     from app.licenses.trust import Trust
     from app.licenses.verify_any import verify_license
 
     try:
-        data = file.read_bytes()
+        data, lists = file.read_bytes(), _lists(revocations)
         trust = Trust.read(key.read_bytes()) if key else _published()
     except OSError as exc:
         raise typer.BadParameter(f"{exc.filename}: {exc.strerror}") from exc
     when = at.replace(tzinfo=UTC) if at else transport_now()
-    report = verify_license(data, trust, when, license_key)
+    report = verify_license(data, trust, when, license_key, fingerprint)
+    if lists:
+        report = against(report, lists, trust.revocations)
     typer.echo("\n".join(report.lines()))
     raise typer.Exit(0 if report.accepted else 1)
 
@@ -52,6 +59,10 @@ def license_doctor(
     ] = None,
     at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
     license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="Of the server that a machine file is for.")] = None,
+    revocations: Annotated[
+        list[Path] | None, typer.Option(help="A signed revocation list, whole; then the deltas that continue it.")
+    ] = None,
 ) -> None:
     """Say all there is about a license file: signature, key, state on record, servers, and what stops when.
 
@@ -62,19 +73,26 @@ def license_doctor(
     from app.licenses.trust import Trust
 
     when = at.replace(tzinfo=UTC) if at else None
+    opener = doctor.Opener(license_key, fingerprint)
     try:
-        data = file.read_bytes()
+        data, lists = file.read_bytes(), _lists(revocations)
         if key is not None:
-            found = doctor.offline(data, Trust.read(key.read_bytes()), when or transport_now(), license_key)
+            found = doctor.offline(data, Trust.read(key.read_bytes()), when or transport_now(), opener, lists)
         else:
             with installation(load()) as wired, wired.ports.db.transaction() as tx:
-                found = doctor.diagnose(tx, data, when or wired.ports.clock.now(), transport_now(), license_key)
+                found = doctor.diagnose(tx, data, when or wired.ports.clock.now(), transport_now(), opener, lists)
     except OSError as exc:
         raise typer.BadParameter(f"{exc.filename}: {exc.strerror}") from exc
     except UnusableKey as exc:
         raise typer.BadParameter(exc.detail) from exc
     typer.echo("\n".join(found.lines()))
     raise typer.Exit(0 if found.accepted else 1)
+
+
+def _lists(files: list[Path] | None) -> list[bytes]:
+    from app.licenses.revocation_check import lists_in
+
+    return [text for each in files or () for text in lists_in(each.read_bytes())]
 
 
 def _published() -> "Trust":

@@ -10,8 +10,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import BigInteger, CheckConstraint, Index, select, text, update
 from sqlmodel import Field, col
 
@@ -19,7 +18,7 @@ from app.core import audit, policy, signing
 from app.core.db import INSTANT, Table, Tx
 from app.core.errors import DomainError, NotFound
 from app.core.security import Secrets
-from app.core.signing import Purpose
+from app.core.signing import EdHolder, HeldRsaKey, Purpose, RsaHolder
 
 OVERLAP_HOURS: Final = policy.declare(
     policy.Policy("signing_key_overlap_hours", 48, policy.whole_number(),
@@ -216,23 +215,27 @@ def signing_kid(tx: Tx, purpose: KeyPurpose, now: datetime) -> str:
     return _current(tx, purpose, now).kid
 
 
-def license_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, RSAPrivateKey]:
-    """The kid and key that sign license files now; the PEM is parsed once per process. Raises NoSigningKey."""
+# What follows is the one way to a private key: whoever signs is handed a `KeyHolder`. Keys are kept sealed in the
+# database, opened with the installation's secret, and parsed once per process.
+
+
+def license_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, RsaHolder]:
+    """The kid and key that sign license files now. Raises NoSigningKey."""
     key = _current(tx, KeyPurpose.LICENSE_FILE, now)
-    return key.kid, signing.load_rsa_private_key(secrets.open("signing-key", key.private_sealed))
+    return key.kid, HeldRsaKey(signing.load_rsa_private_key(_opened(secrets, key)))
 
 
-def keygen_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, Ed25519PrivateKey]:
-    """The kid and key that sign Keygen license files now. Raises NoSigningKey."""
+def keygen_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, EdHolder]:
+    """The kid and key that sign Keygen license and machine files now. Raises NoSigningKey."""
     return _ed25519(tx, secrets, KeyPurpose.KEYGEN_FILE, now)
 
 
-def token_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, Ed25519PrivateKey]:
+def token_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, EdHolder]:
     """The kid and key that sign license tokens now. Raises NoSigningKey."""
     return _ed25519(tx, secrets, KeyPurpose.LICENSE_TOKEN, now)
 
 
-def revocation_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, Ed25519PrivateKey]:
+def revocation_key(tx: Tx, secrets: Secrets, now: datetime) -> tuple[str, EdHolder]:
     """The kid and key that sign revocation lists now. Raises NoSigningKey."""
     return _ed25519(tx, secrets, KeyPurpose.REVOCATION_LIST, now)
 
@@ -242,9 +245,14 @@ def evidence_signer(tx: Tx, secrets: Secrets, now: datetime) -> signing.Ed25519S
     return signing.Ed25519Signer(*_ed25519(tx, secrets, KeyPurpose.EVIDENCE, now), purposes=_EVIDENCE)
 
 
-def _ed25519(tx: Tx, secrets: Secrets, purpose: KeyPurpose, now: datetime) -> tuple[str, Ed25519PrivateKey]:
+def _ed25519(tx: Tx, secrets: Secrets, purpose: KeyPurpose, now: datetime) -> tuple[str, EdHolder]:
     key = _current(tx, purpose, now)
-    return key.kid, signing.load_ed25519_private_key(secrets.open("signing-key", key.private_sealed))
+    return key.kid, signing.load_ed25519_private_key(_opened(secrets, key))
+
+
+def _opened(secrets: Secrets, key: SigningKey) -> bytes:
+    """The PEM of a sealed key; it goes to the parser and nowhere else."""
+    return secrets.open("signing-key", key.private_sealed)
 
 
 def published(tx: Tx, purpose: KeyPurpose | None = None) -> list[SigningKey]:

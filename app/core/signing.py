@@ -10,16 +10,19 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 from threading import Lock
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA512
 
 from app.core.canonical import canonical_json
 from app.core.errors import DomainError
@@ -59,8 +62,43 @@ class PurposeNotAllowed(DomainError):
     status, slug, title = HTTPStatus.FORBIDDEN, "purpose-not-allowed", "The key is not meant for this purpose"
 
 
+P_co = TypeVar("P_co", bound=PublicKey, covariant=True)
+
+
+class KeyHolder(Protocol[P_co]):
+    """The port to a private key: this process, or a hardware module or key service behind the same two names.
+
+    Whatever is signed here passes it, and only `core/keys.py` hands one out (ADR 0060). An Ed25519 key of the library
+    is one as it is; `HeldRsaKey` is that of license files.
+    """
+
+    def public_key(self) -> P_co: ...
+
+    def sign(self, message: bytes, /) -> bytes:
+        """The signature over these bytes, which tell by themselves what they are for."""
+        ...
+
+
+EdHolder = KeyHolder[Ed25519PublicKey]
+RsaHolder = KeyHolder[RSAPublicKey]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRsaKey:
+    """An RSA key in memory, for the one way in which license files are signed: PKCS#1 v1.5 over SHA-512."""
+
+    key: RSAPrivateKey = field(repr=False)
+
+    def public_key(self) -> RSAPublicKey:
+        return self.key.public_key()
+
+    def sign(self, message: bytes, /) -> bytes:
+        """256 bytes. Deterministic: only another message brings another signature."""
+        return self.key.sign(message, PKCS1v15(), SHA512())
+
+
 class Signer(Protocol):
-    """Whoever holds a private key: this process, or a hardware module or key service behind the same two names."""
+    """Signs statements, each under a tag that says what it is for, with a key of whoever holds it."""
 
     @property
     def kid(self) -> str:
@@ -73,12 +111,10 @@ class Signer(Protocol):
 
 
 class Ed25519Signer:
-    """Signs with a key held in memory; about 40 µs a signature. Deterministic: same key and text, same 64 bytes."""
+    """About 40 µs a signature with a key in memory. Deterministic: same key and text, same 64 bytes."""
 
-    def __init__(
-        self, kid: str, private_key: Ed25519PrivateKey, purposes: Collection[Purpose] = tuple(Purpose)
-    ) -> None:
-        self._kid, self._key, self._purposes = kid, private_key, frozenset(purposes)
+    def __init__(self, kid: str, key: EdHolder, purposes: Collection[Purpose] = tuple(Purpose)) -> None:
+        self._kid, self._key, self._purposes = kid, key, frozenset(purposes)
 
     @property
     def kid(self) -> str:

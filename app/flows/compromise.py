@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import Any, Final
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import RowMapping, select, text
 from sqlmodel import col
 
@@ -26,6 +25,7 @@ from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.ids import new_id, new_license_file_id
 from app.core.keys import KeyCompromise, KeyPurpose, KeyState
+from app.core.signing import RsaHolder
 from app.documents.change_mails import LicenseReplaced
 from app.documents.mail_shapes import MailName
 from app.flows import notify, provisioning
@@ -209,7 +209,7 @@ _Pair = tuple[RowMapping, Mapping[str, Any]]
 
 
 def _anew(
-    old: RowMapping, kid: str, key: RSAPrivateKey, previous: set[str], now: datetime
+    old: RowMapping, kid: str, key: RsaHolder, previous: set[str], now: datetime
 ) -> Mapping[str, Any]:  # fmt: skip
     """The record again, under a new id and key. Raises UndeliverableLicenseFile."""
     claims = LicenseClaims.from_payload(b64decode(old["file_text"])[:-SIGNATURE_BYTES])

@@ -17,26 +17,42 @@ from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.keys import SigningKey
 from app.core.signing import UnusableKey
+from app.licenses import revocation_check
 from app.licenses.claims import LicenseClaims
-from app.licenses.decision import Code, Credential, ValidationFacts, ValidationRequest, decide
+from app.licenses.decision import Code, Credential, ValidationRequest, decide
 from app.licenses.enforcement import Rung, Step
 from app.licenses.findings import Finding, Severity
 from app.licenses.keygen_claims import KeygenClaims
 from app.licenses.linter import PRODUCT_GRACE
+from app.licenses.machine_claims import MachineClaims
 from app.licenses.models import IssuanceEntry, License, LicenseState, MergedLicense
 from app.licenses.report import Claims, Report, printable, written
 from app.licenses.token_claims import TokenClaims
 from app.licenses.trust import Trust
-from app.licenses.validating import Record, find_record
+from app.licenses.validating import Record, facts_of, find_record
 from app.licenses.verify_any import verify_license
 
 NOT_ON_RECORD: Final = "not_on_record"
 # What only the record knows; the rest stands in the file.
-_OF_THE_RECORD: Final = frozenset({Code.REVOKED, Code.SUSPENDED, Code.SUPERSEDED})
+_OF_THE_RECORD: Final = frozenset({
+    Code.REVOKED, Code.SUSPENDED, Code.SUPERSEDED, Code.NOT_ACTIVATED, Code.ACTIVATION_LIMIT_REACHED,
+    Code.HEARTBEAT_DEAD, Code.TOO_MANY_ACTIVATIONS,
+})  # fmt: skip
 _FORGED: Final = Finding(
     NOT_ON_RECORD, Severity.ERROR, "The signature is ours, but we have no record of issuing this text.",
     "Do not install it, and tell the vendor where it came from.",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """What opens an encrypted Keygen file: the license key, for the file of one server its fingerprint as well."""
+
+    license_key: str | None = None
+    fingerprint: str | None = None
+
+
+_CLOSED: Final = Opener()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +134,42 @@ def when(stop: Stop) -> str:
     return " or ".join(part for part in (at, above) if part)
 
 
-def offline(data: bytes, trust: Trust, at: datetime, license_key: str | None = None) -> Diagnosis:
-    """By the file and somebody's keys alone. Raises UnusableKey."""
-    report = verify_license(data, trust, at, license_key)
+def offline(
+    data: bytes, trust: Trust, at: datetime, opener: Opener = _CLOSED, lists: Sequence[bytes] = ()
+) -> Diagnosis:
+    """By the file, somebody's keys and their revocation lists alone. Raises UnusableKey."""
+    report = _judged(data, trust, at, opener, lists)
     return Diagnosis(report, "", None, _stops(report.claims, at))
 
 
-def diagnose(tx: Tx, data: bytes, at: datetime, real_now: datetime, license_key: str | None = None) -> Diagnosis:
+def diagnose(
+    tx: Tx, data: bytes, at: datetime, real_now: datetime, opener: Opener = _CLOSED, lists: Sequence[bytes] = ()
+) -> Diagnosis:
     """With this installation's keys and its record. Raises UnusableKey where no key is for this format."""
     published = keys.published(tx)
-    report = verify_license(data, Trust.of(published), at, license_key)
+    report = _judged(data, Trust.of(published), at, opener, lists)
     stops = _stops(report.claims, at)
     if report.claims is None:
         return Diagnosis(report, "", None, stops, asked=True)
-    key = _signer(data, published, at, license_key)
+    key = _signer(data, published, at, opener)
     entry = _entry(tx, data)
     if entry is None:
         return Diagnosis(report, key.kid, key.valid_to, stops, asked=True, findings=(_FORGED,))
-    record, findings = _look_up(tx, entry, at, real_now)
+    fingerprint = report.claims.fingerprint if isinstance(report.claims, MachineClaims) else None
+    record, findings = _look_up(tx, entry, fingerprint, at, real_now)
     return Diagnosis(report, key.kid, key.valid_to, stops, record, asked=True, findings=findings)
 
 
-def _signer(data: bytes, published: Sequence[SigningKey], at: datetime, license_key: str | None) -> SigningKey:
+def _judged(data: bytes, trust: Trust, at: datetime, opener: Opener, lists: Sequence[bytes]) -> Report[Claims]:
+    report = verify_license(data, trust, at, opener.license_key, opener.fingerprint)
+    return revocation_check.against(report, lists, trust.revocations) if lists else report
+
+
+def _signer(data: bytes, published: Sequence[SigningKey], at: datetime, opener: Opener) -> SigningKey:
     for key in published:
         try:
-            if verify_license(data, Trust.of([key]), at, license_key).claims is not None:
+            report = verify_license(data, Trust.of([key]), at, opener.license_key, opener.fingerprint)
+            if report.claims is not None:
                 return key
         except UnusableKey:
             continue
@@ -158,7 +185,10 @@ def _entry(tx: Tx, data: bytes) -> IssuanceEntry | None:
     return tx.execute(query.limit(1)).scalar_one_or_none()
 
 
-def _look_up(tx: Tx, entry: IssuanceEntry, at: datetime, real_now: datetime) -> tuple[OnRecord, tuple[Finding, ...]]:
+def _look_up(
+    tx: Tx, entry: IssuanceEntry, fingerprint: str | None, at: datetime, real_now: datetime
+) -> tuple[OnRecord, tuple[Finding, ...]]:
+    """How the license stands now, and with a fingerprint whether its server is bound still."""
     if entry.merged_id is not None:
         merged = tx.get_one(MergedLicense, entry.merged_id)
         file_id, since, successor = merged.file_id, merged.revoked_at, None
@@ -166,11 +196,8 @@ def _look_up(tx: Tx, entry: IssuanceEntry, at: datetime, real_now: datetime) -> 
         license_ = tx.get_one(License, entry.license_id)
         file_id, since, successor = license_.file_id, license_.revoked_at, license_.superseded_by
     record = Record.of(dict(tx.execute(text(find_record(":file_id")), {"file_id": file_id}).mappings().one()))
-    facts = ValidationFacts(
-        state=record.state, starts_at=record.starts_at, expires_at=record.expires_at, grace_days=record.grace_days,
-        seats=record.seats,
-    )  # fmt: skip
-    said = decide(facts, ValidationRequest(Credential.SIGNED_FILE), at).findings
+    asked = fingerprint if record.binding is not None else None
+    said = decide(facts_of(record, asked, real_now), ValidationRequest(Credential.SIGNED_FILE, asked), at).findings
     bound = None if record.binding is None else (record.binding.in_use(real_now), record.binding.terms.allowed)
     found = tuple(each for each in said if each.code in _OF_THE_RECORD)
     return OnRecord(record.state, since, successor, bound), found
@@ -194,12 +221,17 @@ def _stops(claims: Claims | None, at: datetime) -> tuple[Stop, ...]:
         case TokenClaims():
             return _climb(claims.enforcement, claims.expires_at, claims.seats, at)
         case KeygenClaims():
-            copy_ends = () if claims.ends_at is None else (_stop(
-                "Readers no longer take this copy", claims.ends_at, at, "Download the Keygen file anew.",
-            ),)  # fmt: skip
-            return (*copy_ends, *_of_server(claims.claims, at))
+            return (*_copy_ends(claims, at), *_of_server(claims.claims, at))
+        case MachineClaims():
+            return (*_copy_ends(claims.license, at), *_of_server(claims.license.claims, at))
         case LicenseClaims():
             return _of_server(claims, at)
+
+
+def _copy_ends(claims: KeygenClaims, at: datetime) -> tuple[Stop, ...]:
+    if claims.ends_at is None:
+        return ()
+    return (_stop("Readers no longer take this copy", claims.ends_at, at, "Download the Keygen file anew."),)
 
 
 def _of_server(claims: LicenseClaims, at: datetime) -> tuple[Stop, ...]:

@@ -6,12 +6,18 @@ from typing import Final
 
 _TOKEN: Final = re.compile(rb"v[0-9]+\.(?:public|local)\.")
 _ENVELOPE: Final = b"-----BEGIN "
+_MACHINE: Final = b"-----BEGIN MACHINE FILE-----"
 
 
 class Format(StrEnum):
     MATTERMOST = "mattermost"
     KEYGEN = "keygen"
     TOKEN = "token"  # noqa: S105 -- the name of a rendering, not a secret
+    MACHINE = "machine"  # a Keygen file for one server
+
+
+# What a license is rendered in by itself; a machine file is made for one of its servers.
+OF_A_LICENSE: Final = (Format.MATTERMOST, Format.KEYGEN, Format.TOKEN)
 
 
 class ReadCode(StrEnum):
@@ -32,8 +38,10 @@ class ReadCode(StrEnum):
 
 
 def recognize(text: bytes) -> Format:
-    """Which reader a text is for, by how it begins. Two of the three begin unmistakably; the rest is base64 at best."""
+    """Which reader a text is for, by how it begins. All but one begin unmistakably; the rest is base64 at best."""
     start = text.lstrip()[:40]
+    if start.startswith(_MACHINE):
+        return Format.MACHINE
     if start.startswith(_ENVELOPE):
         return Format.KEYGEN
     return Format.TOKEN if _TOKEN.match(start) else Format.MATTERMOST

@@ -6,9 +6,8 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
 from app.core.errors import DomainError
+from app.core.signing import RsaHolder
 from app.licenses.claims import LicenseClaims
 from app.licenses.findings import Finding
 from app.licenses.linter import lint
@@ -43,7 +42,7 @@ class IssuedFile:
 
 def issue(
     claims_under: Callable[[str], LicenseClaims],
-    private_key: RSAPrivateKey,
+    key: RsaHolder,
     *,
     new_id: Callable[[], str],
     now: datetime,
@@ -58,22 +57,22 @@ def issue(
     for what is paid already: fewer seats than users is then for the customer to settle, not a reason to withhold.
     Raises UndeliverableLicenseFile, UnusableKey.
     """
-    claims, payload, signature, attempts = _sign(claims_under, private_key, new_id)
+    claims, payload, signature, attempts = _sign(claims_under, key, new_id)
     text = encode(payload, signature)
-    findings = lint(text, [private_key.public_key()], now=now, previous_ids=previous_ids, reported_users=reported_users)
+    findings = lint(text, [key.public_key()], now=now, previous_ids=previous_ids, reported_users=reported_users)
     if blocking := tuple(each for each in findings if each.blocks):
         raise UndeliverableLicenseFile(blocking)
     return IssuedFile(text, claims, attempts, tuple(findings))
 
 
 def _sign(
-    claims_under: Callable[[str], LicenseClaims], private_key: RSAPrivateKey, new_id: Callable[[], str]
+    claims_under: Callable[[str], LicenseClaims], key: RsaHolder, new_id: Callable[[], str]
 ) -> tuple[LicenseClaims, bytes, bytes, int]:
     """Claims, payload and a signature that does not end in NUL, and how many it took."""
     for attempt in range(1, _MOST_ATTEMPTS + 1):
         claims = claims_under(new_id())
         payload = claims.to_payload()
-        signature = sign_payload(payload, private_key)
+        signature = sign_payload(payload, key)
         if not signature.endswith(b"\0"):
             return claims, payload, signature, attempt
     raise RuntimeError(f"{_MOST_ATTEMPTS} signatures in a row end in NUL: new_id repeats itself")

@@ -62,17 +62,14 @@ class KeygenClaims:
     def from_payload(cls, payload: bytes) -> Self:
         """Read the JSON of a file. Raises MalformedPayload naming every fault that was found."""
         try:
-            return cls._of(_object(payload))
+            return cls.of_document(object_of(payload))
         except MalformedPayload:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
-            raise MalformedPayload((
-                PayloadFault(PayloadCode.WRONG_TYPE, "data", "The license resource lacks a member or has it in another"
-                             " type than its readers expect."),
-            )) from exc  # fmt: skip
+            raise misshapen() from exc
 
     @classmethod
-    def _of(cls, document: dict[str, Any]) -> Self:
+    def of_document(cls, document: dict[str, Any]) -> Self:
         """Raises MalformedPayload, or what a missing or wrong member leads to."""
         data, meta = document["data"], document["meta"]
         attributes = data["attributes"]
@@ -109,16 +106,18 @@ def payload_of(stated: Stated, *, ttl: int | None, now: datetime, revocations: i
     `revocations` is a member of `meta` that other readers pass over.
     """
     issued_at = now.replace(microsecond=0)
-    ends_at = None if ttl is None else issued_at + timedelta(seconds=ttl)
-    codes = _codes(stated.claims)
     return canonical_json({
-        "data": _license(stated, issued_at, codes),
-        "included": [_entitlement(code, stated) for code in codes],
-        "meta": {
-            "issued": _written(issued_at), "expiry": ends_at and _written(ends_at), "ttl": ttl,
-            "revocations": revocations,
-        },
+        "data": license_resource(stated, issued_at), "included": entitlements_of(stated),
+        "meta": meta_of(issued_at, ttl, revocations),
     })  # fmt: skip
+
+
+def meta_of(issued_at: datetime, ttl: int | None, revocations: int) -> dict[str, Any]:
+    """How long the file itself is good."""
+    ends_at = None if ttl is None else issued_at + timedelta(seconds=ttl)
+    return {
+        "issued": written(issued_at), "expiry": ends_at and written(ends_at), "ttl": ttl, "revocations": revocations,
+    }  # fmt: skip
 
 
 def uuid_of(kind: str, name: str) -> str:
@@ -128,21 +127,22 @@ def uuid_of(kind: str, name: str) -> str:
     return str(UUID(bytes=bytes(digest)))
 
 
-def _license(stated: Stated, issued_at: datetime, codes: list[str]) -> dict[str, Any]:
-    claims = stated.claims
+def license_resource(stated: Stated, issued_at: datetime) -> dict[str, Any]:
+    """The license as a JSON:API resource."""
+    claims, codes = stated.claims, _codes(stated.claims)
     ends_soon = claims.expires_at - issued_at < _EXPIRING
     return {
         # Of the key and not of the record, because a server keeps the first license it saw under an id: a renewal has
         # a new key, so it has a new id.
         "id": uuid_of("license", stated.key), "type": "licenses",
         "attributes": {
-            "name": claims.sku_name, "key": stated.key, "expiry": _written(claims.expires_at),
+            "name": claims.sku_name, "key": stated.key, "expiry": written(claims.expires_at),
             "status": "EXPIRING" if ends_soon else "ACTIVE", "uses": 0, "suspended": False, "scheme": None,
             "encrypted": False, "strict": False, "floating": True, "protected": True, "version": None,
             "maxMachines": None, "maxProcesses": None, "maxUsers": claims.users, "maxCores": None, "maxMemory": None,
             "maxDisk": None, "maxUses": None, "requireHeartbeat": False, "requireCheckIn": False,
-            "lastValidated": None, "lastCheckIn": None, "nextCheckIn": None, "lastCheckOut": _written(issued_at),
-            "metadata": _metadata(stated), "created": _written(claims.issued_at), "updated": _written(claims.issued_at),
+            "lastValidated": None, "lastCheckIn": None, "nextCheckIn": None, "lastCheckOut": written(issued_at),
+            "metadata": _metadata(stated), "created": written(claims.issued_at), "updated": written(claims.issued_at),
         },
         "relationships": {
             "policy": {"data": {"type": "policies", "id": uuid_of("policy", stated.plan_id)}},
@@ -158,7 +158,7 @@ def _metadata(stated: Stated) -> dict[str, Any]:
         "customerId": claims.customer.id, "customerName": claims.customer.name,
         "customerEmail": claims.customer.email, "companyName": claims.customer.company,
         "skuName": claims.sku_name, "skuShortName": claims.sku_short_name, "users": claims.users,
-        "startsAt": _written(claims.starts_at), "isTrial": claims.is_trial, "isGovSku": claims.is_gov_sku,
+        "startsAt": written(claims.starts_at), "isTrial": claims.is_trial, "isGovSku": claims.is_gov_sku,
         "isSeatCountEnforced": claims.is_seat_count_enforced,
         "features": {_humped(name): value for name, value in claims.features.items() if name != "users"},
     }  # fmt: skip
@@ -175,8 +175,13 @@ def _codes(claims: LicenseClaims) -> list[str]:
     return sorted(name.upper() for name in switched)
 
 
+def entitlements_of(stated: Stated) -> list[dict[str, Any]]:
+    """Those that are on, as resources."""
+    return [_entitlement(code, stated) for code in _codes(stated.claims)]
+
+
 def _entitlement(code: str, stated: Stated) -> dict[str, Any]:
-    created = _written(stated.claims.issued_at)
+    created = written(stated.claims.issued_at)
     return {
         "id": uuid_of("entitlement", code), "type": "entitlements",
         "attributes": {
@@ -210,7 +215,12 @@ def _as_a_server_maps(
     }  # fmt: skip
 
 
-def _object(payload: bytes) -> dict[str, Any]:
+def misshapen() -> MalformedPayload:
+    detail = "A resource lacks a member or has it in another type than its readers expect."
+    return MalformedPayload((PayloadFault(PayloadCode.WRONG_TYPE, "data", detail),))
+
+
+def object_of(payload: bytes) -> dict[str, Any]:
     try:
         document: Any = json.loads(payload)
     except (ValueError, RecursionError) as exc:
@@ -241,7 +251,7 @@ def _instant_of(text: str) -> datetime:
     return at.astimezone(UTC)
 
 
-def _written(at: datetime) -> str:
+def written(at: datetime) -> str:
     """RFC 3339 with milliseconds, as Keygen writes it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 

@@ -16,10 +16,10 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.core.errors import DomainError
-from app.core.signing import RSA_BITS, UnusableKey
+from app.core.signing import RSA_BITS, RsaHolder, UnusableKey
 from app.licenses.claims import LicenseClaims, MalformedPayload, PayloadFault
 from app.licenses.formats import ReadCode
 
@@ -50,11 +50,11 @@ class LicenseFileRejected(DomainError):
         self.reason, self.faults = reason, faults
 
 
-def sign_payload(payload: bytes, private_key: RSAPrivateKey) -> bytes:
+def sign_payload(payload: bytes, key: RsaHolder) -> bytes:
     """The 256 signature bytes. Deterministic: only another payload brings another signature. Raises UnusableKey."""
-    if private_key.key_size != RSA_BITS:
-        raise UnusableKey(f"License files need an RSA key of {RSA_BITS} bits, not of {private_key.key_size}.")
-    return private_key.sign(payload, PKCS1v15(), hashes.SHA512())
+    if (size := key.public_key().key_size) != RSA_BITS:
+        raise UnusableKey(f"License files need an RSA key of {RSA_BITS} bits, not of {size}.")
+    return key.sign(payload)
 
 
 def encode(payload: bytes, signature: bytes) -> str:

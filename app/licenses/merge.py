@@ -42,8 +42,9 @@ class Part:
 
     `chain` names what it stands in for (its subscription). `flags` are booleans, `limits` whole numbers. It counts in
     `[starts_at, until)`: to its end and through `grace_days` of 24 hours, in which the product still runs it, but no
-    longer than `stopped_at`, when another took its place or it was revoked. With `withheld` (suspended) it gives
-    nothing. `hosted` is for a workspace of the vendor, which gets its license by itself.
+    longer than `stopped_at`, when another took its place or it was revoked. While it is `suspended`, in each
+    `[from, until)`, None without end, it gives nothing. `hosted` is for a workspace of the vendor, which gets its
+    license by itself.
     """
 
     id: str
@@ -60,7 +61,7 @@ class Part:
     label: str = ""
     server: str = ""
     stopped_at: datetime | None = None
-    withheld: bool = False
+    suspended: tuple[tuple[datetime, datetime | None], ...] = ()
     hosted: bool = False
 
     @property
@@ -70,7 +71,15 @@ class Part:
         return end if self.stopped_at is None else min(end, self.stopped_at)
 
     def counts(self, instant: datetime) -> bool:
-        return not self.withheld and self.starts_at <= instant < self.until
+        if not self.starts_at <= instant < self.until:
+            return False
+        return not any(since <= instant and (until is None or instant < until) for since, until in self.suspended)
+
+    def turns(self) -> set[datetime]:
+        """The instants at which what it gives may become different."""
+        own = {self.starts_at, self.expires_at, self.until}
+        own |= {instant for pause in self.suspended for instant in pause if instant is not None}
+        return {instant for instant in own if instant <= self.until}
 
     def in_grace(self, instant: datetime) -> bool:
         return self.counts(instant) and instant >= self.expires_at
@@ -170,11 +179,8 @@ def merge(parts: Iterable[Part], environment: LicenseEnvironment) -> Timeline:
     as its result and its sources stay the same.
     """
     known = {part.id: part for part in parts if part.environment is environment}
-    ours = [part for _, part in sorted(known.items()) if not part.withheld and part.starts_at < part.until]
-    instants = {
-        instant for part in ours for instant in (part.starts_at, part.expires_at, part.until) if instant <= part.until
-    }
-    edges: list[datetime | None] = [None, *sorted(instants), None]
+    ours = [part for _, part in sorted(known.items()) if part.starts_at < part.until]
+    edges: list[datetime | None] = [None, *sorted(set().union(*(part.turns() for part in ours))), None]
     found: list[Interval] = []
     for starts_at, ends_at in pairwise(edges):
         counting = [part for part in ours if starts_at is not None and part.counts(starts_at)]

@@ -19,7 +19,7 @@ from app.core.db import Tx
 from app.core.errors import NotFound
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
-from app.licenses import issuance, merge
+from app.licenses import issuance, merge, service
 from app.licenses.claims import FEATURES, LIMITS, ClaimSource, LicenseClaims, LicenseCustomer, to_milliseconds
 from app.licenses.errors import AlreadyRevoked
 from app.licenses.issuing import issue as issue_file
@@ -41,8 +41,12 @@ def parts_of(tx: Tx, account_id: str, *, without: Collection[str] = ()) -> list[
     )
     found = {row.License.id: row for row in tx.execute(query)}
     known = [row.License for row in found.values()]
+    suspended = service.suspensions(tx, known)
     return [
-        _part(row.License, row.name, row.license_sku, row.family, _stopped_at(row.License, known))
+        replace(
+            _part(row.License, row.name, row.license_sku, row.family, _stopped_at(row.License, known)),
+            suspended=suspended.get(license_id, ()),
+        )
         for license_id, row in found.items()
         if license_id not in without
     ]
@@ -63,7 +67,7 @@ def _part(license_: License, plan: str, tier: str, family: Family, stopped_at: d
         flags={name: value for name, value in given.items() if isinstance(value, bool)},
         limits={name: value for name, value in given.items() if type(value) is int},
         grace_days=license_.grace_days, label=license_.label, server=license_.server, stopped_at=stopped_at,
-        withheld=license_.state is LicenseState.SUSPENDED, hosted=family is Family.CLOUD,
+        hosted=family is Family.CLOUD,
     )  # fmt: skip
 
 

@@ -23,12 +23,15 @@ from app.licenses.rendering_lint import lint_keygen, lint_token
 from app.licenses.stated import Stated
 from app.licenses.token_claims import TokenClaims
 
-SUFFIXES = {Format.MATTERMOST: "mattermost-license", Format.KEYGEN: "lic", Format.TOKEN: "license-token"}
+SUFFIXES = {
+    Format.MATTERMOST: "mattermost-license", Format.KEYGEN: "lic", Format.TOKEN: "license-token",
+    Format.MACHINE: "machine.lic",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`ttl` (seconds, None for no end) and `encrypted` concern Keygen files only."""
+    """`ttl` (seconds, None for no end) and `encrypted` concern Keygen license and machine files only."""
 
     written: Format = Format.MATTERMOST
     ttl: int | None = DEFAULT_TTL
@@ -39,8 +42,11 @@ def render(tx: Tx, secrets: Secrets, license_: License, wanted: Wanted, *, by: s
     """The text of the license in the format wanted; `by` is who asked, for the log of signatures.
 
     The caller has asked whether it may be delivered and is released. The same record, wish and second give the same
-    text. Raises TtlRefused, NotInForce, UndeliverableLicenseFile, NoSigningKey.
+    text. Raises TtlRefused, NotInForce, UndeliverableLicenseFile, NoSigningKey; ValueError for a machine file, which
+    needs a server (`machine_files.check_out`).
     """
+    if wanted.written is Format.MACHINE:
+        raise ValueError("a machine file is made for a server")
     if wanted.written is Format.MATTERMOST:
         return license_.file_text
     ttl = require_ttl(wanted.ttl) if wanted.written is Format.KEYGEN else None

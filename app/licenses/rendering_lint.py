@@ -1,4 +1,4 @@
-"""The readers' rules for Keygen files and tokens, run before one is handed over (R-LIC-2).
+"""The readers' rules for Keygen files, machine files among them, and tokens, run before one is handed over (R-LIC-2).
 
 A Keygen file answers to two readers: the SDK, which looks at the file's own dates, and a Mattermost server, which maps
 it to a license of its own and then applies the rules of `linter.lint_claims`.
@@ -17,6 +17,7 @@ from app.licenses.formats import ReadCode
 from app.licenses.keygen import Algorithm
 from app.licenses.keygen_claims import KeygenClaims
 from app.licenses.linter import LintCode, RenderingLint, by_weight, finding, lint_claims, rejection_findings
+from app.licenses.machine_claims import MachineClaims
 from app.licenses.mattermost import LicenseFileRejected
 from app.licenses.token_claims import TokenClaims
 
@@ -30,6 +31,25 @@ def verify_keygen(text: str | bytes, keys: Sequence[Ed25519PublicKey], license_k
         return KeygenClaims.from_payload(payload)
     except MalformedPayload as exc:
         raise LicenseFileRejected(ReadCode.MALFORMED_PAYLOAD, str(exc), exc.faults) from exc
+
+
+def verify_machine(
+    text: str | bytes, keys: Sequence[Ed25519PublicKey], license_key: str | None, fingerprint: str | None
+) -> MachineClaims:
+    """The claims of a genuine machine file. Dates are not looked at. Raises LicenseFileRejected.
+
+    What opens it is key and fingerprint in one; so that they cannot be divided in another place, both are compared with
+    what the file states.
+    """
+    payload = keygen.open_payload(text, keys, keygen.machine_opener(license_key, fingerprint), keygen.MACHINE)
+    try:
+        claims = MachineClaims.from_payload(payload)
+    except MalformedPayload as exc:
+        raise LicenseFileRejected(ReadCode.MALFORMED_PAYLOAD, str(exc), exc.faults) from exc
+    sealed = keygen.read(text, keygen.MACHINE).alg == Algorithm.ENCRYPTED
+    if sealed and (claims.license.key, claims.fingerprint) != (license_key, fingerprint):
+        raise LicenseFileRejected(ReadCode.WRONG_LICENSE_KEY, "What was given does not open the content.")
+    return claims
 
 
 def verify_token(text: str | bytes, keys: Mapping[str, Ed25519PublicKey]) -> TokenClaims:
@@ -52,6 +72,19 @@ def lint_keygen(
         return rejection_findings(rejected)
     plain = keygen.read(text).alg == Algorithm.PLAIN
     return by_weight(lint_keygen_claims(claims, plain=plain, now=now, reported_users=reported_users))
+
+
+def lint_machine(
+    text: str | bytes, keys: Sequence[Ed25519PublicKey], license_key: str | None, fingerprint: str | None, *,
+    now: datetime, reported_users: int | None = None,
+) -> list[Finding]:  # fmt: skip
+    """The same for the file of one server."""
+    try:
+        claims = verify_machine(text, keys, license_key, fingerprint)
+    except LicenseFileRejected as rejected:
+        return rejection_findings(rejected)
+    plain = keygen.read(text, keygen.MACHINE).alg == Algorithm.PLAIN
+    return by_weight(lint_keygen_claims(claims.license, plain=plain, now=now, reported_users=reported_users))
 
 
 def lint_keygen_claims(

@@ -10,6 +10,7 @@ from app.licenses.claims import LicenseClaims
 from app.licenses.findings import Finding, Severity
 from app.licenses.formats import Format
 from app.licenses.keygen_claims import KeygenClaims
+from app.licenses.machine_claims import MachineClaims
 from app.licenses.token_claims import TokenClaims
 
 
@@ -24,6 +25,11 @@ class ReportCode(StrEnum):
     NO_SEATS = "no_seats"
     LINES_BROKEN = "lines_broken"  # a finding only
     STEP_BEGUN = "step_begun"  # a finding only
+    OTHER_SERVER = "other_server"
+    REVOKED = "revoked"
+    OLD_REVOCATION_LIST = "old_revocation_list"
+    REVOCATION_LIST_UNUSABLE = "revocation_list_unusable"
+    NOT_ON_REVOCATION_LIST = "not_on_revocation_list"  # a finding only
 
 
 _REMEDIES: Final = {
@@ -34,9 +40,14 @@ _REMEDIES: Final = {
     ReportCode.NO_SEATS: "Ask the issuer for a file that states at least one seat.",
     ReportCode.LINES_BROKEN: "Nothing needs to be done; servers skip line breaks.",
     ReportCode.STEP_BEGUN: "Renew in the portal; the step ends with the new token.",
+    ReportCode.REVOKED: "Do not use it; ask the vendor why, or install the license that took its place.",
+    ReportCode.OLD_REVOCATION_LIST: "Fetch the newest list; an older one may have been kept back on purpose.",
+    ReportCode.REVOCATION_LIST_UNUSABLE: "Fetch the list again, whole or with every delta since, and the key set.",
+    ReportCode.NOT_ON_REVOCATION_LIST: "Nothing needs to be done; what was revoked since stands on a newer list.",
+    ReportCode.OTHER_SERVER: "Give the fingerprint of the server it is used on; each server needs a file of its own.",
 }
 LADDER: Final = "Ladder"  # the name of what a token says about the end, among `Summary.more`
-Claims = LicenseClaims | KeygenClaims | TokenClaims
+Claims = LicenseClaims | KeygenClaims | MachineClaims | TokenClaims
 C_co = TypeVar("C_co", bound=Claims, covariant=True)
 
 
@@ -105,8 +116,10 @@ def summary_of(claims: Claims) -> Summary:
         case LicenseClaims():
             return _of_server(claims, claims.id, claims.issued_at)
         case KeygenClaims():
-            ends = written(claims.ends_at) if claims.ends_at else "never"
-            return _of_server(claims.claims, claims.license_id or claims.uuid, claims.issued_at, (("File ends", ends),))
+            return _of_keygen(claims)
+        case MachineClaims():
+            server = claims.fingerprint if not claims.name else f"{claims.name} ({claims.fingerprint})"
+            return _of_keygen(claims.license, (("Server", server),))
         case TokenClaims():
             counted = f", the product stops at {claims.seats + claims.extra_seats}" if claims.seats_enforced else ""
             steps = "; ".join(
@@ -118,6 +131,12 @@ def summary_of(claims: Claims) -> Summary:
                 f"{claims.seats}{counted}", claims.issued_at, claims.starts_at, claims.expires_at,
                 ((LADDER, steps or "none"),),
             )  # fmt: skip
+
+
+def _of_keygen(claims: KeygenClaims, more: tuple[tuple[str, str], ...] = ()) -> Summary:
+    ends = written(claims.ends_at) if claims.ends_at else "never"
+    told = (*more, ("File ends", ends))
+    return _of_server(claims.claims, claims.license_id or claims.uuid, claims.issued_at, told)
 
 
 def _of_server(

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final, Self
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.core.canonical import canonical_json
+from app.core.signing import EdHolder
 from app.licenses import token
 from app.licenses.formats import ReadCode
 from app.licenses.mattermost import LicenseFileRejected
@@ -80,7 +81,7 @@ class RevocationList:
         })  # fmt: skip
 
 
-def sign(said: RevocationList, kid: str, key: Ed25519PrivateKey) -> str:
+def sign(said: RevocationList, kid: str, key: EdHolder) -> str:
     """The text of a list with a line feed at its end. The same arguments give the same text."""
     return token.encode(said.to_payload(), kid, key, LIST) + "\n"
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sqlalchemy import func, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -15,9 +14,10 @@ from app.core.bulk import among
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.errors import Invalid, NotFound
-from app.core.events import Happened
+from app.core.events import Event, Happened
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
+from app.core.signing import RsaHolder
 from app.licenses import issuance
 from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
 from app.licenses.errors import AlreadyRevoked, NothingBought, NotReleased
@@ -61,7 +61,7 @@ class Grant:
 
 
 def signed(
-    grant: Grant, kid: str, key: RSAPrivateKey, previous_ids: Collection[str], now: datetime
+    grant: Grant, kid: str, key: RsaHolder, previous_ids: Collection[str], now: datetime
 ) -> dict[str, Any]:  # fmt: skip
     """The record with its signed and linted file. Raises UndeliverableLicenseFile."""
     features: dict[str, bool | int] = {"users": grant.seats, "future_features": False}
@@ -225,13 +225,37 @@ def reinstate(tx: Tx, license_id: str, *, reason: str, by: str, now: datetime) -
     return _turn(tx, license_id, LicenseState.SUSPENDED, LicenseState.ACTIVE, reason=reason, by=by, now=now)
 
 
+_SUSPENDED, _REINSTATED = "license.suspended", "license.reinstated"
+
+
+def suspensions(tx: Tx, licenses: Collection[License]) -> dict[str, tuple[tuple[datetime, datetime | None], ...]]:
+    """When each of them was suspended and until when, None while it is, by its events; only those that ever were.
+
+    One that is suspended and has no such event took the place of one that was: it is so since it was issued.
+    """
+    query = select(col(Event.object_id), col(Event.type), col(Event.occurred_at)).where(
+        among(col(Event.object_id), [each.id for each in licenses]), col(Event.type).in_((_SUSPENDED, _REINSTATED))
+    )
+    told: dict[str, list[tuple[datetime, datetime | None]]] = {}
+    for license_id, kind, at in tx.execute(query.order_by(col(Event.object_id), col(Event.object_sequence))):
+        found = told.setdefault(license_id, [])
+        if kind == _SUSPENDED:
+            found.append((at, None))
+        elif found:
+            found[-1] = (found[-1][0], at)
+    for each in licenses:
+        if each.state is LicenseState.SUSPENDED:
+            told.setdefault(each.id, [(each.issued_at, None)])
+    return {license_id: tuple(found) for license_id, found in told.items()}
+
+
 def _turn(
     tx: Tx, license_id: str, before: LicenseState, after: LicenseState, *, reason: str, by: str, now: datetime
 ) -> License:
     license_ = lock(tx, license_id)
     if license_.state is before:
         license_.state = after
-        word = "license.suspended" if after is LicenseState.SUSPENDED else "license.reinstated"
+        word = _SUSPENDED if after is LicenseState.SUSPENDED else _REINSTATED
         audit.record(tx, license_.account_id, actor=by, action=word, subject=license_.id, now=now,
                      details={"reason": reason})  # fmt: skip
         events.append(tx, word, license_.id, now=now, account_id=license_.account_id, reason=reason)

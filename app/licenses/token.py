@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.core.canonical import canonical_json
+from app.core.signing import EdHolder
 from app.licenses.formats import ReadCode
 from app.licenses.mattermost import LicenseFileRejected
 
@@ -37,10 +38,10 @@ class Kind:
 LICENSE: Final = Kind("license-token", b"blp/license-token/v1", MAX_CHARACTERS)
 
 
-def encode(payload: bytes, kid: str, private_key: Ed25519PrivateKey, kind: Kind = LICENSE) -> str:
+def encode(payload: bytes, kid: str, key: EdHolder, kind: Kind = LICENSE) -> str:
     """The token of these claims. The same arguments give the same text."""
     footer = canonical_json({"kid": kid, "purpose": kind.purpose})
-    signature = private_key.sign(preauth(HEADER, payload, footer, kind.implicit))
+    signature = key.sign(preauth(HEADER, payload, footer, kind.implicit))
     return f"{HEADER.decode()}{_base64url(payload + signature)}.{_base64url(footer)}"
 
 

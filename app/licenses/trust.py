@@ -16,11 +16,12 @@ from app.licenses.formats import Format
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The keys of Mattermost files, of Keygen files, and of tokens by kid."""
+    """The keys of Mattermost files, of Keygen files, and by kid those of tokens and of revocation lists."""
 
     mattermost: tuple[RSAPublicKey, ...]
     keygen: tuple[Ed25519PublicKey, ...]
     token: Mapping[str, Ed25519PublicKey]
+    revocations: Mapping[str, Ed25519PublicKey]
 
     @classmethod
     def of(cls, published: Iterable[SigningKey]) -> Self:
@@ -46,12 +47,15 @@ class Trust:
 
     def require(self, written: Format) -> None:
         """Raises UnusableKey where no key is trusted for this format."""
-        if not {Format.MATTERMOST: self.mattermost, Format.KEYGEN: self.keygen, Format.TOKEN: self.token}[written]:
+        if not {
+            Format.MATTERMOST: self.mattermost, Format.KEYGEN: self.keygen, Format.MACHINE: self.keygen,
+            Format.TOKEN: self.token,
+        }[written]:  # fmt: skip
             raise UnusableKey(f"None of these keys is for a license of the format {written}.")
 
     @classmethod
     def _sorted(cls, keys: Iterable[tuple[str | None, PublicKey]]) -> Self:
-        rsa, keygen, token = [], [], {}
+        rsa, keygen, token, lists = [], [], {}, {}
         for purpose, key in keys:
             if isinstance(key, RSAPublicKey):
                 if purpose in {None, KeyPurpose.LICENSE_FILE} and key.key_size == RSA_BITS:
@@ -61,7 +65,9 @@ class Trust:
                 keygen.append(key)
             if purpose in {None, KeyPurpose.LICENSE_TOKEN}:
                 token[thumbprint(key)] = key
-        return cls(tuple(rsa), tuple(keygen), MappingProxyType(token))
+            if purpose in {None, KeyPurpose.REVOCATION_LIST}:
+                lists[thumbprint(key)] = key
+        return cls(tuple(rsa), tuple(keygen), MappingProxyType(token), MappingProxyType(lists))
 
 
 def _purposes(pem_or_jwks: bytes) -> dict[str, str]:

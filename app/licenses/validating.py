@@ -97,10 +97,14 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Which record to look up; `refused` where a file cannot be believed and nothing may be looked up."""
+    """Which record to look up; `refused` where a file cannot be believed and nothing may be looked up.
+
+    `logged_under` is the key in whose log of signatures the very text was found (`resolving`).
+    """
 
     file_id: str
     refused: Decision | None = None
+    logged_under: str = ""
 
 
 def open_credential(presented: Presented, keys: Sequence[RSAPublicKey]) -> Opened:
@@ -121,7 +125,7 @@ def judge(
     """The decision about what was presented, `record` being what is on file under it; leases end by `real_now`."""
     if opened.refused is not None:
         return opened.refused
-    if record is not None and not _speaks_for(presented, record, asker):
+    if record is not None and not opened.logged_under and not _speaks_for(presented, record, asker):
         record = None
     request = ValidationRequest(
         credential=_credential(presented, record, asker),
@@ -129,7 +133,7 @@ def judge(
         fingerprint=presented.fingerprint if record is not None and record.binding is not None else None,
         entitlements=presented.entitlements,
     )
-    return decide(_facts(record, presented.fingerprint, real_now) if record else None, request, now)
+    return decide(facts_of(record, presented.fingerprint, real_now) if record else None, request, now)
 
 
 def standing_of(presented: Presented, record: Record | None, real_now: datetime) -> Standing | None:
@@ -154,7 +158,8 @@ def _credential(presented: Presented, record: Record | None, asker: Asker | None
     return Credential.OWNER_API_KEY if owns else Credential.BARE_KEY
 
 
-def _facts(record: Record, fingerprint: str | None, real_now: datetime) -> ValidationFacts:
+def facts_of(record: Record, fingerprint: str | None, real_now: datetime) -> ValidationFacts:
+    """What is to be judged, with how the server of this fingerprint stands."""
     facts = ValidationFacts(
         state=record.state, starts_at=record.starts_at, expires_at=record.expires_at, grace_days=record.grace_days,
         seats=record.seats, entitlements=frozenset(name for name, value in record.entitlements.items() if value),

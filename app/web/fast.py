@@ -166,7 +166,7 @@ class FastLane:
         memory, presented = self._memory, asked.presented()
         generation = memory.generation
         trust = await memory.trust(now)
-        opened = trust.open(presented)
+        opened = await memory.open_rendering(presented) or trust.open(presented)
         record = await memory.record(opened.file_id) if opened.refused is None else None
         standing = validating.standing_of(presented, record, transport_now())
         if standing is not None and standing.dead:
@@ -179,7 +179,7 @@ class FastLane:
         made = _Answer(
             json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode(), generation, opened.file_id, record,
             _ANSWERED.labels(decision.code), standing.place.id if shown and standing and standing.place else "",
-            record.kid if shown and record is not None and presented.license is not None else "",
+            (opened.logged_under or record.kid) if shown and record and presented.license is not None else "",
         )  # fmt: skip
         made.counted.inc()
         self._sightings.note(made.activation)

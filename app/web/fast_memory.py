@@ -23,6 +23,7 @@ from app.core import keys
 from app.core.clock import StoredClock, transport_now
 from app.core.signing import Signer
 from app.flows.ports import Ports
+from app.licenses import resolving
 from app.licenses.validating import Opened, Presented, Record, find_record, open_credential
 from app.web.api import validation
 from app.web.key_uses import KeyUses
@@ -170,6 +171,16 @@ class Memory:
         if heard and self.hears and changes == self._changes:
             self._trust = found
         return found
+
+    async def open_rendering(self, presented: Presented) -> Opened | None:
+        """A Keygen file or token looked up in the log of signatures each time; None for anything else."""
+        if not resolving.is_rendering(presented.license):
+            return None
+        return await asyncio.to_thread(self._open_rendering, presented)
+
+    def _open_rendering(self, presented: Presented) -> Opened:
+        with self._ports.db.session() as tx:
+            return validation.open_shown(tx, presented)
 
     def _read_trust(self, minute: int, now: datetime) -> Trust:
         with self._ports.db.session() as tx:

@@ -1,10 +1,10 @@
-// Check a license offline, in any of its three formats: copy this file into your product.
+// Check a license offline, in any of its formats: copy this file into your product.
 //
 // It needs Go 1.19 or newer and nothing beyond the standard library. Ship the key set (GET /v1/licenses/keys) with your
 // product; then
 //
-//	go run verify.go -keys keys.json [-license-key KEY] [-at 2027-01-01T00:00:00Z] [-users 80]
-//	                 [-revocations LIST [-revocations DELTA]...] FILE...
+//	go run verify.go -keys keys.json [-license-key KEY] [-fingerprint SERVER] [-at 2027-01-01T00:00:00Z]
+//	                 [-users 80] [-revocations LIST [-revocations DELTA]...] FILE...
 //
 // (GET /v1/licenses/revocations is the list of what no longer holds, carried to where no network is)
 //
@@ -45,18 +45,20 @@ type KeySet struct {
 	Keys []Key `json:"keys"`
 }
 
-// Question is what is asked about a license. LicenseKey opens an encrypted Keygen file; Users below 0 means not known;
-// Revocations is a whole revocation list and the deltas that continue it.
+// Question is what is asked about a license. LicenseKey opens an encrypted Keygen file, together with Fingerprint, this
+// server's own, a machine file; Users below 0 means not known; Revocations is a whole revocation list and the deltas that
+// continue it.
 type Question struct {
 	Keys        KeySet
 	At          time.Time
 	LicenseKey  string
+	Fingerprint string
 	Users       int64
 	Revocations [][]byte
 }
 
 // License is what a license grants. Step is what a token asks the product for at that time, FileEndsAt the end of a
-// Keygen file, which is not the end of the license.
+// Keygen file, which is not the end of the license; Fingerprint is the server's that a machine file is for.
 type License struct {
 	Accepted   bool     `json:"accepted"`
 	Format     string   `json:"format"`
@@ -67,6 +69,8 @@ type License struct {
 	Features   []string `json:"features"`
 	Step       *string  `json:"step,omitempty"`
 	FileEndsAt *string  `json:"file_ends_at,omitempty"`
+
+	Fingerprint string `json:"fingerprint,omitempty"`
 
 	fileID      string // what a revocation list names, hashed
 	revocations int64  // the number of the newest list when this was issued
@@ -84,7 +88,7 @@ const (
 )
 
 var (
-	armour  = regexp.MustCompile(`\A-----BEGIN LICENSE FILE-----\n([A-Za-z0-9+/=\n]+)\n-----END LICENSE FILE-----\n?\z`)
+	armour  = regexp.MustCompile(`\A-----BEGIN (LICENSE|MACHINE) FILE-----\n([A-Za-z0-9+/=\n]+)\n-----END (LICENSE|MACHINE) FILE-----\n?\z`)
 	version = regexp.MustCompile(`\Av[0-9]+\.`)
 	token   = regexp.MustCompile(`\Av4\.public\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)(?:\r?\n)?\z`)
 	fileID  = regexp.MustCompile(`\A[A-Za-z0-9]{26}\z`)
@@ -190,17 +194,18 @@ func mattermost(text []byte, asked Question) (*License, error) {
 	return found, nil
 }
 
-// --- Keygen: lines around base64 of {"enc","sig","alg"}, Ed25519 over "license/" + enc ------------------------------
+// --- Keygen: lines around base64 of {"enc","sig","alg"}, Ed25519 over "license/" or "machine/" and enc --------------
 
 func keygen(text []byte, asked Question) (*License, error) {
 	if len(text) > longestKeygen {
 		return nil, Refused("too_long")
 	}
 	found := armour.FindStringSubmatch(strings.ReplaceAll(string(text), "\r\n", "\n"))
-	if found == nil {
+	if found == nil || found[1] != found[3] {
 		return nil, Refused("broken_envelope")
 	}
-	lines := strings.Split(found[1], "\n")
+	machine := found[1] == "MACHINE"
+	lines := strings.Split(found[2], "\n")
 	for _, line := range lines[:len(lines)-1] {
 		if len(line) != 60 {
 			return nil, Refused("broken_envelope")
@@ -231,23 +236,72 @@ func keygen(text []byte, asked Question) (*License, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !asked.Keys.signed("keygen-file", "", []byte("license/"+document.Enc), signature) {
+	tag, opener := "license/", asked.LicenseKey
+	if machine {
+		tag = "machine/" // the same key signs both, and this tells the two apart
+		if opener == "" || asked.Fingerprint == "" {
+			opener = ""
+		} else {
+			opener += asked.Fingerprint
+		}
+	}
+	if !asked.Keys.signed("keygen-file", "", []byte(tag+document.Enc), signature) {
 		return nil, Refused("bad_signature")
 	}
 	var payload []byte
 	if encrypted {
-		payload, err = open(document.Enc, asked.LicenseKey)
+		payload, err = open(document.Enc, opener)
 	} else {
 		payload, err = decode(base64.StdEncoding, document.Enc)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return resource(payload, asked.At)
+	if machine {
+		return server(payload, encrypted, asked)
+	}
+	var said resource
+	if json.Unmarshal(payload, &said) != nil {
+		return nil, Refused("malformed_payload")
+	}
+	return said.granted(asked.At)
 }
 
-func open(enc, licenseKey string) ([]byte, error) {
-	if licenseKey == "" {
+// server reads a machine file: the license is among what is included.
+func server(payload []byte, encrypted bool, asked Question) (*License, error) {
+	var said resource
+	var licenses []included
+	if json.Unmarshal(payload, &said) != nil || said.Data.Type != "machines" {
+		return nil, Refused("malformed_payload")
+	}
+	for _, each := range said.Included {
+		if each.Type == "licenses" {
+			licenses = append(licenses, each)
+		}
+	}
+	if len(licenses) != 1 || licenses[0].ID == "" || licenses[0].ID != said.Data.Relationships.License.Data.ID {
+		return nil, Refused("malformed_payload")
+	}
+	key, fingerprint := licenses[0].Attributes.Key, said.Data.Attributes.Fingerprint
+	if key == nil || fingerprint == nil {
+		return nil, Refused("malformed_payload")
+	}
+	if encrypted && (*key != asked.LicenseKey || *fingerprint != asked.Fingerprint) {
+		return nil, Refused("wrong_license_key") // not the same text divided in another place
+	}
+	if *fingerprint != asked.Fingerprint {
+		return nil, Refused("other_server")
+	}
+	said.Data.included = licenses[0]
+	found, err := said.granted(asked.At)
+	if err == nil {
+		found.Format, found.Fingerprint = "machine", asked.Fingerprint
+	}
+	return found, err
+}
+
+func open(enc, opener string) ([]byte, error) {
+	if opener == "" {
 		return nil, Refused("sealed")
 	}
 	parts := strings.Split(enc, ".")
@@ -262,7 +316,7 @@ func open(enc, licenseKey string) ([]byte, error) {
 		}
 		pieces[i] = piece
 	}
-	key := sha256.Sum256([]byte(licenseKey))
+	key := sha256.Sum256([]byte(opener))
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		return nil, err
@@ -281,34 +335,48 @@ func open(enc, licenseKey string) ([]byte, error) {
 	return plain, nil
 }
 
-func resource(payload []byte, at time.Time) (*License, error) {
-	var document struct {
-		Data struct {
-			Type       string `json:"type"`
-			Attributes struct {
-				Key      *string    `json:"key"`
-				Expiry   *time.Time `json:"expiry"`
-				Metadata struct {
-					LicenseID *string    `json:"licenseId"`
-					Users     *int64     `json:"users"`
-					StartsAt  *time.Time `json:"startsAt"`
-				} `json:"metadata"`
-			} `json:"attributes"`
-		} `json:"data"`
-		Included []struct {
-			Attributes struct {
-				Code string `json:"code"`
-			} `json:"attributes"`
-		} `json:"included"`
-		Meta struct {
-			Issued *time.Time `json:"issued"`
-			Expiry *time.Time `json:"expiry"`
-			TTL    *int64     `json:"ttl"`
+// included is a JSON:API resource: a license, an entitlement with its code, or a machine with its fingerprint.
+type included struct {
+	ID         string `json:"id"`
+	Type       string `json:"type"`
+	Attributes struct {
+		Key         *string    `json:"key"`
+		Expiry      *time.Time `json:"expiry"`
+		Code        string     `json:"code"`
+		Fingerprint *string    `json:"fingerprint"`
+		Metadata    struct {
+			LicenseID *string    `json:"licenseId"`
+			Users     *int64     `json:"users"`
+			StartsAt  *time.Time `json:"startsAt"`
+		} `json:"metadata"`
+	} `json:"attributes"`
+}
 
-			Revocations int64 `json:"revocations"`
-		} `json:"meta"`
-	}
-	if json.Unmarshal(payload, &document) != nil || document.Data.Type != "licenses" {
+// resource is the document inside a Keygen file.
+type resource struct {
+	Data struct {
+		included
+		Relationships struct {
+			License struct {
+				Data struct {
+					ID string `json:"id"`
+				} `json:"data"`
+			} `json:"license"`
+		} `json:"relationships"`
+	} `json:"data"`
+	Included []included `json:"included"`
+	Meta     struct {
+		Issued *time.Time `json:"issued"`
+		Expiry *time.Time `json:"expiry"`
+		TTL    *int64     `json:"ttl"`
+
+		Revocations int64 `json:"revocations"`
+	} `json:"meta"`
+}
+
+// granted reads the license that stands in Data.
+func (document resource) granted(at time.Time) (*License, error) {
+	if document.Data.Type != "licenses" {
 		return nil, Refused("malformed_payload")
 	}
 	attributes, meta := document.Data.Attributes, document.Meta
@@ -331,7 +399,9 @@ func resource(payload []byte, at time.Time) (*License, error) {
 	}
 	codes := []string{}
 	for _, each := range document.Included {
-		codes = append(codes, strings.ToLower(each.Attributes.Code))
+		if each.Type == "entitlements" {
+			codes = append(codes, strings.ToLower(each.Attributes.Code))
+		}
 	}
 	found := granted("keygen", *metadata.LicenseID, *metadata.Users, *metadata.StartsAt, *attributes.Expiry, codes)
 	if meta.Expiry != nil {
@@ -492,7 +562,7 @@ func listed(texts [][]byte, keys KeySet) ([]string, error) {
 	return names, nil
 }
 
-// --- What the three share -------------------------------------------------------------------------------------------
+// --- What they share ------------------------------------------------------------------------------------------------
 
 func (set KeySet) of(purpose, kty string) []Key {
 	var found []Key
@@ -559,11 +629,12 @@ func main() {
 	var lists files
 	keys := flag.String("keys", "", "the published key set, JSON")
 	licenseKey := flag.String("license-key", "", "opens an encrypted Keygen file")
+	fingerprint := flag.String("fingerprint", "", "of this server, for a machine file")
 	at := flag.String("at", time.Now().UTC().Format(time.RFC3339), "judge as of this time")
 	users := flag.Int64("users", -1, "how many users there are")
 	flag.Var(&lists, "revocations", "a revocation list, then deltas")
 	flag.Parse()
-	asked := Question{LicenseKey: *licenseKey, Users: *users}
+	asked := Question{LicenseKey: *licenseKey, Fingerprint: *fingerprint, Users: *users}
 	var err error
 	if asked.At, err = time.Parse(time.RFC3339, *at); err != nil {
 		wrongUsage(err)
@@ -603,6 +674,6 @@ func main() {
 }
 
 func wrongUsage(err error) {
-	fmt.Fprintln(os.Stderr, "usage: verify -keys keys.json [-license-key KEY] [-at TIME] [-users N] [-revocations LIST]... FILE...", err)
+	fmt.Fprintln(os.Stderr, "usage: verify -keys keys.json [-license-key KEY] [-fingerprint SERVER] [-at TIME] [-users N] [-revocations LIST]... FILE...", err)
 	os.Exit(2)
 }

@@ -1,10 +1,10 @@
-"""Check a license offline, in any of its three formats: copy this file into your product.
+"""Check a license offline, in any of its formats: copy this file into your product.
 
 It needs Python 3.11 or newer and the package `cryptography`, and nothing of the service that issued the license. Ship
 the key set (GET /v1/licenses/keys) with your product; then
 
-    python verify.py FILE... --keys keys.json [--license-key KEY] [--at 2027-01-01T00:00:00Z] [--users 80]
-                             [--revocations LIST [--revocations DELTA]...]
+    python verify.py FILE... --keys keys.json [--license-key KEY] [--fingerprint SERVER] [--at 2027-01-01T00:00:00Z]
+                             [--users 80] [--revocations LIST [--revocations DELTA]...]
 
 (GET /v1/licenses/revocations is the list of what no longer holds, carried to where no network is)
 
@@ -34,7 +34,7 @@ LONGEST = {"mattermost": 10_000, "keygen": 40_000, "token": 10_000, "revocations
 PURPOSE = {
     "mattermost": "license-file", "keygen": "keygen-file", "token": "license-token", "revocations": "revocation-list",
 }  # fmt: skip
-ARMOUR = re.compile(rb"-----BEGIN LICENSE FILE-----\n([A-Za-z0-9+/=\n]+)\n-----END LICENSE FILE-----\n?")
+ARMOUR = re.compile(rb"-----BEGIN (LICENSE|MACHINE) FILE-----\n([A-Za-z0-9+/=\n]+)\n-----END \1 FILE-----\n?")
 STEPS = ["warn", "banner", "block_new_users", "read_only"]
 
 
@@ -43,16 +43,17 @@ class Refused(Exception):
 
 
 def verify(
-    text: bytes, key_set: dict[str, Any], *, at: datetime, license_key: str | None = None, users: int | None = None,
-    revocations: Sequence[bytes] = (),
+    text: bytes, key_set: dict[str, Any], *, at: datetime, license_key: str | None = None,
+    fingerprint: str | None = None, users: int | None = None, revocations: Sequence[bytes] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """What the license grants: format, id, seats, starts_at, expires_at, features; a token says its step too.
 
-    `key_set` is the published JSON Web Key Set. `license_key` opens an encrypted Keygen file. `revocations` is a whole
-    revocation list and the deltas that continue it. Raises Refused.
+    `key_set` is the published JSON Web Key Set. `license_key` opens an encrypted Keygen file, together with
+    `fingerprint`, this server's own, a machine file. `revocations` is a whole revocation list and the deltas that
+    continue it. Raises Refused.
     """
     if text.startswith(b"-----BEGIN "):
-        found = _keygen(text, key_set, license_key, at)
+        found = _keygen(text, key_set, license_key, fingerprint, at)
     elif re.match(rb"v[0-9]+\.", text):
         found = _token(text, key_set, at, users)
     else:
@@ -113,36 +114,72 @@ def _rsa_holds(jwk: dict[str, Any], signature: bytes, payload: bytes) -> bool:
     return True
 
 
-# --- Keygen: lines around base64 of {"enc","sig","alg"}, Ed25519 over "license/" + enc -----------------------------
+# --- Keygen: lines around base64 of {"enc","sig","alg"}, Ed25519 over "license/" or "machine/" and enc -------------
 
 
-def _keygen(text: bytes, key_set: dict[str, Any], license_key: str | None, at: datetime) -> dict[str, Any]:
+def _keygen(
+    text: bytes, key_set: dict[str, Any], license_key: str | None, fingerprint: str | None, at: datetime
+) -> dict[str, Any]:
     if len(text) > LONGEST["keygen"]:
         raise Refused("too_long")
     found = ARMOUR.fullmatch(text.replace(b"\r\n", b"\n"))
-    if found is None or any(len(line) != 60 for line in found[1].split(b"\n")[:-1]):
+    if found is None or any(len(line) != 60 for line in found[2].split(b"\n")[:-1]):
         raise Refused("broken_envelope")
-    document = _json(_base64(found[1].replace(b"\n", b"")))
+    content, machine = _base64(found[2].replace(b"\n", b"")), found[1] == b"MACHINE"
+    document = _json(content)
     if list(document) != ["enc", "sig", "alg"] or not all(isinstance(each, str) for each in document.values()):
         raise Refused("broken_envelope")
-    if json.dumps(document, separators=(",", ":")).encode() != _base64(found[1].replace(b"\n", b"")):
+    if json.dumps(document, separators=(",", ":")).encode() != content:
         raise Refused("broken_envelope")  # one spelling only
     if document["alg"] not in {"base64+ed25519", "aes-256-gcm+ed25519"}:  # pinned: never what the file asks for
         raise Refused("unsupported_algorithm")
     signature, enc = _base64(document["sig"].encode()), document["enc"].encode("utf-8")
     keys = [_ed25519(jwk) for jwk in _keys(key_set, "keygen", "OKP")]
-    if not any(_holds(key, signature, b"license/" + enc) for key in keys):
+    tag = b"machine/" if machine else b"license/"
+    if not any(_holds(key, signature, tag + enc) for key in keys):
         raise Refused("bad_signature")
-    payload = _base64(enc) if document["alg"] == "base64+ed25519" else _opened(enc, license_key)
-    return _resource(_json(payload), at)
+    sealed = document["alg"] != "base64+ed25519"
+    if not machine:
+        return _resource(_json(_opened(enc, license_key) if sealed else _base64(enc)), at)
+    both = None if license_key is None or fingerprint is None else license_key + fingerprint
+    said = _json(_opened(enc, both) if sealed else _base64(enc))
+    return _server(said, sealed, license_key, fingerprint, at)
 
 
-def _opened(enc: bytes, license_key: str | None) -> bytes:
-    if license_key is None:
+def _server(
+    said: dict[str, Any], sealed: bool, license_key: str | None, fingerprint: str | None, at: datetime
+) -> dict[str, Any]:
+    """A machine file: the license is among what is included."""
+    if sealed and _stated(said) != (license_key, fingerprint):  # not the same text divided in another place
+        raise Refused("wrong_license_key")
+    if _stated(said)[1] != fingerprint:
+        raise Refused("other_server")
+    return _resource({**said, "data": _licenses(said)[0]}, at) | {"format": "machine", "fingerprint": fingerprint}
+
+
+def _stated(document: dict[str, Any]) -> tuple[str, str]:
+    """The license key and the fingerprint that a machine file is for."""
+    try:
+        data, [license_] = document["data"], _licenses(document)
+        key, fingerprint = license_["attributes"]["key"], data["attributes"]["fingerprint"]
+        right = data["type"] == "machines" and data["relationships"]["license"]["data"]["id"] == license_["id"]
+    except (KeyError, TypeError, ValueError) as exc:
+        raise Refused("malformed_payload") from exc
+    if not right or type(key) is not str or type(fingerprint) is not str:
+        raise Refused("malformed_payload")
+    return key, fingerprint
+
+
+def _licenses(document: dict[str, Any]) -> list[Any]:
+    return [each for each in document["included"] if each["type"] == "licenses"]
+
+
+def _opened(enc: bytes, opener: str | None) -> bytes:
+    if opener is None:
         raise Refused("sealed")
     ciphertext, iv, tag = (_base64(part) for part in _three(enc))
     try:
-        return AESGCM(hashlib.sha256(license_key.encode()).digest()).decrypt(iv, ciphertext + tag, None)
+        return AESGCM(hashlib.sha256(opener.encode()).digest()).decrypt(iv, ciphertext + tag, None)
     except (InvalidTag, ValueError) as exc:
         raise Refused("wrong_license_key") from exc
 
@@ -160,7 +197,9 @@ def _resource(document: dict[str, Any], at: datetime) -> dict[str, Any]:
         metadata = attributes["metadata"]
         issued, expires_at = _instant(meta["issued"]), _instant(attributes["expiry"])
         ends = None if meta["expiry"] is None else _instant(meta["expiry"])
-        codes = sorted(each["attributes"]["code"].lower() for each in document["included"])
+        codes = sorted(
+            each["attributes"]["code"].lower() for each in document["included"] if each["type"] == "entitlements"
+        )
         if document["data"]["type"] != "licenses":
             raise Refused("malformed_payload")
         starts_at = _instant(metadata["startsAt"])
@@ -254,7 +293,7 @@ def _listed(texts: Sequence[bytes], key_set: dict[str, Any]) -> dict[str, None]:
     return dict.fromkeys(listed)
 
 
-# --- What the three share -------------------------------------------------------------------------------------------
+# --- What they share ------------------------------------------------------------------------------------------------
 
 
 def _keys(key_set: dict[str, Any], kind: str, kty: str) -> list[dict[str, Any]]:
@@ -344,6 +383,7 @@ def main() -> int:
     options.add_argument("files", type=Path, nargs="+", metavar="FILE")
     options.add_argument("--keys", type=Path, required=True, help="the published key set, JSON")
     options.add_argument("--license-key", help="opens an encrypted Keygen file")
+    options.add_argument("--fingerprint", help="of this server, for a machine file")
     options.add_argument("--at", type=_instant, default=datetime.now(UTC), help="judge as of this time")
     options.add_argument("--users", type=int, help="how many users there are")
     options.add_argument("--revocations", type=Path, action="append", default=[], help="a revocation list, then deltas")
@@ -353,8 +393,8 @@ def main() -> int:
     for path in given.files:
         try:
             found = verify(
-                path.read_bytes(), key_set, at=given.at, license_key=given.license_key, users=given.users,
-                revocations=lists,
+                path.read_bytes(), key_set, at=given.at, license_key=given.license_key,
+                fingerprint=given.fingerprint, users=given.users, revocations=lists,
             )  # fmt: skip
         except Refused as refused:
             status, said = 1, {"accepted": False, "code": str(refused)}

@@ -106,8 +106,10 @@ def ids(buyer: Buyer, bought: Bought, vendor: httpx.Client) -> dict[str, str]:
     asked = next(each for each in vendor.get("/v1/surveys/invitations").json()["data"] if each["order_id"])
     certificate = vendor.post("/v1/exemption_certificates", json=CERTIFICATE | {"account_id": bought.account})
     assert certificate.status_code == 201, certificate.text
+    bound = vendor.post(f"/v1/licenses/{order['license_id']}/activations", json={"fingerprint": "x"})
+    assert bound.status_code == 201, bound.text
     return {
-        "certificate_id": certificate.json()["id"],
+        "certificate_id": certificate.json()["id"], "activation_id": bound.json()["id"],
         # The vendor's own, closed to every customer before any row is looked for.
         "override_id": "tov_01ka8qj6x0c5q4m3t2r1p0n9mk", "alert_id": "tna_01ka8qj6x0c5q4m3t2r1p0n9mk",
         "record_id": "trc_01ka8qj6x0c5q4m3t2r1p0n9mk",

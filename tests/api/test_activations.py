@@ -8,19 +8,23 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlmodel import col
 
 from app.adapters.sandbox.clock import set_to
+from app.core.canonical import sha256_hex
 from app.core.clock import transport_now
 from app.flows import silent_servers
 from app.licenses.activation_models import Activation
+from app.licenses.formats import Format
+from app.licenses.models import IssuanceEntry
 from app.main import create_app
 from app.web import later_writes
 from app.web.fast import FastLane
 from tests.api.buying import NEW_YORK, Bought, Buyer, make_key
 from tests.api.test_validation import PATH, UNKNOWN, until
 from tests.licenses.activating import with_rules
+from tests.licenses.renderings import documented
 from tests.serving import served
 from tests.world import World
 
@@ -240,3 +244,47 @@ def test_an_ended_license_binds_no_server(bought: Bought, key: str, world: World
     set_to(world.db, world.ports.clock.now() + timedelta(days=800))
     refused = Product(world, bought.license, key=key).activate("one")
     assert (code(refused), refused.json()["reason"]) == ((409, "license_not_usable"), "expired")
+
+
+def test_a_server_has_the_license_for_itself_alone_in_a_file(
+    bought: Bought, key: str, world: World, vendor: httpx.Client
+) -> None:
+    with_rules(world, limit=2, heartbeat_seconds=600)
+    product = Product(world, bought.license, key=key)
+    one = product.activate("one", name="chat-01").json()["id"]
+    url = f"{product.url}/{one}/file"
+    got, plain = vendor.get(url), vendor.get(f"{url}?alg=base64%2Bed25519&ttl=3600")
+    assert got.headers["content-disposition"] == f'attachment; filename="{one}.machine.lic"'
+    published, at = world.browser().get("/v1/licenses/keys").json(), world.ports.clock.now()
+    for answer in (got, plain):
+        read = documented().verify(answer.content, published, at=at, license_key=key, fingerprint="one")
+        assert (read["format"], read["id"], read["seats"]) == ("machine", bought.license, 25)
+    linted = {"license": got.text, "license_key": key, "fingerprint": "one"}
+    said = world.browser().post("/v1/licenses/lint", json=linted).json()
+    assert (said["format"], said["accepted"], said["findings"]) == ("machine", True, [])
+    with world.db.transaction() as tx:
+        logged = tx.execute(
+            select(IssuanceEntry).where(col(IssuanceEntry.format) == Format.MACHINE).order_by(col(IssuanceEntry.id))
+        ).scalars()  # fmt: skip
+        entries = [(each.file_sha256, each.license_id, each.actor[:4]) for each in logged]
+        assert entries == [(sha256_hex(each.content), bought.license, "key_") for each in (got, plain)]
+    for query, refusal, param in (
+        ("ttl=60", "license_file_ttl_invalid", "ttl"),
+        ("alg=base64%2Brsa-sha256", "license_file_algorithm_invalid", "alg"),
+        ("alg=base64%2Bed25519&encrypt=true", "license_option_without_effect", "encrypt"),
+    ):  # fmt: skip
+        refused = vendor.get(f"{url}?{query}")
+        assert (refused.status_code, refused.json()["code"], refused.json()["param"]) == (422, refusal, param)
+    with world.db.transaction() as tx:
+        tx.execute(update(Activation).values(lease_until=transport_now() - timedelta(seconds=1)))
+    dead = vendor.get(url)
+    assert (code(dead), dead.json()["reason"]) == ((409, "license_not_usable"), "heartbeat_dead")
+    with_rules(world, limit=2, floating=True, heartbeat_seconds=600)
+    assert code(vendor.get(url)) == (409, "offline_not_offered")
+    with_rules(world, limit=2)
+    product.deactivate(fingerprint="one")
+    assert code(vendor.get(url)) == (410, "activation_ended")
+    two = product.activate("two").json()["id"]
+    vendor.post(f"/v1/licenses/{bought.license}/revoke", json={"reason": "Paid back."})
+    assert code(vendor.get(f"{product.url}/{two}/file")) == (409, "license_not_in_force")
+    assert code(vendor.get(f"{product.url}/act_01ka8qj6x0c5q4m3t2r1p0n9mk/file")) == (404, "not_found")

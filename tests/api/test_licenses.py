@@ -13,7 +13,7 @@ from app.core import keys
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.signing import generate_rsa_key, load_private_key, load_public_keys, public_pem
 from app.licenses import issuance
-from app.licenses.formats import Format
+from app.licenses.formats import OF_A_LICENSE, Format
 from app.licenses.mattermost import verify_file
 from app.licenses.models import IssuanceEntry
 from tests.api.buying import Bought, Buyer
@@ -90,7 +90,7 @@ def test_every_signature_is_in_the_log_with_its_hash_and_whoever_asked(
         assert len(logged) == len(hashes), "the same bytes are logged once"
         kids = {each.format: each.kid for each in logged}
         published = {each.kid: each.purpose for each in keys.published(tx)}
-        assert [published[kids[each]] for each in Format] == ["license-file", "keygen-file", "license-token"]
+        assert [published[kids[each]] for each in OF_A_LICENSE] == ["license-file", "keygen-file", "license-token"]
         assert {each.actor[:4] for each in logged if each.format != Format.MATTERMOST} == {"key_"}
         assert [issuance.broken_at(tx, kid) for kid in kids.values()] == [None, None, None]
         tx.execute(text("ALTER TABLE license_issuance DISABLE TRIGGER USER"))
@@ -104,6 +104,7 @@ def test_every_signature_is_in_the_log_with_its_hash_and_whoever_asked(
 def test_a_wish_that_cannot_be_met_is_refused_by_name(bought: Bought, vendor: httpx.Client) -> None:
     for query, code, param in (
         ("format=pdf", "license_format_unknown", "format"),
+        ("format=machine", "license_format_unknown", "format"),
         ("format=keygen&ttl=60", "license_file_ttl_invalid", "ttl"),
         ("format=keygen&ttl=3599", "license_file_ttl_invalid", "ttl"),
         ("format=keygen&alg=base64%2Brsa-sha256", "license_file_algorithm_invalid", "alg"),
@@ -115,6 +116,7 @@ def test_a_wish_that_cannot_be_met_is_refused_by_name(bought: Bought, vendor: ht
         assert (refused.status_code, refused.json()["code"], refused.json()["param"]) == (422, code, param)
 
 
+@pytest.mark.vector(17)
 def test_a_keygen_file_is_good_for_a_month_unless_another_time_is_asked_for(
     bought: Bought, vendor: httpx.Client
 ) -> None:

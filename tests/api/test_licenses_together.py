@@ -1,5 +1,6 @@
 """Many licenses of one account: what they give together, what if, and one signed file (R-LIC-3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from sqlmodel import col
 from app.adapters.sandbox import clock
 from app.core import policy
 from app.flows import tick
+from app.licenses import service
 from app.licenses.models import IssuanceEntry, License, LicenseChange
 from tests.api.buying import Buyer, make_key
 from tests.licenses import independent_verifier
@@ -120,6 +122,30 @@ def test_what_licenses_give_together_is_explained_dated_and_asked_about(
     assert house.together(server="CHAT-2.example.org")["production"]["seats"] == 20
     for bad in ({"at": "2027-01-01T00:00:00"}, {"without": "lic_x"}):
         assert house.own.get(url, params=bad).status_code == 422
+
+
+def test_a_suspended_license_gives_nothing_from_then_on_and_gave_what_it_gave_before(house: House) -> None:
+    world, began = house.world, house.world.ports.clock.now()
+
+    def seats(at: datetime | None = None) -> int:
+        return int(house.together(**({} if at is None else {"at": at.isoformat()}))["production"]["seats"])
+
+    def turn(deed: Callable[..., License], days: int) -> datetime:
+        at = began + timedelta(days=days)
+        clock.set_to(world.db, at)
+        with world.db.transaction() as tx:
+            deed(tx, house.pack, reason="dispute", by="test", now=at)
+        return at
+
+    moment = timedelta(seconds=1)
+    first = turn(service.suspend, 3)
+    assert [seats(each) for each in (None, first, first - moment, began + timedelta(days=90))] == [80, 80, 100, 80]
+    again = turn(service.reinstate, 5)
+    assert [seats(each) for each in (None, first - moment, first, again - moment, again)] == [100, 100, 80, 80, 100]
+    second = turn(service.suspend, 8)
+    gone = turn(service.revoke, 9)
+    asked = (first - moment, first, again, second - moment, second, gone, gone + timedelta(days=30))
+    assert [seats(each) for each in asked] == [100, 80, 100, 100, 80, 80, 80]
 
 
 def test_one_signed_file_states_the_sum_and_follows_every_change(house: House) -> None:

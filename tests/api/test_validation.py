@@ -16,9 +16,11 @@ from app.adapters.sandbox.clock import set_to
 from app.core import keys
 from app.core.keys import KeyPurpose
 from app.licenses import service as licenses
+from app.licenses import token
 from app.main import create_app
 from app.web.fast import FastLane
 from tests.api.buying import NEW_YORK, Bought, Buyer, make_key
+from tests.licenses.activating import with_rules
 from tests.serving import served
 from tests.world import World
 
@@ -106,6 +108,43 @@ def test_every_finding_is_given_with_its_remedy(ask: Callable[..., dict[str, Any
     set_to(world.db, world.ports.clock.now() + timedelta(days=370))
     until(lambda: ask(key=key)["code"] == "expired")
     assert ask(key=key)["valid"] is False
+
+
+def test_every_format_is_a_credential_and_is_told_the_true_code(
+    ask: Callable[..., dict[str, Any]], bought: Bought, vendor: httpx.Client, world: World
+) -> None:
+    with_rules(world, limit=1)
+    url = f"/v1/licenses/{bought.license}"
+    bound = vendor.post(f"{url}/activations", json={"fingerprint": "one"}).json()["id"]
+    texts = {
+        "keygen": vendor.get(f"{url}/file?format=keygen").text, "token": vendor.get(f"{url}/file?format=token").text,
+        "plain": vendor.get(f"{url}/file?format=keygen&encrypt=false&ttl=3600").text,
+        "machine": vendor.get(f"{url}/activations/{bound}/file").text,
+    }  # fmt: skip
+    as_sent = {
+        "keygen": texts["keygen"].replace("\n", "\r\n"),
+        "token": f"{texts['token']}\n",
+        "plain": texts["plain"].strip(),
+    }
+    for shown in [*texts.values(), *as_sent.values()]:
+        said = ask(license=shown)
+        assert (said["code"], said["license"]["id"], said["entitlements"]["users"]) == ("valid", bought.license, 25)
+        assert ask(license=shown, nonce="n")["nonce"] == "n"
+        servers = [ask(license=shown, fingerprint=each)["code"] for each in ("one", "two")]
+        assert servers == ["valid", "activation_limit_reached"]
+    for shown in texts.values():
+        said = ask(license=shown[:90] + ("A" if shown[90] != "A" else "B") + shown[91:])
+        assert (said["valid"], said["license"]) == (False, None)
+        assert said["code"] in {"wrong_key", "broken_envelope", "unsupported_algorithm"}
+    # Signed by us and in no log: made with a stolen key.
+    with world.db.transaction() as tx:
+        now = world.ports.clock.now()
+        kid, stolen = keys.token_key(tx, world.ports.secrets, now)
+        forged = token.encode(token.open_payload(texts["token"], {kid: stolen.public_key()}) + b" ", kid, stolen)
+    assert ask(license=forged)["code"] == "not_found"
+    assert ask(license=world.browser().get("/v1/licenses/revocations").text)["code"] == "wrong_purpose"
+    vendor.post(f"{url}/revoke", json={"reason": "Refunded in full."})
+    until(lambda: {ask(license=shown)["code"] for shown in texts.values()} == {"revoked"})
 
 
 def test_a_nonce_comes_back_signed_fresh_and_without_one_the_answer_is_kept(
@@ -221,14 +260,16 @@ def test_rotating_the_key_of_answers_is_seen_and_old_answers_stay_verifiable(
 
 
 def test_the_fast_lane_and_the_plain_door_give_the_same_answers(
-    bought: Bought, file: str, key: str, world: World
+    bought: Bought, file: str, key: str, vendor: httpx.Client, world: World
 ) -> None:
     """The plain door stands behind the lane; an app whose lane was never opened answers through it."""
+    token_ = vendor.get(f"/v1/licenses/{bought.license}/file?format=token").text
     owner = make_key(world, account_id=bought.account)
     bodies: list[Any] = [
         {"license": file}, {"key": key}, {"key": UNKNOWN}, {"key": key, "nonce": "n"}, {"license": file[:-8]},
         {"key": key, "entitlements": ["ldap", "teleport"]}, {"key": key, "fingerprint": "laptop"}, {}, [], None,
         {"key": "short"}, {"key": key, "license": file}, {"key": key, "nonce": 5}, {"key": key, "colour": "red"},
+        {"license": token_}, {"license": token_[:-8]}, {"license": "-----BEGIN LICENSE FILE-----"},
         {"license": ""}, {"key": key, "entitlements": "ldap"}, {"key": key, "entitlements": ["l d"]},
     ]  # fmt: skip
     raw = [json.dumps(body).encode() for body in bodies]

@@ -8,6 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from app.core.signing import HeldRsaKey
 from app.licenses.claims import LicenseClaims, LicenseCustomer
 from app.licenses.mattermost import encode, sign_payload
 
@@ -35,7 +36,7 @@ def claims_under(**changes: Any) -> Callable[[str], LicenseClaims]:
 
 def signed(payload: bytes, key: RSAPrivateKey) -> bytes:
     """The text of a file around any payload. Spaces are put behind it until the signature does not end in NUL."""
-    while (signature := sign_payload(payload, key)).endswith(b"\0"):
+    while (signature := sign_payload(payload, HeldRsaKey(key))).endswith(b"\0"):
         payload += b"   "
     return encode(payload, signature).encode()
 

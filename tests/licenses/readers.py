@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 from typing import Any, Protocol
 
 from tests.licenses.making import NOW
-from tests.licenses.renderings import KEY, ROOT, documented
+from tests.licenses.renderings import FINGERPRINT, KEY, ROOT, documented
 
 Said = dict[str, Any]
 
@@ -20,7 +20,7 @@ Said = dict[str, Any]
 class Reader(Protocol):
     def __call__(
         self, texts: Sequence[bytes], key_set: Said, *, at: datetime = NOW, license_key: str | None = KEY,
-        users: int | None = None, revocations: Sequence[bytes] = (),
+        fingerprint: str | None = FINGERPRINT, users: int | None = None, revocations: Sequence[bytes] = (),
     ) -> list[Said]:  # fmt: skip
         """What it says of each text: `accepted` and either `code` or what the license grants."""
         ...
@@ -28,12 +28,15 @@ class Reader(Protocol):
 
 def python(
     texts: Sequence[bytes], key_set: Said, *, at: datetime = NOW, license_key: str | None = KEY,
-    users: int | None = None, revocations: Sequence[bytes] = (),
+    fingerprint: str | None = FINGERPRINT, users: int | None = None, revocations: Sequence[bytes] = (),
 ) -> list[Said]:  # fmt: skip
     reader, said = documented(), []
     for text in texts:
         try:
-            found = reader.verify(text, key_set, at=at, license_key=license_key, users=users, revocations=revocations)
+            found = reader.verify(
+                text, key_set, at=at, license_key=license_key, fingerprint=fingerprint, users=users,
+                revocations=revocations,
+            )  # fmt: skip
             said.append({"accepted": True, **{name: value for name, value in found.items() if value is not None}})
         except reader.Refused as refused:
             said.append({"accepted": False, "code": str(refused)})
@@ -42,7 +45,7 @@ def python(
 
 def go(
     texts: Sequence[bytes], key_set: Said, *, at: datetime = NOW, license_key: str | None = KEY,
-    users: int | None = None, revocations: Sequence[bytes] = (),
+    fingerprint: str | None = FINGERPRINT, users: int | None = None, revocations: Sequence[bytes] = (),
 ) -> list[Said]:  # fmt: skip
     folder = Path(mkdtemp(prefix="blp-readers-"))
     try:
@@ -53,6 +56,7 @@ def go(
             (folder / f"{place}").write_bytes(text)
         asked = [str(_built()), "-keys", "keys.json", "-at", at.isoformat()]
         asked += ["-license-key", license_key] if license_key else []
+        asked += ["-fingerprint", fingerprint] if fingerprint else []
         asked += ["-users", str(users)] if users is not None else []
         for place, text in enumerate(revocations):
             (folder / f"list-{place}").write_bytes(text)

@@ -1,4 +1,4 @@
-"""One license in its three formats, signed with keys of its own, for tests without a database."""
+"""One license in each of its formats, signed with keys of its own, for tests without a database."""
 
 import importlib.util
 import json
@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.core.signing import PrivateKey, generate_ed25519_key, load_ed25519_private_key, public_jwk, thumbprint
-from app.licenses import keygen, revocation_list, token
+from app.licenses import keygen, machine_claims, revocation_list, token
 from app.licenses.enforcement import ENFORCEMENT
 from app.licenses.keygen_claims import DEFAULT_TTL, payload_of
+from app.licenses.machine_claims import Bound
 from app.licenses.revocation_list import RevocationList, Revoked
 from app.licenses.stated import Stated
 from app.licenses.token_claims import TokenClaims
@@ -24,6 +25,7 @@ from tests.licenses.making import NOW, claims, signed
 
 ROOT = Path(__file__).parents[2]
 KEY = "7kq0c3m8x1b5n9r2t4v6w8y0zd"
+FINGERPRINT = "9f86d081884c7d65"
 
 
 def new_key() -> Ed25519PrivateKey:
@@ -68,6 +70,18 @@ class Signers:
     ) -> bytes:  # fmt: skip
         payload = payload_of(stated(**changes), ttl=ttl, now=now, revocations=revocations)
         return self.sign_keygen(payload, encrypted=encrypted)
+
+    def machine_file(
+        self, *, encrypted: bool = True, ttl: int | None = DEFAULT_TTL, now: datetime = NOW, revocations: int = 0,
+        fingerprint: str = FINGERPRINT, **changes: Any,
+    ) -> bytes:  # fmt: skip
+        bound = Bound("act_1", fingerprint, "chat-01", "chat-01.example.com", 1, NOW)
+        said = machine_claims.payload_of(stated(**changes), bound, ttl=ttl, now=now, revocations=revocations)
+        return self.sign_machine(said, encrypted=encrypted, fingerprint=fingerprint)
+
+    def sign_machine(self, payload: bytes, *, encrypted: bool = False, fingerprint: str = FINGERPRINT) -> bytes:
+        opener = keygen.machine_opener(KEY, fingerprint) if encrypted else None
+        return keygen.encode(payload, self.keygen, opener, keygen.MACHINE).encode()
 
     def sign_keygen(self, payload: bytes, *, encrypted: bool = False) -> bytes:
         return keygen.encode(payload, self.keygen, KEY if encrypted else None).encode()

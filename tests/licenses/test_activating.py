@@ -202,6 +202,7 @@ def test_as_many_moves_as_the_plan_allows_and_staff_beyond(world: World) -> None
         activating.deactivate(tx, license_, "five", by=PRODUCT, now=later)
 
 
+@pytest.mark.vector(21)
 def test_heartbeats_come_in_time_or_not_at_all(world: World) -> None:
     license_ = bought(world, limit=1, heartbeat_seconds=600)
     bind(world, license_, "one", START)
@@ -213,6 +214,7 @@ def test_heartbeats_come_in_time_or_not_at_all(world: World) -> None:
     assert "was deactivated" in refused(LeaseEnded, lambda: beat(world, license_, "one", at[2]))
 
 
+@pytest.mark.vector(21)
 def test_a_late_heartbeat_revives_where_the_plan_lets_it(world: World) -> None:
     rules = {"limit": 1, "heartbeat_seconds": 600, "revive": "within", "revive_minutes": 5}
     license_ = bought(world, **rules)
@@ -233,6 +235,7 @@ def test_a_late_heartbeat_revives_where_the_plan_lets_it(world: World) -> None:
     beat(world, license_, "one", late)
 
 
+@pytest.mark.vector(24)
 def test_floating_seats_are_lent_for_as_long_as_heartbeats_come(world: World) -> None:
     license_ = bought(world, limit=2, floating=True, heartbeat_seconds=60)
     for name in ("one", "two"):

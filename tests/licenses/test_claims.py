@@ -105,22 +105,26 @@ def test_claims_cannot_be_changed_through_what_they_were_made_from() -> None:
     assert stated.users == 5
 
 
+@pytest.mark.vector(6)
 @pytest.mark.parametrize("value", [1_700_000_000_000.0, "1700000000000", True, 2**63, 2**62, [], {}])
 @pytest.mark.parametrize("name", ["issued_at", "starts_at", "expires_at"])
 def test_a_time_that_is_not_whole_milliseconds_is_refused(name: str, value: object) -> None:
     assert faults(document(**{name: value})) == [("time_not_milliseconds", name)]
 
 
+@pytest.mark.vector(7)
 @pytest.mark.parametrize("customer", [..., None])
 def test_a_file_without_customer_is_refused_because_the_product_crashes_on_it(customer: object) -> None:
     assert ("customer_missing", "customer") in faults(document(customer=customer))
 
 
+@pytest.mark.vector(7)
 @pytest.mark.parametrize("features", [..., None, {}, {"ldap": True}, {"users": None}])
 def test_a_file_without_users_is_refused_because_the_product_crashes_on_it(features: object) -> None:
     assert ("users_missing", "features.users") in faults(document(features=features))
 
 
+@pytest.mark.vector(6)
 @pytest.mark.parametrize("users", ["100", 100.0, True, 2**63])
 def test_seats_that_are_not_a_whole_number_are_refused(users: object) -> None:
     assert faults(document(features={"users": users})) == [("wrong_type", "features.users")]

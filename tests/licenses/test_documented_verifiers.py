@@ -14,20 +14,23 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA512
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.signing import Ed25519Signer, Purpose, verify
-from app.licenses import keygen, token
+from app.core.errors import DomainError
+from app.core.signing import Ed25519Signer, HeldRsaKey, Purpose, thumbprint, verify
+from app.licenses import keygen, offline, revocation_list, token
 from app.licenses.findings import Finding
 from app.licenses.keygen import Algorithm, Envelope
 from app.licenses.keygen_claims import payload_of
 from app.licenses.linter import lint
 from app.licenses.mattermost import encode, sign_payload
-from app.licenses.rendering_lint import lint_keygen, lint_token
+from app.licenses.models import RevocationReason
+from app.licenses.rendering_lint import lint_keygen, lint_machine, lint_token
+from app.licenses.revocation_list import Revoked, file_hash
 from app.licenses.token_claims import TokenClaims
 from app.licenses.trust import Trust
 from app.licenses.verify_any import verify_license
 from tests.licenses.making import FULL, NOW, claims, signed
 from tests.licenses.readers import READERS, Reader, python
-from tests.licenses.renderings import KEY, Signers, new_key, stated
+from tests.licenses.renderings import FINGERPRINT, KEY, Signers, new_key, stated
 from tests.world import full
 
 DAY = timedelta(days=1)
@@ -39,16 +42,17 @@ each_reader = pytest.mark.parametrize("read", READERS, ids=lambda reader: reader
 def artifacts(signers: Signers) -> dict[str, bytes]:
     return {
         "mattermost": signers.mattermost_file(), "keygen": signers.keygen_file(),
-        "plain": signers.keygen_file(encrypted=False), "token": signers.token_text(),
+        "plain": signers.keygen_file(encrypted=False), "machine": signers.machine_file(),
+        "plain machine": signers.machine_file(encrypted=False), "token": signers.token_text(),
     }  # fmt: skip
 
 
 @each_reader
-def test_all_three_renderings_grant_the_same(read: Reader, signers: Signers, artifacts: dict[str, bytes]) -> None:
+def test_all_renderings_grant_the_same(read: Reader, signers: Signers, artifacts: dict[str, bytes]) -> None:
     said = read(list(artifacts.values()), signers.key_set(), users=100)
     granted = {"seats": 100, "starts_at": "2026-03-01T12:00:00Z", "expires_at": "2027-03-01T12:00:00Z",
                "features": ["ldap"], "accepted": True}  # fmt: skip
-    assert [each["format"] for each in said] == ["mattermost", "keygen", "keygen", "token"]
+    assert [each["format"] for each in said] == ["mattermost", "keygen", "keygen", "machine", "machine", "token"]
     for each in said:
         assert {name: each[name] for name in granted} == granted
 
@@ -81,7 +85,7 @@ def test_a_key_of_another_purpose_or_another_signer_verifies_nothing(
         )
     strangers = Signers(signers.rsa, new_key(), new_key(), new_key())
     codes = [each.get("code") for each in read(list(artifacts.values()), strangers.key_set())]
-    assert codes == [None, "bad_signature", "bad_signature", "unknown_key"]
+    assert codes == [None, *["bad_signature"] * 4, "unknown_key"]
 
 
 @each_reader
@@ -97,6 +101,13 @@ def test_with_one_key_for_everything_the_signed_bytes_still_tell_the_purposes_ap
         keygen.write(Envelope(b64(payload), one.token.sign(token.preauth(token.HEADER, payload, b"", tag)), PLAIN)),
         keygen.write(Envelope(b64(payload), one.token.sign(b"machine/" + b64(payload).encode()), PLAIN)),
         keygen.write(Envelope(b64(payload), one.token.sign(b64(payload).encode()), PLAIN)),
+        # The file of a server under the lines of a license, and the other way round.
+        keygen.write(keygen.read(one.machine_file(), keygen.MACHINE)),
+        keygen.write(keygen.read(one.keygen_file()), keygen.MACHINE),
+        keygen.write(
+            Envelope(b64(payload), one.token.sign(b"license/" + b64(payload).encode()), PLAIN), keygen.MACHINE
+        ),
+        keygen.encode(payload, one.keygen, None, keygen.MACHINE),
         as_token(said, one.kid, one.token.sign(b"license/" + b64(said).encode())),
         as_token(said, one.kid, one.token.sign(f"blp/{Purpose.LICENSE_TOKEN}/v1\n".encode() + said)),
         as_token(said, one.kid, one.token.sign(token.preauth(token.HEADER, said, footer(one.kid), b""))),
@@ -150,16 +161,17 @@ def test_the_rules_of_each_reader_hold(read: Reader, signers: Signers) -> None:
     assert full == [None, "warn", "warn", "banner", "banner", "block_new_users", "block_new_users"]
 
 
+@pytest.mark.vector(2, 4, 6, 7, 14)
 @each_reader
 def test_the_known_ways_to_spoil_a_mattermost_file_are_refused(read: Reader, signers: Signers) -> None:
     payload, key = claims().to_payload(), signers.rsa
-    right = sign_payload(payload, key)
+    right = sign_payload(payload, HeldRsaKey(key))
     other, large = (rsa.generate_private_key(public_exponent=65537, key_size=bits) for bits in (2048, 4096))
     stated_ = json.loads(payload)
     spoilt = {
         "a bit of the payload": encode(bytes([*payload[:9], payload[9] ^ 1, *payload[10:]]), right),
         "a bit of the signature": encode(payload, bytes([right[0] ^ 1, *right[1:]])),
-        "another key": encode(payload, sign_payload(payload, other)),
+        "another key": encode(payload, sign_payload(payload, HeldRsaKey(other))),
         "SHA-256": encode(payload, key.sign(payload, PKCS1v15(), SHA256())),
         "PSS": encode(payload, key.sign(payload, PSS(MGF1(SHA512()), PSS.MAX_LENGTH), SHA512())),
         "RSA-4096": encode(payload, large.sign(payload, PKCS1v15(), SHA512())),
@@ -192,20 +204,65 @@ def test_our_report_and_the_documented_reader_agree_at_any_time(
     key_set = signers.key_set()
     trust = Trust.read(json.dumps(key_set).encode())
     term: dict[str, Any] = {"expires_at": NOW + length, "features": {"users": users, "ldap": True}}
-    for text in (signers.mattermost_file(**term), signers.keygen_file(ttl=ttl, **term), signers.token_text(**term)):
+    texts = [signers.mattermost_file(**term), signers.keygen_file(ttl=ttl, **term), signers.token_text(**term)]
+    for text in [*texts, signers.machine_file(ttl=ttl, **term)]:
         said = python([text], key_set, at=at)[0]
-        assert verify_license(text, trust, at, KEY).accepted == said["accepted"], said
+        assert verify_license(text, trust, at, KEY, FINGERPRINT).accepted == said["accepted"], said
 
 
-def test_each_of_our_own_readers_takes_its_own_artifact_only(signers: Signers, artifacts: dict[str, bytes]) -> None:
-    readers: dict[str, Callable[[bytes], list[Finding]]] = {
-        "mattermost": lambda text: lint(text, [signers.rsa.public_key()], now=NOW),
-        "keygen": lambda text: lint_keygen(text, [signers.keygen.public_key()], KEY, now=NOW),
-        "token": lambda text: lint_token(text, signers.tokens, now=NOW),
+def test_each_of_our_own_readers_takes_its_own_artifact_only(signers: Signers) -> None:
+    """Everything that is signed, fed to everything that reads; with one Ed25519 key for all purposes, too."""
+    one = Signers(signers.rsa, *[signers.token] * 4)
+    for who in (signers, one):
+        readers = own_readers(who)
+        for name, text in everything_signed(who).items():
+            taken = [reader for reader, takes in readers.items() if takes(text)]
+            assert taken == [name.removeprefix("plain ")], name
+
+
+def test_none_of_our_own_readers_takes_a_text_of_which_a_byte_was_changed(signers: Signers) -> None:
+    trust = Trust.read(json.dumps(signers.key_set()).encode())
+    for name, text in everything_signed(signers).items():
+        for at in range(0, len(text), 1 if FULL else max(1, len(text) // 15)):
+            altered = text[:at] + bytes([text[at] ^ 1]) + text[at + 1 :]
+            assert not verify_license(altered, trust, NOW, KEY, FINGERPRINT).accepted, (name, at)
+            assert not own_readers(signers)["list"](altered), (name, at)
+
+
+def everything_signed(who: Signers) -> dict[str, bytes]:
+    said = {"type": offline.ACTIVATION, "fingerprint": FINGERPRINT, "license": KEY, "expires_at": END}
+    return {
+        "mattermost": who.mattermost_file(), "keygen": who.keygen_file(),
+        "plain keygen": who.keygen_file(encrypted=False),
+        "machine": who.machine_file(), "plain machine": who.machine_file(encrypted=False), "token": who.token_text(),
+        "list": who.list_text([Revoked(file_hash(KEY), RevocationReason.REVOKED, NOW)]),
+        "activation": offline.sign(said, Ed25519Signer(thumbprint(who.evidence), who.evidence)).encode(),
+    }  # fmt: skip
+
+
+def own_readers(signers: Signers) -> dict[str, Callable[[bytes], bool]]:
+    """What believes a text, by what it is for, whatever the text begins with."""
+    keygen_keys = [signers.keygen.public_key()]
+    evidence = {thumbprint(signers.evidence): signers.evidence.public_key()}
+
+    def clean(found: list[Finding]) -> bool:
+        return not any(each.blocks for each in found)
+
+    def believed(reader: Callable[[], object]) -> bool:
+        try:
+            reader()
+        except DomainError:
+            return False
+        return True
+
+    return {
+        "mattermost": lambda text: clean(lint(text, [signers.rsa.public_key()], now=NOW)),
+        "keygen": lambda text: clean(lint_keygen(text, keygen_keys, KEY, now=NOW)),
+        "machine": lambda text: clean(lint_machine(text, keygen_keys, KEY, FINGERPRINT, now=NOW)),
+        "token": lambda text: clean(lint_token(text, signers.tokens, now=NOW)),
+        "list": lambda text: believed(lambda: revocation_list.read(text, signers.list_keys)),
+        "activation": lambda text: believed(lambda: offline.verify_signed(text.decode("latin-1"), evidence)),
     }
-    for name, text in artifacts.items():
-        taken = [reader for reader, look in readers.items() if not any(each.blocks for each in look(text))]
-        assert taken == [name.replace("plain", "keygen")]
 
 
 @each_reader
@@ -226,6 +283,8 @@ def test_nothing_else_that_we_sign_can_be_wrapped_into_a_license(read: Reader, s
     assert not any(each["accepted"] for each in read(wrapped, one.key_set()))
     answer = json.dumps({"signed_text": "{}", "kid": one.kid, "signature": "AAAA"}).encode()
     assert read([answer], one.key_set())[0]["code"] == "not_base64"
+    listed = one.list_text([Revoked(file_hash(KEY), RevocationReason.REVOKED, NOW)])
+    assert [each["code"] for each in read([listed, listed.strip()], one.key_set())] == ["wrong_purpose"] * 2
 
 
 def test_a_license_is_no_certificate_and_no_answer(signers: Signers, artifacts: dict[str, bytes]) -> None:
@@ -248,7 +307,7 @@ def resigned(said: dict[str, Any], key: RSAPrivateKey) -> str:
 
 def ending_in_nul(key: RSAPrivateKey) -> tuple[bytes, bytes]:
     payloads = (claims(sku_name=f"Plan {n}").to_payload() for n in range(10_000))
-    return next((each, made) for each in payloads if (made := sign_payload(each, key)).endswith(b"\0"))
+    return next((each, made) for each in payloads if (made := sign_payload(each, HeldRsaKey(key))).endswith(b"\0"))
 
 
 def footer(kid: str) -> bytes:

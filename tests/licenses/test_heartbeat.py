@@ -28,12 +28,14 @@ def after(seconds: float) -> datetime:
 DUE = after(600)
 
 
+@pytest.mark.vector(21)
 @pytest.mark.parametrize(("seconds", "life"), [(0, Life.ALIVE), (599, Life.ALIVE), (600, Life.ALIVE), (601, Life.DEAD)])
 def test_a_server_is_dead_once_its_interval_is_over(seconds: int, life: Life) -> None:
     assert heartbeat.life(heartbeat.lease(rules(), LAST), after(seconds)) is life
     assert heartbeat.life(heartbeat.lease(ActivationRules(), LAST), after(seconds)) is Life.UNWATCHED
 
 
+@pytest.mark.vector(21)
 @pytest.mark.parametrize(
     ("policy", "late", "comes_back", "gives_way"),
     [

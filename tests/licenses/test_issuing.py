@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from app.core.ids import new_license_file_id
-from app.core.signing import UnusableKey, public_jwk, public_pem
+from app.core.signing import HeldRsaKey, UnusableKey, public_jwk, public_pem
 from app.licenses.claims import LicenseCustomer
 from app.licenses.issuing import UndeliverableLicenseFile, issue
 from app.licenses.mattermost import LicenseFileRejected, encode, sign_payload, verify_file
@@ -43,9 +43,12 @@ def numbered_ids() -> Iterator[str]:
 def unlucky_id(private_key: RSAPrivateKey) -> str:
     """An id under which the signature of the usual claims ends in NUL; one in 256 does."""
     under = claims_under()
-    return next(id_ for id_ in numbered_ids() if sign_payload(under(id_).to_payload(), private_key).endswith(b"\0"))
+    return next(
+        id_ for id_ in numbered_ids() if sign_payload(under(id_).to_payload(), HeldRsaKey(private_key)).endswith(b"\0")
+    )
 
 
+@pytest.mark.vector(1, 4)
 def test_every_issued_file_is_installed_by_the_independent_verifier(private_key: RSAPrivateKey, tell: Tell) -> None:
     files = full(5_000)
     documented_reader, published = documented(), {"keys": [public_jwk(private_key, "k") | {"purpose": "license-file"}]}
@@ -55,7 +58,7 @@ def test_every_issued_file_is_installed_by_the_independent_verifier(private_key:
         customer = LicenseCustomer(f"acc_{number}", "Zoë", f"zoe+{number}@example.com", "Ö" * (number % 50))
         issued = issue(
             claims_under(customer=customer, features={"users": number + 1, "future_features": False}),
-            private_key, new_id=new_license_file_id, now=NOW,
+            HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW,
         )  # fmt: skip
         installed = install(issued.text.encode(), n, e, now_ms=NOW_MS, users=number + 1)
         assert installed["id"] == issued.claims.id
@@ -67,14 +70,15 @@ def test_every_issued_file_is_installed_by_the_independent_verifier(private_key:
     tell(f"{files:,} of 5,000 license files issued and installed; {resalted} needed another id")
 
 
+@pytest.mark.vector(4)
 def test_a_signature_that_ends_in_nul_is_thrown_away_and_another_id_is_signed(
     private_key: RSAPrivateKey, keys: list[RSAPublicKey], unlucky_id: str
 ) -> None:
     spoilt = claims_under()(unlucky_id).to_payload()
     with pytest.raises(LicenseFileRejected, match="zero byte"):
-        verify_file(encode(spoilt, sign_payload(spoilt, private_key)), keys)
+        verify_file(encode(spoilt, sign_payload(spoilt, HeldRsaKey(private_key))), keys)
     drawn = iter([unlucky_id, unlucky_id, *[new_license_file_id() for _ in range(20)]])
-    issued = issue(claims_under(), private_key, new_id=lambda: next(drawn), now=NOW)
+    issued = issue(claims_under(), HeldRsaKey(private_key), new_id=lambda: next(drawn), now=NOW)
     assert issued.attempts >= 3
     assert issued.claims.id != unlucky_id
     assert verify_file(issued.text, keys) == issued.claims
@@ -84,18 +88,20 @@ def test_ids_that_repeat_themselves_stop_the_issuer_instead_of_looping(
     private_key: RSAPrivateKey, unlucky_id: str
 ) -> None:
     with pytest.raises(RuntimeError, match="repeats itself"):
-        issue(claims_under(), private_key, new_id=lambda: unlucky_id, now=NOW)
+        issue(claims_under(), HeldRsaKey(private_key), new_id=lambda: unlucky_id, now=NOW)
 
 
 def test_the_same_id_gives_the_same_file(private_key: RSAPrivateKey) -> None:
-    first, second = (issue(claims_under(), private_key, new_id=numbered_ids().__next__, now=NOW) for _ in range(2))
+    first, second = (
+        issue(claims_under(), HeldRsaKey(private_key), new_id=numbered_ids().__next__, now=NOW) for _ in range(2)
+    )
     assert first == second
 
 
 def test_no_byte_of_the_content_can_be_changed(
     private_key: RSAPrivateKey, keys: list[RSAPublicKey], tell: Tell
 ) -> None:
-    issued = issue(claims_under(), private_key, new_id=new_license_file_id, now=NOW)
+    issued = issue(claims_under(), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW)
     content = decoded(issued.text)
     n, e = keys[0].public_numbers().n, keys[0].public_numbers().e
     positions = range(len(content)) if FULL else _spread(len(content), 64)
@@ -114,7 +120,7 @@ def test_no_byte_of_the_content_can_be_changed(
 def test_no_character_of_the_text_can_be_changed(
     private_key: RSAPrivateKey, keys: list[RSAPublicKey], tell: Tell
 ) -> None:
-    text = issue(claims_under(), private_key, new_id=new_license_file_id, now=NOW).text.encode()
+    text = issue(claims_under(), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW).text.encode()
     n, e = keys[0].public_numbers().n, keys[0].public_numbers().e
     positions = range(len(text)) if FULL else _spread(len(text), 64)
     replacements = range(256) if FULL else [0x0A, 0x0D, 0x20, 0x3D, *b"ABwxyz/+"]
@@ -134,7 +140,7 @@ def test_no_character_of_the_text_can_be_changed(
 def test_a_line_break_behind_the_text_protects_no_changed_character(
     private_key: RSAPrivateKey, keys: list[RSAPublicKey]
 ) -> None:
-    text = issue(claims_under(), private_key, new_id=new_license_file_id, now=NOW).text.encode() + b"\n"
+    text = issue(claims_under(), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW).text.encode() + b"\n"
     assert verify_license_file(text, keys, NOW).accepted
     for position in (0, len(text) - 3, len(text) - 2, len(text) - 1):
         for char in set(range(256)) - {text[position]}:
@@ -144,31 +150,37 @@ def test_a_line_break_behind_the_text_protects_no_changed_character(
 def test_a_file_a_server_would_refuse_is_not_issued(private_key: RSAPrivateKey) -> None:
     under = claims_under(expires_at=NOW - timedelta(days=1), starts_at=NOW - timedelta(days=30), features={"users": 0})
     with pytest.raises(UndeliverableLicenseFile) as refusal:
-        issue(under, private_key, new_id=new_license_file_id, now=NOW)
+        issue(under, HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW)
     assert [each.code for each in refusal.value.findings] == ["already_expired", "no_seats"]
     assert refusal.value.extra == {"findings": "already_expired no_seats"}
 
 
 def test_a_renewal_under_the_old_id_is_not_issued(private_key: RSAPrivateKey) -> None:
-    first = issue(claims_under(), private_key, new_id=new_license_file_id, now=NOW)
+    first = issue(claims_under(), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW)
     with pytest.raises(UndeliverableLicenseFile, match="next restart"):
-        issue(claims_under(), private_key, new_id=lambda: first.claims.id, now=NOW, previous_ids={first.claims.id})
+        issue(
+            claims_under(),
+            HeldRsaKey(private_key),
+            new_id=lambda: first.claims.id,
+            now=NOW,
+            previous_ids={first.claims.id},
+        )
 
 
 def test_a_file_too_long_for_the_product_is_not_issued(private_key: RSAPrivateKey) -> None:
     with pytest.raises(UndeliverableLicenseFile, match="10000"):
-        issue(claims_under(sku_name="x" * 8000), private_key, new_id=new_license_file_id, now=NOW)
+        issue(claims_under(sku_name="x" * 8000), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW)
 
 
 def test_what_hinders_nothing_is_handed_back_as_a_remark(private_key: RSAPrivateKey) -> None:
-    issued = issue(claims_under(sku_short_name="starter"), private_key, new_id=new_license_file_id, now=NOW)
+    issued = issue(claims_under(sku_short_name="starter"), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW)
     assert [each.code for each in issued.remarks] == ["unknown_sku"]
 
 
 def test_a_key_of_another_size_issues_nothing() -> None:
     with pytest.raises(UnusableKey):
         issue(
-            claims_under(), rsa.generate_private_key(public_exponent=65537, key_size=3072),
+            claims_under(), HeldRsaKey(rsa.generate_private_key(public_exponent=65537, key_size=3072)),
             new_id=new_license_file_id, now=NOW,
         )  # fmt: skip
 

@@ -44,11 +44,12 @@ def codes(signers: Signers, text: bytes, **asked: Any) -> list[str]:
 
 def test_the_text_is_an_envelope_of_lines_of_sixty_characters(signers: Signers) -> None:
     lines = signers.keygen_file().decode().split("\n")
-    assert (lines[0], lines[-2:]) == (keygen.HEADER, [keygen.FOOTER, ""])
+    assert (lines[0], lines[-2:]) == (keygen.LICENSE.header, [keygen.LICENSE.footer, ""])
     assert {len(line) for line in lines[1:-3]} == {60}
     assert 0 < len(lines[-3]) <= 60
 
 
+@pytest.mark.vector(16)
 def test_a_reader_built_of_the_bare_facts_opens_an_encrypted_file(signers: Signers) -> None:
     document = document_of(signers.keygen_file())
     assert (list(document), document["alg"]) == (["enc", "sig", "alg"], "aes-256-gcm+ed25519")
@@ -120,6 +121,7 @@ def test_entitlements_only_switch_on() -> None:
     assert (read.claims.features["saml"], read.claims.features["ldap"]) == (True, True)
 
 
+@pytest.mark.vector(17)
 @pytest.mark.parametrize("ttl", [60, 3_599, LONGEST_TTL + 1, 0, -1])
 def test_a_ttl_out_of_bounds_is_refused(ttl: int) -> None:
     with pytest.raises(TtlRefused) as refused:
@@ -181,7 +183,8 @@ def test_what_is_not_such_an_envelope_is_told_so(signers: Signers) -> None:
     good = signers.keygen_file()
     for text in (
         good.replace(b"LICENSE FILE", b"MACHINE FILE"), good[:-40], good.replace(b"\n", b" "), good + good, b"",
-        f"{keygen.HEADER}\n{'A' * 60}\n{keygen.FOOTER}\n".encode(), good.replace(b"BEGIN", "BEGÍN".encode()),
+        f"{keygen.LICENSE.header}\n{'A' * 60}\n{keygen.LICENSE.footer}\n".encode(),
+        good.replace(b"BEGIN", "BEGÍN".encode()), good.replace(b"END LICENSE", b"END MACHINE"),
     ):  # fmt: skip
         with pytest.raises(LicenseFileRejected) as refused:
             keygen.open_payload(text, [signers.keygen.public_key()], KEY)
@@ -195,11 +198,12 @@ def test_windows_line_ends_do_no_harm_and_another_wrapping_is_seen(signers: Sign
     trust, good = Trust.read(json.dumps(signers.key_set()).encode()), signers.keygen_file()
     assert verify_license(good.replace(b"\n", b"\r\n"), trust, NOW, KEY).accepted
     body = b"".join(good.split(b"\n")[1:-2])
-    rewrapped = b"\n".join([keygen.HEADER.encode(), body, keygen.FOOTER.encode(), b""])
+    rewrapped = b"\n".join([keygen.LICENSE.header.encode(), body, keygen.LICENSE.footer.encode(), b""])
     report = verify_license(rewrapped, trust, NOW, KEY)
     assert (report.accepted, report.server_accepts, report.code) == (False, True, "altered")
 
 
+@pytest.mark.vector(16)
 def test_the_report_tells_the_file_from_the_license(signers: Signers) -> None:
     trust, text = Trust.read(json.dumps(signers.key_set()).encode()), signers.keygen_file(ttl=3600)
     accepted = verify_license(text, trust, NOW, KEY)

@@ -92,6 +92,7 @@ def test_a_start_date_is_pointed_out_because_servers_do_not_look_at_it(codes: An
     assert codes(starts_at=NOW + SECOND) == ["warning:starts_later"]
 
 
+@pytest.mark.vector(12)
 @pytest.mark.parametrize(("reported", "found"), [(99, []), (100, []), (101, ["error:seats_below_users"])])
 def test_a_server_refuses_a_file_with_fewer_seats_than_users(codes: Any, reported: int, found: list[str]) -> None:
     assert codes(reported_users=reported) == found
@@ -122,10 +123,18 @@ def test_names_the_server_does_not_know_are_pointed_out(codes: Any) -> None:
     assert codes(features=features, limits={"rooms": 1}) == ["warning:unknown_feature", "warning:unknown_limit"]
 
 
-def test_features_left_out_are_on_unless_future_features_is_off(codes: Any) -> None:
+@pytest.mark.vector(10)
+def test_features_left_out_are_on_unless_future_features_is_off(
+    codes: Any, private_key: RSAPrivateKey, keys: list[RSAPublicKey]
+) -> None:
     assert codes(features={"users": 5}) == ["notice:features_on_by_default"]
     assert codes(features={"users": 5, "future_features": True}) == ["notice:features_on_by_default"]
     assert codes(features={"users": 5} | dict.fromkeys(FEATURES, True)) == []
+    assert codes(features={"users": 5, "future_features": False}) == []
+    text = signed(claims(features={"users": 5}).to_payload(), private_key)
+    [found] = lint(text, keys, now=NOW)
+    assert "ldap" in found.detail
+    assert "cloud" not in found.detail, "what follows no default of others is not said to be on"
 
 
 def test_a_customer_without_email_leaves_the_renewal_link_without_a_key(codes: Any) -> None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v1
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from app.core.ids import new_license_file_id
-from app.core.signing import UnusableKey
+from app.core.signing import HeldRsaKey, UnusableKey
 from app.licenses.issuing import issue
 from app.licenses.mattermost import LicenseFileRejected, alteration, encode, sign_payload, verify_file
 from tests.licenses.independent_verifier import Refused, payload_of
@@ -18,7 +18,7 @@ from tests.licenses.making import NOW, claims, claims_under, decoded, signed
 
 @pytest.fixture(scope="module")
 def text(private_key: RSAPrivateKey) -> bytes:
-    return issue(claims_under(), private_key, new_id=new_license_file_id, now=NOW).text.encode()
+    return issue(claims_under(), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW).text.encode()
 
 
 def refusal(text: str | bytes, keys: list[RSAPublicKey]) -> str:
@@ -100,6 +100,7 @@ def test_a_file_needs_more_than_the_signature(content: bytes, keys: list[RSAPubl
     assert refusal(encode(content, b""), keys) == "too_short"
 
 
+@pytest.mark.vector(14)
 def test_a_file_longer_than_the_products_database_column_is_refused(
     private_key: RSAPrivateKey, keys: list[RSAPublicKey]
 ) -> None:
@@ -128,7 +129,7 @@ def test_other_ways_of_signing_are_refused(private_key: RSAPrivateKey, keys: lis
     payload = claims().to_payload()
     sha256 = private_key.sign(payload, PKCS1v15(), hashes.SHA256())
     pss = private_key.sign(payload, PSS(MGF1(hashes.SHA512()), PSS.MAX_LENGTH), hashes.SHA512())
-    right = sign_payload(payload, private_key)
+    right = sign_payload(payload, HeldRsaKey(private_key))
     assert refusal(encode(payload, sha256), keys) == "wrong_key"
     assert refusal(encode(payload, pss), keys) == "wrong_key"
     assert refusal(encode(right, payload), keys) == "wrong_key"  # the signature in front
@@ -138,7 +139,7 @@ def test_a_key_of_another_size_neither_signs_nor_verifies() -> None:
     large = rsa.generate_private_key(public_exponent=65537, key_size=3072)
     payload = claims().to_payload()
     with pytest.raises(UnusableKey, match="3072"):
-        sign_payload(payload, large)
+        sign_payload(payload, HeldRsaKey(large))
     text = encode(payload, large.sign(payload, PKCS1v15(), hashes.SHA512()))
     assert refusal(text, [large.public_key()]) == "wrong_key"
 
@@ -150,7 +151,7 @@ def test_a_signature_that_ends_in_nul_is_refused_and_named(
     unlucky = next(
         (payload, signature)
         for payload in payloads
-        if (signature := sign_payload(payload, private_key)).endswith(b"\0")
+        if (signature := sign_payload(payload, HeldRsaKey(private_key))).endswith(b"\0")
     )
     assert refusal(encode(*unlucky), keys) == "signature_ends_in_nul"
 

@@ -72,9 +72,13 @@ def test_a_part_counts_through_its_grace_and_says_so() -> None:
     assert [drop.at for drop in merge.drops(found)] == [day(69), day(100)]
 
 
-def test_what_is_suspended_or_stopped_gives_nothing() -> None:
-    found = together(part("a", 80), part("b", 20, withheld=True), part("c", 7, stopped_at=day(5)))
-    assert [merge.at(found, day(each)).seats for each in (4, 5)] == [87, 80]
+def test_what_is_suspended_or_stopped_gives_nothing_meanwhile_and_gave_what_it_gave_before() -> None:
+    paused = part("b", 20, suspended=((day(2), day(3)), (day(8), None)))
+    found = together(part("a", 80), paused, part("c", 7, stopped_at=day(5)))
+    assert [merge.at(found, day(each)).seats for each in (1, 2, 3, 4, 5, 7, 8, 90)] == [
+        107, 87, 107, 107, 100, 100, 80, 80
+    ]  # fmt: skip
+    assert [each.at for each in merge.changes(found)] == [day(each) for each in (0, 2, 3, 5, 8, 100)]
 
 
 def test_licenses_of_one_subscription_stand_in_for_one_another() -> None:
@@ -89,18 +93,19 @@ def test_nothing_at_all_is_one_interval_without_end() -> None:
 
 
 NAMES = ("ldap", "saml", "cluster")
+PAUSES = ((), (), (), ((day(-1), None),), ((day(10), day(25)),), ((day(5), day(5)), (day(20), None)))
 PARTS = st.lists(
     st.builds(
-        lambda number, chain, environment, tier, seats, start, length, flags, limits, grace, stop, withheld: part(
+        lambda number, chain, environment, tier, seats, start, length, flags, limits, grace, stop, suspended: part(
             f"lic_{number}", seats, (start, start + length), chain=chain, environment=environment, tier=tier,
-            flags=flags, limits=limits, grace_days=grace, withheld=withheld,
+            flags=flags, limits=limits, grace_days=grace, suspended=suspended,
             stopped_at=None if stop is None else day(stop),
         ),
         st.integers(0, 10_000), st.sampled_from("pqrs"), st.sampled_from((PRODUCTION, PRODUCTION, OTHER)),
         st.sampled_from([*TIERS, "E20"]), st.integers(1, 500), st.integers(0, 40), st.integers(1, 60),
         st.dictionaries(st.sampled_from(NAMES), st.booleans()),
         st.dictionaries(st.sampled_from(("storage", "post_history")), st.integers(0, 9)), st.integers(0, 12),
-        st.none() | st.integers(0, 110), st.sampled_from((False, False, False, True)),
+        st.none() | st.integers(0, 110), st.sampled_from(PAUSES),
     ),
     max_size=7, unique_by=lambda each: each.id,
 )  # fmt: skip
@@ -141,9 +146,9 @@ def test_merging_what_is_merged_changes_nothing(parts: list[Part]) -> None:
 
 
 @SWEEP
-@given(PARTS, st.integers(0, 6), st.integers(0, 100), st.integers(-1, 112))
-def test_taking_a_part_away_or_letting_it_lapse_only_lowers(
-    parts: list[Part], which: int, lapses: int, asked: int
+@given(PARTS, st.integers(0, 6), st.integers(0, 100), st.integers(-1, 112), st.integers(-1, 112))
+def test_taking_a_part_away_suspending_it_or_letting_it_lapse_only_lowers(
+    parts: list[Part], which: int, lapses: int, asked: int, suspends: int
 ) -> None:
     whole = merge.at(together(*parts), day(asked))
     if not parts:
@@ -151,7 +156,8 @@ def test_taking_a_part_away_or_letting_it_lapse_only_lowers(
     chosen = parts[which % len(parts)]
     others = [each for each in parts if each is not chosen]
     lapsed = replace(chosen, stopped_at=min(day(lapses), chosen.until))
-    for lowered in (others, [*others, lapsed], [*others, replace(chosen, withheld=True)]):
+    paused = (*chosen.suspended, (day(suspends), None))
+    for lowered in (others, [*others, lapsed], [*others, replace(chosen, suspended=paused)]):
         assert not_more(merge.at(together(*lowered), day(asked)), whole)
 
 

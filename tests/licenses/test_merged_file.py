@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.core.ids import new_license_file_id
+from app.core.signing import HeldRsaKey
 from app.licenses import merge
 from app.licenses.claims import LicenseClaims, LicenseCustomer
 from app.licenses.issuing import issue
@@ -81,7 +82,9 @@ def test_the_start_alone_makes_no_new_file() -> None:
 def test_very_many_licenses_fit_into_one_file_and_still_add_up(private_key: RSAPrivateKey) -> None:
     parts = [part(f"lic_01kafz{number:020}", number + 1, (0, 100 + number)) for number in range(3 * MOST_SOURCES)]
     stated = terms(*parts).claims
-    issued = issue(lambda file_id: replace(stated, id=file_id), private_key, new_id=new_license_file_id, now=NOW)
+    issued = issue(
+        lambda file_id: replace(stated, id=file_id), HeldRsaKey(private_key), new_id=new_license_file_id, now=NOW
+    )
     read = verify_file(issued.text, [private_key.public_key()])
     assert read == issued.claims
     assert _seats(read) == read.users == sum(range(1, 3 * MOST_SOURCES + 1))

@@ -1,6 +1,8 @@
 """The signed list of what no longer holds: its deltas, its forgers, and what offline readers make of it."""
 
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,10 +12,13 @@ from app.licenses import revocation_list, token
 from app.licenses.formats import ReadCode
 from app.licenses.mattermost import LicenseFileRejected
 from app.licenses.models import RevocationReason
+from app.licenses.revocation_check import against, lists_in
 from app.licenses.revocation_list import LIST, RevocationList, Revoked, file_hash, read, read_all
+from app.licenses.trust import Trust
+from app.licenses.verify_any import verify_license
 from tests.licenses.making import FULL, NOW, claims
 from tests.licenses.readers import READERS, Reader
-from tests.licenses.renderings import KEY, Signers, new_key
+from tests.licenses.renderings import FINGERPRINT, KEY, Signers, new_key
 from tests.world import full
 
 each_reader = pytest.mark.parametrize("ask", READERS, ids=lambda reader: reader.__name__)
@@ -140,3 +145,36 @@ def test_a_file_is_not_named_by_the_key_that_opens_it(signers: Signers) -> None:
     assert len(signers.list_text(entries(*others(1_000)))) < 90_000  # a thousand fit on any stick
     found = read(text, signers.list_keys).entry_of(KEY)
     assert found == Revoked(revocation_list.file_hash(KEY), RevocationReason.REVOKED, NOW)
+
+
+def test_the_report_says_whether_a_license_is_on_the_list_and_how_old_that_is(signers: Signers) -> None:
+    trust = Trust.read(json.dumps(signers.key_set()).encode())
+    before = others(3)
+    texts = [
+        signers.mattermost_file(), signers.keygen_file(revocations=3), signers.machine_file(revocations=3),
+        signers.token_text(revocations=3),
+    ]  # fmt: skip
+    reports = [verify_license(text, trust, NOW + timedelta(days=2), KEY, FINGERPRINT) for text in texts]
+
+    def said(*lists: bytes) -> list[tuple[str, str]]:
+        found = [against(each, lists, trust.revocations) for each in reports]
+        details = [next(f for f in each.findings if "list" in f.code or f.code == "revoked").detail for each in found]
+        assert all(each.accepted == (each.code == "accepted") for each in found)
+        return [(each.code, detail) for each, detail in zip(found, details, strict=True)]
+
+    aged = "list 3 of 2026-03-01 12:00:00 UTC, 2 days old"
+    assert said(signers.list_text(entries(*before))) == [("accepted", f"It is not on {aged}.")] * 4
+    [server_file, *younger] = said(signers.list_text(entries(*before[:2])))
+    assert server_file[0] == "accepted"
+    assert {code for code, _ in younger} == {"old_revocation_list"}
+    revoked = entries(*before, *dict.fromkeys((claims().id, KEY)))
+    for lists in ([signers.list_text(revoked)], [signers.list_text(revoked[:3]), signers.list_text(revoked, 3)]):
+        assert {code for code, _ in said(*lists)} == {"revoked"}
+        assert lists_in(b"\r\n".join(lists) + b"\n\n") == [each.strip() for each in lists]
+    blamed = [Revoked(file_hash(KEY), RevocationReason.KEY_COMPROMISED, NOW)] * 1
+    assert "because its key is compromised" in said(signers.list_text([*entries(*before), *blamed]))[3][1]
+    strange = Signers(signers.rsa, signers.keygen, signers.token, signers.evidence, new_key())
+    for lists in ([signers.list_text(revoked, 3)], [strange.list_text(revoked)], [texts[3]], [b"no list"]):
+        assert {code for code, _ in said(*lists)} == {"revocation_list_unusable"}
+    sealed = against(verify_license(texts[1], trust, NOW), [signers.list_text(revoked)], trust.revocations)
+    assert (sealed.code, sealed.accepted) == ("sealed", False)

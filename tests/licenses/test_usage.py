@@ -143,7 +143,7 @@ def test_usage_never_lowers_and_the_renewal_begins_with_what_is_used(
     assert seats(world, order) == 25
     # A report that was carried here counts like one over the network, and only with the file's own code.
     carried = json.dumps(written(world, held, 28, 2))
-    bad = owner.send("/usage", "Send the report", text=carried.replace("28", "29"))
+    bad = owner.send("/usage", "Send the report", text=json.dumps(json.loads(carried) | {"active_users": 29}))
     assert "was not made with the file of this license" in bad.text
     assert "28 of 25 seats in use" in owner.send("/usage", "Send the report", text=carried).text
     with world.db.transaction() as tx:

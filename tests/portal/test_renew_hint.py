@@ -43,6 +43,7 @@ def held(world: World) -> License:
         return found
 
 
+@pytest.mark.vector(15)
 def test_the_link_of_a_server_leads_the_owner_to_the_renewal_with_enough_seats(world: World, held: License) -> None:
     link = f"/subscribe/renew?token={token(held.file_id, 'ada@example.de')}"
     shown = world.browser().get(link)
@@ -69,6 +70,7 @@ def test_the_link_of_a_server_leads_the_owner_to_the_renewal_with_enough_seats(w
     assert licenses.subscription_of(held) not in stranger.browser.get(link).text
 
 
+@pytest.mark.vector(15)
 def test_expired_and_forged_tokens_lead_to_the_plain_entry(world: World, held: License) -> None:
     good = token(held.file_id, "ada@example.de")
     head, body, tag = good.split(".")

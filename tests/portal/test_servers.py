@@ -2,11 +2,14 @@
 
 import json
 
+from app.licenses.models import License
 from app.licenses.offline import verify_activation
 from tests import shop
 from tests.licenses.activating import bind, of_order, with_rules
 from tests.licenses.test_offline import published, request
 from tests.portal.buyers import signed_in
+from tests.portal.forms import Page, Visitor
+from tests.portal.test_verifying import check
 from tests.world import World
 
 
@@ -25,13 +28,30 @@ def test_people_see_their_servers_and_release_and_move_them(world: World) -> Non
     assert "1 of 2 in use" in page.text
     ada.follow(next(link for link in page.links if "/servers/act_" in link))
     assert "chat-02" in ada.page.text
+    got = ada.browser.get(next(link for link in ada.page.links if link.endswith("/machine-file")))
+    assert got.headers["content-disposition"].endswith('.machine.lic"')
+    page = check_here(ada, got.text, license_)
+    assert "This license is genuine" in page.text
+    assert "Server chat-02 (print-chat-02)" in page.text
+    assert "Sealed" in check(ada, text=got.text, license_key=license_.file_id).text
+    ada.open(home)
+    ada.follow(next(link for link in ada.page.links if "/servers/act_" in link))
     page = ada.send("/move", "Move it", fingerprint="two words")
     assert (ada.status, "without a space" in page.text) == (422, True)
     page = ada.send("/move", "Move it", fingerprint="print-chat-03", name="chat-03")
     assert "The place has moved" in page.text
+    # The file of the server that gave up goes on without a network; whoever asks is told.
+    assert "This server is not activated" in check_here(ada, got.text, license_).text
+    ada.open(home)
+    ada.follow(next(link for link in ada.page.links if "/servers/act_" in link))
     ada.send("/release", "Release chat-03")
     assert (ada.status, "2 deactivations in 365 days are included" in ada.page.text) == (409, True)
     assert "chat-03" in ada.open(home).text
+
+
+def check_here(ada: Visitor, text: str, license_: License) -> Page:
+    """A machine file as the server chat-02 would bring it."""
+    return check(ada, text=text, license_key=license_.file_id, fingerprint="print-chat-02")
 
 
 def test_a_request_is_brought_as_text_and_its_answer_taken_along(world: World) -> None:

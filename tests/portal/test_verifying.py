@@ -15,7 +15,7 @@ from app.licenses import activating, rendering
 from app.licenses import service as licenses
 from app.licenses.activating import Server
 from app.licenses.enforcement import ENFORCEMENT
-from app.licenses.formats import Format
+from app.licenses.formats import OF_A_LICENSE, Format
 from app.licenses.models import License
 from app.licenses.rendering import Wanted
 from app.licenses.stated import Stated
@@ -28,9 +28,10 @@ from tests.portal.forms import Page, Visitor
 from tests.world import World
 
 
-def check(buyer: Visitor, *, text: str = "", file: bytes | None = None) -> Page:
+def check(buyer: Visitor, *, text: str = "", file: bytes | None = None, **typed: str) -> Page:
     form = buyer.open("/verify").form("/verify")
-    return buyer.post(form.action, {**form.values(), "text": [text]}, file=file)
+    typed_too = {name: [value] for name, value in typed.items()}
+    return buyer.post(form.action, {**form.values(), "text": [text], **typed_too}, file=file)
 
 
 def test_a_license_of_ours_is_genuine_whether_uploaded_or_pasted(world: World) -> None:
@@ -165,7 +166,7 @@ def test_the_doctor_says_what_stops_when_and_how_it_stands_to_whoever_holds_the_
         now = world.ports.clock.now()
         texts = {
             written: rendering.render(tx, world.ports.secrets, license_, Wanted(written), by="test", now=now)
-            for written in Format
+            for written in OF_A_LICENSE
         }
         activating.activate(tx, license_, Server("fp-1"), by=activating.PRODUCT, now=now, real_now=transport_now())
     assert order.account_id == license_.account_id
@@ -184,6 +185,13 @@ def test_the_doctor_says_what_stops_when_and_how_it_stands_to_whoever_holds_the_
     assert "This license would not be accepted" in revoked
     assert "Ask the vendor why" in revoked
     assert "Not for others to read" not in revoked
+    listed = bob.browser.get("/v1/licenses/revocations").content
+    form = bob.open("/verify").form("/verify")
+    answer = bob.browser.post(
+        form.action, data={**form.values(), "text": [server_file]}, files={"revocations": ("list", listed)}
+    )
+    assert "it is on list 1 of" in answer.text
+    assert "less than a day old" in answer.text
     # Signed with our key, but never logged: made with a stolen one.
     with world.db.transaction() as tx:
         kid, key = keys.token_key(tx, world.ports.secrets, now)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from time import monotonic
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -14,7 +14,8 @@ from app.core.clock import transport_now
 from app.core.db import Tx as Unit
 from app.core.errors import NotFound
 from app.core.keys import NoSigningKey
-from app.licenses import activating, activation_terms, validating
+from app.flows import export_gate
+from app.licenses import activating, activation_terms, machine_files, rendering, validating
 from app.licenses.activating import PRODUCT, By, Server
 from app.licenses.activation_models import Activation, ActivationState, EndedBy
 from app.licenses.decision import Decision
@@ -24,18 +25,27 @@ from app.licenses.errors import (
     LeaseEnded,
     LicenseNotUsable,
     NothingBought,
+    NotInForce,
+    OfflineNotOffered,
     ProofNeeded,
     TransfersSpent,
 )
+from app.licenses.formats import Format
 from app.licenses.heartbeat import Life
+from app.licenses.issuing import UndeliverableLicenseFile
+from app.licenses.keygen import AlgorithmRefused
+from app.licenses.keygen_claims import TtlRefused
 from app.licenses.models import License
 from app.licenses.validating import Asker, Presented
+from app.screening.destinations import DestinationRefused
+from app.screening.service import PartyRefused
 from app.web import deps
 from app.web.api import validation
 from app.web.api.access import KEYED, KeyOrLicense, find, key_with
+from app.web.api.license_options import Alg, Encrypt, OptionWithoutEffect, Ttl, wanted
 from app.web.api.shapes import ID, In, JsonRoute, Line
 from app.web.api.validation import BareKey, FileText, Fingerprint
-from app.web.deps import NotSignedIn, Now, ScopeMissing, Tx
+from app.web.deps import NotSignedIn, Now, ScopeMissing, Tx, Wired
 from app.web.fast import TooManyRequests
 from app.web.problems import problems
 from app.web.throttle import Rate, Throttle
@@ -48,6 +58,17 @@ _WRONG_LICENSES: Final = (30, 300)  # tries, seconds, of one network address
 # Only a license that was checked has a bucket, so that strangers can neither mint one nor empty that of another.
 _PACE: Final = Throttle(Rate(burst=600, per_second=50))
 _Name = Annotated[Line, StringConstraints(max_length=80)]
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file as text",
+        "content": {
+            "text/plain": {
+                "schema": {"type": "string"},
+                "example": "-----BEGIN MACHINE FILE-----\n…\n-----END MACHINE FILE-----\n",
+            }
+        },
+    }
+}
 
 
 class ShownIn(In):
@@ -183,6 +204,31 @@ def heartbeat_license(
     return ActivationOut.of(activating.beat(tx, license_, body.which, real_now=transport_now()))
 
 
+@router.get("/{activation_id}/file", response_class=Response, responses=problems(
+    *KEYED, NotFound, OptionWithoutEffect, TtlRefused, AlgorithmRefused, NotInForce, LeaseEnded, OfflineNotOffered,
+    LicenseNotUsable, NothingBought, UndeliverableLicenseFile, NoSigningKey, DestinationRefused, PartyRefused,
+) | _FILE)  # fmt: skip
+def get_machine_file(
+    license_id: str, activation_id: str, tx: Tx, ports: Wired, now: Now, key: Reader, ttl: Ttl = None,
+    encrypt: Encrypt = None, alg: Alg = None,
+) -> Response:  # fmt: skip
+    """The license for this server alone, as a Keygen machine file, signed as of now.
+
+    Encrypted it opens with license key and fingerprint together, and with neither alone. It goes on to its own end even
+    where the server is deactivated before: no network is needed, so none can call it back.
+    """
+    license_ = find(tx, License, "lic", license_id, key)
+    row = find(tx, Activation, "act", activation_id, key)
+    if row.subscription_id != license_.subscription_id:
+        raise NotFound("It does not exist, or it belongs to another license.")
+    wish = wanted(Format.MACHINE, ttl, encrypt, alg)
+    export_gate.require_deliverable(tx, license_.account_id, now)
+    text = machine_files.check_out(tx, ports.secrets, license_, row, wish, by=key.id, now=now, real_now=transport_now())
+    name = f"{row.id}.{rendering.SUFFIXES[wish.written]}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(text, media_type="text/plain", headers=headers)
+
+
 @router.get("", responses=problems(*KEYED, NotFound))
 def list_activations(license_id: str, tx: Tx, key: Reader) -> ActivationList:
     """The servers that are bound now. Renewals share them with the license they follow."""
@@ -227,6 +273,6 @@ def _entitled(
 
 def _judged(tx: Unit, presented: Presented, asker: Asker | None, now: datetime) -> tuple[Decision, str]:
     """What validation says of the license that was shown, and the id in its file."""
-    opened = validating.open_credential(presented, validation.file_keys(tx))
+    opened = validation.open_shown(tx, presented)
     record = validation.record_of(tx, opened.file_id)
     return validating.judge(presented, opened, record, asker, now, transport_now()), opened.file_id

@@ -22,18 +22,18 @@ from app.licenses.errors import AlreadyRevoked, NotInForce, NotReleased
 from app.licenses.findings import Finding
 from app.licenses.formats import Format
 from app.licenses.issuing import UndeliverableLicenseFile
-from app.licenses.keygen import Algorithm, AlgorithmRefused, algorithm_of
-from app.licenses.keygen_claims import DEFAULT_TTL, TtlRefused
+from app.licenses.keygen import AlgorithmRefused
+from app.licenses.keygen_claims import TtlRefused
 from app.licenses.models import License, LicenseEnvironment, LicenseState
-from app.licenses.rendering import Wanted
 from app.licenses.trust import Trust
 from app.licenses.verify_any import lint_license as lint
 from app.screening.destinations import DestinationRefused
 from app.screening.service import PartyRefused
 from app.web.api import validation
 from app.web.api.access import KEYED, KEYLESS, Anyone, OfAccount, find, key_with, visible
+from app.web.api.license_options import Alg, Encrypt, FormatUnknown, OptionWithoutEffect, Ttl, format_of, wanted
 from app.web.api.shapes import In, JsonRoute, Limit, Line, Note, PageOut, StrictRoute, cursor
-from app.web.api.validation import MAX_BODY_BYTES, FindingOut, ValidateIn, ValidationOut
+from app.web.api.validation import MAX_BODY_BYTES, FindingOut, Fingerprint, ValidateIn, ValidationOut
 from app.web.deps import Now, Tx, Wired
 from app.web.fast import BodyTooLarge, NotJson, TooManyRequests
 from app.web.problems import problems
@@ -55,14 +55,6 @@ _FILE: dict[int | str, dict[str, Any]] = {
         "content": {"text/plain": {"schema": {"type": "string"}, "example": "eyJpZCI6…"}},
     }
 }
-
-
-class FormatUnknown(Invalid):
-    slug, title = "license-format-unknown", "A license has no such rendering"
-
-
-class OptionWithoutEffect(Invalid):
-    slug, title = "license-option-without-effect", "This format knows no such option"
 
 
 class LicenseOut(BaseModel):
@@ -139,6 +131,9 @@ class LintIn(In):
     reported_users: Annotated[int, Field(strict=True, ge=0, le=100_000_000)] | None = None
     license_key: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,255}$")] | None = Field(
         default=None, description="Opens the content of an encrypted Keygen file; without it the file is `sealed`."
+    )
+    fingerprint: Fingerprint | None = Field(
+        default=None, description="Of the server a machine file is for; with the license key it opens the content."
     )
 
 
@@ -251,7 +246,8 @@ def lint_license(body: LintIn, tx: Tx, now: Now) -> LintOut:
     else:
         raise NoSigningKey("There is no published key to check with; send `keys`.")
     users = body.reported_users if body.reported_users is not None else _last_reported(tx, body.license)
-    kind, findings = lint(body.license, trust, now=now, license_key=body.license_key, reported_users=users)
+    kind, findings = lint(body.license, trust, now=now, license_key=body.license_key, fingerprint=body.fingerprint,
+                           reported_users=users)  # fmt: skip
     return LintOut(
         format=kind, accepted=not any(each.blocks for each in findings), findings=[_finding(each) for each in findings]
     )
@@ -305,43 +301,19 @@ def get_license_file(
     written: Annotated[
         str, Query(alias="format", pattern="^[a-z]{1,20}$", description="mattermost, keygen or token")
     ] = "mattermost",
-    ttl: Annotated[str | None, Query(
-        pattern="^([0-9]{1,10}|null)$",
-        description="keygen: seconds for which the file is good, 3600 or more, or null; a month if left out.",
-    )] = None,
-    encrypt: Annotated[bool | None, Query(description="keygen: with the license key; yes if left out.")] = None,
-    alg: Annotated[str | None, Query(
-        pattern=r"^[a-z0-9+-]{1,40}$", description="keygen: the algorithm as its clients name it, instead of `encrypt`."
-    )] = None,
+    ttl: Ttl = None, encrypt: Encrypt = None, alg: Alg = None,
 ) -> Response:  # fmt: skip
     """The license to install, in one of its formats.
 
     The Mattermost file is always the same. The others are signed as of now, so that each download is another text.
     """
     license_ = service.require_released(find(tx, License, "lic", license_id, key), now)
-    wanted = _wanted(written, ttl, encrypt, alg)
+    wish = wanted(format_of(written), ttl, encrypt, alg)
     export_gate.require_deliverable(tx, license_.account_id, now)
-    text = rendering.render(tx, ports.secrets, license_, wanted, by=key.id, now=now)
-    name = f"{license_.file_id}.{rendering.SUFFIXES[wanted.written]}"
+    text = rendering.render(tx, ports.secrets, license_, wish, by=key.id, now=now)
+    name = f"{license_.file_id}.{rendering.SUFFIXES[wish.written]}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(text, media_type="text/plain", headers=headers)
-
-
-def _wanted(written: str, ttl: str | None, encrypt: bool | None, alg: str | None) -> Wanted:
-    """Raises FormatUnknown, OptionWithoutEffect, AlgorithmRefused."""
-    if written not in set(Format):
-        raise FormatUnknown(f"There are {', '.join(Format)}.", param="format")
-    given = [name for name, value in {"ttl": ttl, "encrypt": encrypt, "alg": alg}.items() if value is not None]
-    if written != Format.KEYGEN and given:
-        raise OptionWithoutEffect(f"{given[0]} is for the format keygen.", param=given[0])
-    encrypted = encrypt is not False
-    if alg is not None:
-        named = algorithm_of(alg) is Algorithm.ENCRYPTED
-        if encrypt not in {None, named}:
-            raise OptionWithoutEffect("encrypt and alg contradict each other; give one of them.", param="encrypt")
-        encrypted = named
-    seconds = DEFAULT_TTL if ttl is None else None if ttl == "null" else int(ttl)
-    return Wanted(Format(written), seconds, encrypted)
 
 
 @router.post("/{license_id}/revoke", responses=problems(*KEYED, NotFound, AlreadyRevoked))

@@ -18,9 +18,9 @@ from app.core.db import Tx
 from app.core.keys import KeyPurpose
 from app.core.security import Secrets
 from app.core.signing import load_public_keys
-from app.licenses import validating
+from app.licenses import resolving, validating
 from app.licenses.models import LicenseState
-from app.licenses.validating import Asker, Presented, Record
+from app.licenses.validating import Asker, Opened, Presented, Record
 from app.web.api.shapes import In
 
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -36,7 +36,7 @@ FileText = Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES)]
 
 
 class ValidateIn(In):
-    """Either the text of a license file or a bare key, which is the 26-character id inside the file."""
+    """Either the text of a license file or token of any format, or a bare key, the 26-character id inside the file."""
 
     model_config = ConfigDict(json_schema_extra={"example": {
         "key": "7kq0c3m8x1b5n9r2t4v6w8y0zd", "entitlements": ["ldap", "saml"], "nonce": "b1946ac92492d234"
@@ -132,10 +132,17 @@ def file_keys(tx: Tx) -> list[RSAPublicKey]:
 
 def answer(tx: Tx, secrets: Secrets, presented: Presented, asker: Asker | None, now: datetime) -> dict[str, Any]:
     """The plain way: everything read anew. Raises NoSigningKey."""
-    opened = validating.open_credential(presented, file_keys(tx))
+    opened = open_shown(tx, presented)
     record = record_of(tx, opened.file_id)
     decision = validating.judge(presented, opened, record, asker, now, transport_now())
     return validating.answer(presented, decision, record, keys.evidence_signer(tx, secrets, now), now)
+
+
+def open_shown(tx: Tx, presented: Presented) -> Opened:
+    """Which license the file, of whatever format, or the key speaks for. Raises NoSigningKey."""
+    if presented.license is not None and resolving.is_rendering(presented.license):
+        return resolving.open_rendering(tx, presented.license)
+    return validating.open_credential(presented, file_keys(tx))
 
 
 def record_of(tx: Tx, file_id: str) -> Record | None:

@@ -192,7 +192,10 @@ class StopRow:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyView:
-    """`/verify`. Inputs: file (upload), text. `verdict` is empty before the first check."""
+    """`/verify`. Inputs: file (upload), text, license_key, fingerprint, revocations (upload).
+
+    `verdict` is empty before the first check.
+    """
 
     template: ClassVar[str] = "portal/verify.html"
     section: ClassVar[str] = "verify"

@@ -119,7 +119,8 @@ class OfflineView:
 class ServerView:
     """One server of a license. Inputs of the move (posted to `move_href`): fingerprint, name.
 
-    `answer` is what is carried to a server without a network. Empty addresses: not open to the reader, or over.
+    `answer` is what is carried to a server without a network, `machine_href` the license for this server alone. Empty
+    addresses: not open to the reader, or over.
     """
 
     template: ClassVar[str] = "portal/server.html"
@@ -131,6 +132,7 @@ class ServerView:
     facts: tuple[Fact, ...]
     answer: str = ""
     answer_href: str = ""
+    machine_href: str = ""
     release_href: str = ""
     move_href: str = ""
     offline_href: str = ""

@@ -16,7 +16,7 @@ from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
 from app.licenses import activation_terms
 from app.licenses import service as licenses
-from app.licenses.formats import Format
+from app.licenses.formats import OF_A_LICENSE, Format
 from app.licenses.models import License, LicenseEnvironment, LicenseState, MergedLicense
 from app.licenses.standing import Standing, standing
 from app.orders.models import Order, OrderKind
@@ -82,7 +82,7 @@ def file(tx: Tx, now: Now, who: Reader, license_id: str) -> Response:
 def file_in_format(tx: Tx, ports: Wired, now: Now, who: Reader, license_id: str, written: str) -> Response:
     """The same license for products that read Keygen files, or tokens; signed anew at each download."""
     found = owned.one(tx, who, License, "lic", license_id)
-    if written not in set(Format):
+    if written not in OF_A_LICENSE:
         raise NotFound("There is no such format.")
     company = accounts.get(tx, who.account_id).name
     return license_files.download_in(tx, ports, found, Format(written), company, by=who.member_id, now=now)
@@ -149,7 +149,7 @@ def _view(tx: Unit, who: SignedInCustomer, found: License, form: FormView, now: 
 
 def _formats(found: License) -> tuple[LicenseFormat, ...]:
     path = f"/account/licenses/{found.id}/file"
-    return tuple(LicenseFormat(format=each.value, href=f"{path}/{each.value}") for each in Format)
+    return tuple(LicenseFormat(format=each.value, href=f"{path}/{each.value}") for each in OF_A_LICENSE)
 
 
 def _facts(found: License) -> tuple[Fact, ...]:

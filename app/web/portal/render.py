@@ -22,10 +22,14 @@ _MOST_LANGUAGES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A form as it came: every value of every input, and the bytes of the one file it may carry."""
+    """A form as it came: every value of every input, and the bytes of its files by the names of their inputs.
+
+    `upload` is the first file, for forms that carry one.
+    """
 
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     upload: bytes = b""
+    uploads: Mapping[str, bytes] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """One line: trimmed, without control characters (PostgreSQL takes no NUL). Raises Invalid beyond 300 letters:
@@ -49,14 +53,14 @@ async def posted(request: Request) -> Posted:
     """A dependency: the form of this request."""
     form = await request.form()
     values: dict[str, tuple[str, ...]] = {}
-    upload = b""
+    uploads: dict[str, bytes] = {}
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            upload = upload or await value.read()
+            uploads[name] = uploads.get(name) or await value.read()
         else:
             values[name] = (*values.get(name, ()), value)
     await form.close()
-    return Posted(values, upload)
+    return Posted(values, next(filter(None, uploads.values()), b""), uploads)
 
 
 Form = Annotated[Posted, Depends(posted)]

@@ -16,11 +16,13 @@ from app.core.db import Tx as Unit
 from app.core.errors import DomainError, Invalid, NotFound
 from app.core.security import Secrets
 from app.flows import export_gate
-from app.licenses import activating, activation_terms, carrying, offline
+from app.licenses import activating, activation_terms, carrying, machine_files, offline
 from app.licenses.activating import By, Server
 from app.licenses.activation_models import Activation, ActivationState, EndedBy
+from app.licenses.formats import Format
 from app.licenses.heartbeat import Life
-from app.licenses.models import License
+from app.licenses.models import License, LicenseState
+from app.licenses.rendering import SUFFIXES, Wanted
 from app.web import csrf, pages
 from app.web.auth import customer
 from app.web.deps import Now, Tx, Wired
@@ -83,6 +85,17 @@ def file(tx: Tx, ports: Wired, now: Now, who: Reader, license_id: str, activatio
     text = carrying.answer(tx, ports.secrets, found, row, now)
     kind = "activation" if row.state is ActivationState.ACTIVE else "receipt"
     return license_files.download(text, f"{kind}-{row.id[-8:]}.json", "application/json")
+
+
+@router.get("/servers/{activation_id}/machine-file")
+def machine_file(tx: Tx, ports: Wired, now: Now, who: Reader, license_id: str, activation_id: str) -> Response:
+    """The license for this server alone; signed anew at each download."""
+    found, row = _server(tx, who, license_id, activation_id)
+    export_gate.require_deliverable(tx, found.account_id, now)
+    text = machine_files.check_out(
+        tx, ports.secrets, found, row, Wanted(Format.MACHINE), by=who.member_id, now=now, real_now=transport_now()
+    )
+    return license_files.download(text, f"{row.id}.{SUFFIXES[Format.MACHINE]}", "application/octet-stream")
 
 
 @router.post("/servers/{activation_id}/release")
@@ -180,10 +193,17 @@ def _view(
         license_href=f"/account/licenses/{found.id}", facts=_facts(row, activation_terms.terms_of(tx, found).limit),
         answer=carrying.answer(tx, secrets, found, row, now) if carried else "",
         answer_href=f"{path}/file" if carried else "",
+        machine_href=f"{path}/machine-file" if live and barred is None and _signed_for(tx, found) else "",
         release_href=f"{path}/release" if acts and not row.offline else "",
         move_href=f"{path}/move" if acts and not row.offline else "",
         offline_href=f"/account/licenses/{found.id}/offline" if acts and row.offline else "", form=form,
     )  # fmt: skip
+
+
+def _signed_for(tx: Unit, found: License) -> bool:
+    """Whether a file for one of its servers is signed: seats that are lent need a network."""
+    in_force = found.state in {LicenseState.ACTIVE, LicenseState.SUPERSEDED}
+    return in_force and not activation_terms.terms_of(tx, found).rules.floating
 
 
 def _facts(row: Activation, limit: int | None) -> tuple[Fact, ...]:

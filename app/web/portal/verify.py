@@ -20,7 +20,7 @@ from app.core.errors import Invalid
 from app.core.ids import has_form
 from app.core.keys import KeyPurpose
 from app.core.signing import Purpose, UnusableKey
-from app.licenses import doctor
+from app.licenses import doctor, revocation_check
 from app.licenses.doctor import Diagnosis
 from app.licenses.findings import Finding, Severity
 from app.licenses.formats import Format
@@ -40,6 +40,7 @@ _ACCEPTED: Final = {
     Format.MATTERMOST: "A server that trusts our key installs this file.",
     Format.KEYGEN: "A reader of Keygen license files that trusts our key takes this file.",
     Format.TOKEN: "A product that trusts our key takes this token.",
+    Format.MACHINE: "A reader of Keygen machine files that trusts our key takes this file on this server.",
 }
 _TONE: Final = {Severity.ERROR: "invalid", Severity.WARNING: "expiring", Severity.NOTICE: "valid"}
 
@@ -56,7 +57,7 @@ def ask(request: Request, who: CustomerIfAny) -> Response:
 def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) -> Response:
     """Check the uploaded file, or the pasted text."""
     pasted = form.prose("text", _LONGEST + 1)
-    given = form.upload or pasted.strip().encode()
+    given = form.uploads.get("file") or pasted.strip().encode()
     try:
         count_try(request, "verify", *_CHECKS)
         _require_size(given)
@@ -67,7 +68,9 @@ def check(request: Request, tx: Tx, now: Now, who: CustomerIfAny, form: Form) ->
     if given.lstrip().startswith((b"{", b"acn_", b"%PDF")):
         return show.portal(request, _certificate(tx, given, pasted), who=who)
     try:
-        found = doctor.diagnose(tx, given, now, transport_now(), form.text("license_key") or None)
+        opener = doctor.Opener(form.text("license_key") or None, form.text("fingerprint") or None)
+        lists = revocation_check.lists_in(form.uploads.get("revocations", b""))
+        found = doctor.diagnose(tx, given, now, transport_now(), opener, lists)
     except UnusableKey as refused:
         form_again = FormView(values={"text": pasted})
         view = _refused(form_again, "unknown_key", "This license would not be accepted", refused.detail)
