@@ -27,10 +27,11 @@ from app.licenses.models import IssuanceEntry, License, LicenseState, MergedLice
 from app.licenses.report import Claims, Report, printable, written
 from app.licenses.token_claims import TokenClaims
 from app.licenses.trust import Trust
-from app.licenses.validating import Record, find_record
+from app.licenses.validating import Record, find_records
 from app.licenses.verify_any import verify_license
 
 NOT_ON_RECORD: Final = "not_on_record"
+_FIND: Final = text(find_records("CAST(:file_ids AS text[])"))
 # What only the record knows; the rest stands in the file.
 _OF_THE_RECORD: Final = frozenset({Code.REVOKED, Code.SUSPENDED, Code.SUPERSEDED})
 _FORGED: Final = Finding(
@@ -165,7 +166,7 @@ def _look_up(tx: Tx, entry: IssuanceEntry, at: datetime, real_now: datetime) -> 
     else:
         license_ = tx.get_one(License, entry.license_id)
         file_id, since, successor = license_.file_id, license_.revoked_at, license_.superseded_by
-    record = Record.of(dict(tx.execute(text(find_record(":file_id")), {"file_id": file_id}).mappings().one()))
+    record = Record.of(dict(tx.execute(_FIND, {"file_ids": [file_id]}).mappings().one()))
     facts = ValidationFacts(
         state=record.state, starts_at=record.starts_at, expires_at=record.expires_at, grace_days=record.grace_days,
         seats=record.seats,

@@ -26,7 +26,7 @@ from app.web.api.shapes import In
 MAX_BODY_BYTES: Final = 64 * 1024
 PATH: Final = "/v1/licenses/validate"
 
-_FIND: Final = text(validating.find_record(":file_id"))
+_FIND: Final = text(validating.find_records("CAST(:file_ids AS text[])"))
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
 
 
@@ -130,15 +130,16 @@ def file_keys(tx: Tx) -> list[RSAPublicKey]:
     return [key for key in found if isinstance(key, RSAPublicKey)]
 
 
-def answer(tx: Tx, secrets: Secrets, presented: Presented, asker: Asker | None, now: datetime) -> dict[str, Any]:
-    """The plain way: everything read anew. Raises NoSigningKey."""
+def answer(tx: Tx, secrets: Secrets, presented: Presented, asker: Asker | None, now: datetime) -> bytes:
+    """The signed answer as JSON, the plain way: everything read anew. Raises NoSigningKey."""
     opened = validating.open_credential(presented, file_keys(tx))
     record = record_of(tx, opened.file_id)
     decision = validating.judge(presented, opened, record, asker, now, transport_now())
-    return validating.answer(presented, decision, record, keys.evidence_signer(tx, secrets, now), now)
+    signer = keys.evidence_signer(tx, secrets, now)
+    return validating.draft(decision, record).signed(signer, now, presented.nonce)
 
 
 def record_of(tx: Tx, file_id: str) -> Record | None:
     """What validation knows about the license with this id in its file."""
-    row = tx.execute(_FIND, {"file_id": file_id}).mappings().one_or_none()
+    row = tx.execute(_FIND, {"file_ids": [file_id]}).mappings().one_or_none()
     return Record.of(dict(row)) if row else None
