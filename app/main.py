@@ -34,7 +34,6 @@ def create_app(settings: Settings, wired: Wired) -> FastAPI:
         await memory.start()
         yield
         await memory.stop()
-        wired.ports.db.dispose()
 
     app = FastAPI(
         title="BLP", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None,
