@@ -33,7 +33,7 @@ from tests.past import Past
 from tests.serving import Stage
 from tests.shop import open_shop
 from tests.slate import Slate
-from tests.world import World
+from tests.world import Hands, World
 
 _TEMPLATE = "blp_template"
 _WORLD = "blp"
@@ -123,8 +123,15 @@ def past(cluster: Cluster, database: Database) -> Iterator[Past]:
     database.dispose()
 
 
+@pytest.fixture(scope="session")
+def hands() -> Iterator[Hands]:
+    lent = Hands()
+    yield lent
+    lent.close()
+
+
 @pytest.fixture
-def world(past: Past, database: Database, stage: Stage) -> Iterator[World]:
+def world(past: Past, database: Database, stage: Stage, hands: Hands) -> Iterator[World]:
     past.begin()
     settings = Settings(
         env="test",
@@ -135,7 +142,7 @@ def world(past: Past, database: Database, stage: Stage) -> Iterator[World]:
     )
     wired = wire(settings, database)
     with stage.showing(lambda: create_app(settings, wired)):
-        running = World(settings, wired, settings.base_url, past)
+        running = World(settings, wired, settings.base_url, past, hands)
         yield running
         running.close()
 

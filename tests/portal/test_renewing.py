@@ -34,7 +34,12 @@ def subscription_of(world: World, order: Order) -> Subscription:
 def at_days_before_end(world: World, order: Order, days: int) -> datetime:
     held = subscription_of(world, order)
     at = start_of(held.ends_on - timedelta(days=days), held.time_zone) + timedelta(hours=12)
-    tick.walk(world.ports, at, set_clock=lambda now: clock.set_to(world.db, now), settle=world.work)
+
+    def walked() -> str:
+        tick.walk(world.ports, at, set_clock=lambda now: clock.set_to(world.db, now), settle=world.work)
+        return ""
+
+    world.past.after("days before the end", days, walked)
     return at
 
 
