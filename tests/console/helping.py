@@ -250,7 +250,8 @@ def doors(world: World) -> list[tuple[str, str]]:
 
 def audited(world: World, action: str) -> list[AuditEntry]:
     with world.db.transaction() as tx:
-        return list(tx.execute(select(AuditEntry).where(col(AuditEntry.action) == action)).scalars())
+        query = select(AuditEntry).where(col(AuditEntry.action) == action).order_by(col(AuditEntry.id))
+        return list(tx.execute(query).scalars())
 
 
 def told(world: World, kind: str) -> int:

@@ -50,7 +50,8 @@ def mailed_link(world: World) -> str:
 
 def renewals(world: World) -> list[Order]:
     with world.db.transaction() as tx:
-        return list(tx.execute(select(Order).where(col(Order.kind) == OrderKind.RENEWAL)).scalars())
+        query = select(Order).where(col(Order.kind) == OrderKind.RENEWAL).order_by(col(Order.id))
+        return list(tx.execute(query).scalars())
 
 
 def test_credit_is_shown_on_the_renewal_and_the_card_charged_the_rest(world: World) -> None:
