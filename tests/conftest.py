@@ -130,19 +130,23 @@ def hands() -> Iterator[Hands]:
     lent.close()
 
 
-@pytest.fixture
-def world(past: Past, database: Database, stage: Stage, hands: Hands) -> Iterator[World]:
-    past.begin()
-    settings = Settings(
+@pytest.fixture(scope="session")
+def configured(stage: Stage) -> Settings:
+    return Settings(
         env="test",
         base_url=stage.url,
         port=stage.port,
         pool_size=24,
         _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its plugin does not say so
     )
-    wired = wire(settings, database)
-    with stage.showing(lambda: create_app(settings, wired)):
-        running = World(settings, wired, settings.base_url, past, hands)
+
+
+@pytest.fixture
+def world(past: Past, database: Database, stage: Stage, hands: Hands, configured: Settings) -> Iterator[World]:
+    past.begin()
+    wired = wire(configured, database)
+    with stage.showing(lambda: create_app(configured, wired)):
+        running = World(configured, wired, configured.base_url, past, hands)
         yield running
         running.close()
 
