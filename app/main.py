@@ -46,7 +46,6 @@ def create_app(settings: Settings, wired: Wired) -> WebApp:
         await memory.start()
         yield
         await memory.stop()
-        wired.ports.db.dispose()
 
     app = WebApp(
         title="BLP", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None,
