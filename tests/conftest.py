@@ -33,7 +33,7 @@ from tests.past import Past
 from tests.serving import Stage
 from tests.shop import open_shop
 from tests.slate import Slate
-from tests.world import World
+from tests.world import Hands, World
 
 _TEMPLATE = "blp_template"
 _WORLD = "blp"
@@ -123,19 +123,30 @@ def past(cluster: Cluster, database: Database) -> Iterator[Past]:
     database.dispose()
 
 
-@pytest.fixture
-def world(past: Past, database: Database, stage: Stage) -> Iterator[World]:
-    past.begin()
-    settings = Settings(
+@pytest.fixture(scope="session")
+def hands() -> Iterator[Hands]:
+    lent = Hands()
+    yield lent
+    lent.close()
+
+
+@pytest.fixture(scope="session")
+def configured(stage: Stage) -> Settings:
+    return Settings(
         env="test",
         base_url=stage.url,
         port=stage.port,
         pool_size=24,
         _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it, its plugin does not say so
     )
-    wired = wire(settings, database)
-    with stage.showing(lambda: create_app(settings, wired)):
-        running = World(settings, wired, settings.base_url, past)
+
+
+@pytest.fixture
+def world(past: Past, database: Database, stage: Stage, hands: Hands, configured: Settings) -> Iterator[World]:
+    past.begin()
+    wired = wire(configured, database)
+    with stage.showing(lambda: create_app(configured, wired)):
+        running = World(configured, wired, configured.base_url, past, hands)
         yield running
         running.close()
 

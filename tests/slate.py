@@ -41,10 +41,10 @@ _LISTENERS = SQL("NOTIFY blp_fast, 'all:'")  # the triggers that tell of each ro
 
 @dataclass(frozen=True)
 class Picture:
-    """The rows of a moment, as COPY writes them, of each table in which there are any; and the sequences."""
+    """The rows of a moment, as COPY writes them, of each table in which there are any; and what sets the sequences."""
 
     rows: Mapping[str, bytes]
-    sequences: Mapping[str, tuple[int, bool]]
+    sequences: bytes
 
 
 class Slate:
@@ -54,16 +54,16 @@ class Slate:
         self._cluster, self._name, self._template = cluster, name, template
         self._hand: Hand | None = None
         self._wiped = _WIPES
-        self._clean = Picture({}, {})
+        self._clean = Picture({}, b"")
         self._schema: object = None
-        self._changed_tables = Composed([])
+        self._changed_tables = b""
 
     def wipe(self) -> bool:
         """Bring everything back to how it was made; False where it was made anew, and all connections are gone."""
         if self._wiped < _WIPES and self._hand is not None and not self._hand.closed:
             try:
                 if self._as_made(self._hand):
-                    self._put(self._hand, self._clean)
+                    self._put(self._hand, Picture({}, self._clean.sequences))
                     self._wiped += 1
                     return True
             except psycopg.OperationalError:
@@ -79,7 +79,7 @@ class Slate:
         self._schema = hand.execute(_SCHEMA).fetchone()
         if not self._clean.sequences:
             self._clean = self.picture(whole=True)
-            self._changed_tables = self._question(hand)
+            self._changed_tables = self._question(hand).as_bytes(hand)
 
     def picture(self, *, whole: bool = False) -> Picture:
         """What is there now; of tables that are as they were made only where `whole`."""
@@ -123,7 +123,7 @@ class Slate:
                 if rows != _NO_ROWS:
                     with hand.cursor().copy(SQL("COPY {} FROM STDIN (FORMAT binary)").format(Identifier(table))) as to:
                         to.write(rows)
-            self._turn_back(hand, picture.sequences)
+            hand.execute(picture.sequences, prepare=False)
             hand.execute(_LISTENERS)
 
     def _changed(self, hand: Hand) -> list[str]:
@@ -148,20 +148,17 @@ class Slate:
             cases.append(SQL("CASE WHEN {} THEN {} END").format(there, Literal(table)))
         return SQL("SELECT array_remove(ARRAY[{}], NULL)").format(SQL(", ").join(cases))
 
-    def _positions(self, hand: Hand) -> dict[str, tuple[int, bool]]:
+    def _positions(self, hand: Hand) -> bytes:
+        """What sets all sequences to where they are."""
         ask = SQL(" UNION ALL ").join(
             SQL("SELECT {}, last_value, is_called FROM {}").format(Literal(name), Identifier(name))
             for name in _names(hand, "S")
         )
-        return {str(name): (int(str(last)), bool(called)) for name, last, called in hand.execute(ask)}
-
-    @staticmethod
-    def _turn_back(hand: Hand, sequences: Mapping[str, tuple[int, bool]]) -> None:
         each = (
             SQL("setval({}::regclass, {}, {})").format(Literal(f'"{name}"'), Literal(last), Literal(called))
-            for name, (last, called) in sequences.items()
+            for name, last, called in hand.execute(ask)
         )
-        hand.execute(SQL("SELECT ") + SQL(", ").join(each), prepare=False)
+        return (SQL("SELECT ") + SQL(", ").join(each)).as_bytes(hand)
 
 
 def _names(hand: Hand, kind: str) -> list[str]:

@@ -5,6 +5,7 @@ import ssl
 from dataclasses import dataclass, field
 
 import httpx
+from procrastinate import App
 
 from app.config import Settings
 from app.core import jobs
@@ -29,6 +30,22 @@ def altered(token: str) -> str:
     return token[:-1] + ("0" if token[-1] != "0" else "1")
 
 
+class Hands:
+    """The worker of a test process, whose thread and connections every world borrows in its turn."""
+
+    def __init__(self) -> None:
+        self._drain: jobs.Drain | None = None
+
+    def work_off(self, queue: App) -> None:
+        if self._drain is None:
+            self._drain = jobs.Drain(queue, queues=[jobs.DEFAULT])
+        self._drain.instead(queue)
+
+    def close(self) -> None:
+        if self._drain is not None:
+            self._drain.close()
+
+
 @dataclass
 class World:
     """One installation, running."""
@@ -37,8 +54,9 @@ class World:
     wired: Wired
     url: str
     past: Past
+    hands: Hands
     _clients: list[httpx.Client] = field(default_factory=list)
-    _drain: jobs.Drain | None = None
+    _queue: App | None = None
 
     @property
     def ports(self) -> Ports:
@@ -61,9 +79,9 @@ class World:
 
     def work(self) -> None:
         """Run every job that is due, and what those defer; papers are drawn by `draw`, or where they are asked for."""
-        if self._drain is None:
-            self._drain = jobs.Drain(jobs.build_app(self.db, self.ports, repeating=False), queues=[jobs.DEFAULT])
-        self._drain()
+        if self._queue is None:
+            self._queue = jobs.build_app(self.db, self.ports, repeating=False)
+        self.hands.work_off(self._queue)
 
     def draw(self) -> None:
         """Run the jobs that draw the papers of issued documents."""
@@ -71,7 +89,5 @@ class World:
             drain()
 
     def close(self) -> None:
-        if self._drain is not None:
-            self._drain.close()
         for client in self._clients:
             client.close()

@@ -18,6 +18,7 @@ import structlog
 from procrastinate import App, JobContext, PsycopgConnector, SyncPsycopgConnector
 from procrastinate.jobs import Job as QueuedJob
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import text
 
 from app.core import job_watch
@@ -247,11 +248,17 @@ class Drain:
         self.close()
 
     def __call__(self) -> None:
-        self._thread.submit(lambda: self._loop.run(self._catch_up())).result()
+        self._thread.submit(lambda: self._loop.run(self._catch_up(self._app))).result()
 
-    async def _catch_up(self) -> None:
+    def instead(self, app: App) -> None:
+        """Work off what is due as `app` has it, over the connections that are open: another wiring of one database."""
+        self._thread.submit(lambda: self._loop.run(self._catch_up(app))).result()
+
+    async def _catch_up(self, app: App) -> None:
         await self._app.open_async()
-        await self._app.run_worker_async(
+        if app is not self._app:
+            await app.open_async(_pool_of(self._app))
+        await app.run_worker_async(
             **self._only, wait=False, install_signal_handlers=False, listen_notify=False, concurrency=1
         )
 
@@ -260,6 +267,12 @@ class Drain:
         with self._thread as thread:
             thread.submit(lambda: self._loop.run(self._app.close_async())).result()
             thread.submit(self._loop.close).result()
+
+
+def _pool_of(app: App) -> AsyncConnectionPool[Any]:
+    connector = app.connector
+    assert isinstance(connector, PsycopgConnector)
+    return connector.pool
 
 
 def retry_stalled(app: App) -> int:

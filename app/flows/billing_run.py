@@ -9,9 +9,9 @@ is parked with its reason and never stops the others.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, exists, func, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Date, ScalarSelect, Select, bindparam, exists, func, or_, select
 from sqlmodel import col
 from structlog import get_logger
 
@@ -40,6 +40,8 @@ from app.subscriptions.models import Subscription, SubscriptionState
 
 log = get_logger()
 
+_Day: TypeAlias = date | BindParameter[date]
+
 # The jobs that do it for many (`bulk_ordering`, `bulk_completion`).
 ORDER_DUE: Final = "billing.order_due"
 COMPLETE_PAID: Final = "billing.complete_paid"
@@ -57,18 +59,18 @@ def enqueue_due(ports: Ports) -> int:
     now = ports.clock.now()
     count = 0
     with ports.db.transaction() as tx:
-        wished = or_(col(Subscription.auto_renew).is_(False), col(Subscription.not_renewing_at).is_not(None))
-        for subscription in _ended(tx, SubscriptionState.ACTIVE, now, wished):
+        by = {"by": _tomorrow(now)}
+        for subscription in tx.execute(_ENDS, by).scalars().all():
             if start_of(subscription.ends_on, subscription.time_zone) <= now:
                 count += apart(tx, subscription, now, _end_of_term)
-        for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE):
-            for subscription in _ended(tx, state, now):
+        for gone in _GRACE_ENDS:
+            for subscription in tx.execute(gone, by).scalars().all():
                 over = subscription.ends_on + timedelta(days=subscription.grace_days)
                 if start_of(over, subscription.time_zone) <= now:
                     count += apart(tx, subscription, now, _end_of_grace)
     with ports.db.transaction() as tx:
-        count += _share(tx, ORDER_DUE, _over(tx.execute(_places(due_query(now))), now))
-        waiting = [each for each in tx.execute(_under_way(now)).scalars() if has_ended(each, now)]
+        count += _share(tx, ORDER_DUE, _over(tx.execute(_DUE_PLACES, by), now))
+        waiting = [each for each in tx.execute(_UNDER_WAY, by).scalars() if has_ended(each, now)]
         jobs.defer_many(tx, renew_automatically, [order_of(each) for each in waiting])
         count += len(waiting) + _share(tx, COMPLETE_PAID, answers.waiting(tx))
     return count
@@ -127,7 +129,7 @@ def progress(tx: Tx, now: datetime) -> Progress:
     parked = select(Subscription).where(col(Subscription.parked_at).is_not(None))
     paid = answers.waiting(tx)
     return Progress(
-        due=count(due_query(now).where(ended)), charging=count(_charging(now).where(ended)), paid=paid,
+        due=count(due_query(now).where(ended)), charging=count(_charging(_tomorrow(now)).where(ended)), paid=paid,
         parked=count(parked), done=tx.execute(renewed).scalar_one(),
     )  # fmt: skip
 
@@ -137,7 +139,7 @@ def due_query(now: datetime) -> Select[Subscription]:
 
     A local day begins up to 14 hours before the same day in UTC: the caller looks at the time zone.
     """
-    return _renewing(now).where(_live().is_(None))
+    return _renewing(_tomorrow(now)).where(_live().is_(None))
 
 
 def candidates(now: datetime) -> Select[str, date, str]:
@@ -148,23 +150,23 @@ def candidates(now: datetime) -> Select[str, date, str]:
     """
     return (
         select(col(Subscription.id), col(Subscription.ends_on), col(Subscription.time_zone))
-        .where(*_over_by(SubscriptionState.ACTIVE, now), *_BY_ITSELF)
+        .where(*_over_by(SubscriptionState.ACTIVE, _tomorrow(now)), *_BY_ITSELF)
         .order_by(col(Subscription.ends_on), col(Subscription.id))
     )
 
 
-def _under_way(now: datetime) -> Select[Subscription]:
+def _tomorrow(now: datetime) -> date:
+    return now.date() + timedelta(days=1)
+
+
+def _charging(by: _Day) -> Select[Subscription]:
     """Those whose order waits for a charge that nobody has heard of; the job that charges it may have died."""
-    return _charging(now).limit(_MOST)
-
-
-def _charging(now: datetime) -> Select[Subscription]:
     paid = select(col(ChargeAnswer.order_id)).where(col(ChargeAnswer.order_id) == col(Order.id))
-    return _renewing(now).where(_live(~exists(paid)).is_not(None))
+    return _renewing(by).where(_live(~exists(paid)).is_not(None))
 
 
-def _renewing(now: datetime) -> Select[Subscription]:
-    return _ended_query(SubscriptionState.ACTIVE, now).where(*_BY_ITSELF)
+def _renewing(by: _Day) -> Select[Subscription]:
+    return _ended(SubscriptionState.ACTIVE, by).where(*_BY_ITSELF)
 
 
 def _live(*where: ColumnElement[bool]) -> ScalarSelect[str]:
@@ -182,29 +184,35 @@ def _live(*where: ColumnElement[bool]) -> ScalarSelect[str]:
     return live.limit(1).correlate(Subscription).scalar_subquery()
 
 
-def _ended(tx: Tx, state: SubscriptionState, now: datetime, *where: ColumnElement[bool]) -> list[Subscription]:
-    query = _ended_query(state, now).where(*where).limit(_MOST).with_for_update(skip_locked=True)
-    return list(tx.execute(query).scalars())
-
-
-def _ended_query(state: SubscriptionState, now: datetime) -> Select[Subscription]:
+def _ended(state: SubscriptionState, by: _Day) -> Select[Subscription]:
     """Those whose term ended, without what is parked and what is being collected."""
     collected = select(col(DunningItem.order_id)).where(
         col(DunningItem.subscription_id) == col(Subscription.id), col(DunningItem.state) == Owed.OWED
     )
     return (
         select(Subscription)
-        .where(*_over_by(state, now), collected.limit(1).correlate(Subscription).scalar_subquery().is_(None))
+        .where(*_over_by(state, by), collected.limit(1).correlate(Subscription).scalar_subquery().is_(None))
         .order_by(col(Subscription.ends_on), col(Subscription.id))
     )
 
 
-def _over_by(state: SubscriptionState, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Not parked, and over by tomorrow: a local day begins up to 14 hours before the same day in UTC."""
+def _over_by(state: SubscriptionState, by: _Day) -> tuple[ColumnElement[bool], ...]:
+    """Not parked, and over by that day, tomorrow: a local day begins up to 14 hours before the same day in UTC."""
     return (
-        col(Subscription.state) == state, col(Subscription.ends_on) <= now.date() + timedelta(days=1),
-        col(Subscription.parked_at).is_(None),
+        col(Subscription.state) == state, col(Subscription.ends_on) <= by, col(Subscription.parked_at).is_(None),
     )  # fmt: skip
+
+
+# What the tick asks every minute is written once: to write it takes longer than to answer it.
+_BY: Final = bindparam("by", type_=Date)
+_WISHED: Final = or_(col(Subscription.auto_renew).is_(False), col(Subscription.not_renewing_at).is_not(None))
+_ENDS: Final = _ended(SubscriptionState.ACTIVE, _BY).where(_WISHED).limit(_MOST).with_for_update(skip_locked=True)
+_GRACE_ENDS: Final = [
+    _ended(state, _BY).limit(_MOST).with_for_update(skip_locked=True)
+    for state in (SubscriptionState.LAPSED, SubscriptionState.PAST_DUE)
+]
+_DUE_PLACES: Final = _places(_renewing(_BY).where(_live().is_(None)))
+_UNDER_WAY: Final = _charging(_BY).limit(_MOST)
 
 
 def apart(tx: Tx, subscription: Subscription, now: datetime, act: Callable[[Tx, Subscription, datetime], None]) -> int:

@@ -39,17 +39,23 @@ OVERHANG_DAYS: Final = policy.declare(
 _AT_ONCE: Final = 500
 _ALIVE: Final = (SubscriptionState.TRIALING, SubscriptionState.ACTIVE, SubscriptionState.PAST_DUE)
 
+_NOTED: Final = select(col(LicenseChange.id)).order_by(col(LicenseChange.id)).limit(_AT_ONCE)
+_TAKE: Final = (
+    delete(LicenseChange)
+    .where(col(LicenseChange.id).in_(_NOTED.with_for_update(skip_locked=True)))
+    .returning(col(LicenseChange.account_id))
+)
+
 
 def enqueue_due(ports: Ports) -> int:
     """Give every account whose licenses changed, or whose day has come, to a job; returns how many. For `tick`."""
     now = ports.clock.now()
     with ports.db.transaction() as tx:
-        noted = select(col(LicenseChange.id)).order_by(col(LicenseChange.id)).limit(_AT_ONCE)
-        taken = delete(LicenseChange).where(col(LicenseChange.id).in_(noted.with_for_update(skip_locked=True)))
-        changed = set(tx.execute(taken.returning(col(LicenseChange.account_id))).scalars())
+        changed = set(tx.execute(_TAKE).scalars())
         dated = select(col(MergeWatch.account_id)).where(col(MergeWatch.next_at) <= now).limit(_AT_ONCE)
         due = set(tx.execute(dated.with_for_update(skip_locked=True)).scalars())
-        tx.execute(update(MergeWatch).where(col(MergeWatch.account_id).in_(due)).values(next_at=None))
+        if due:
+            tx.execute(update(MergeWatch).where(col(MergeWatch.account_id).in_(due)).values(next_at=None))
         for account_id in sorted(changed | due):
             jobs.defer(tx, look_again, lock=account_id, once=f"merge:{account_id}", account_id=account_id)
     return len(changed | due)

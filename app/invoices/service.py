@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import aliased
@@ -17,6 +17,8 @@ from app.core.money import Money, total
 from app.invoices import numbering
 from app.invoices.models import CreditNote, Invoice, InvoiceLine, InvoicePayment, InvoiceState, InvoiceTax
 from app.payments import credit
+
+_LATER: Final = aliased(Invoice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,7 @@ def came_to_nothing(order_id: Any) -> ColumnElement[bool]:
 
 def is_replaced(invoice_id: Any) -> ColumnElement[bool]:
     """Of a column with ids of invoices: that another one of the same order takes its place (ADR 0046)."""
-    later = aliased(Invoice)
-    return select(col(later.id)).where(col(later.replaces) == invoice_id).exists()
+    return select(col(_LATER.id)).where(col(_LATER.replaces) == invoice_id).exists()
 
 
 @dataclass(frozen=True, slots=True)

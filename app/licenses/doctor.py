@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlmodel import col
 
 from app.core import keys
@@ -26,10 +26,11 @@ from app.licenses.keygen_claims import KeygenClaims
 from app.licenses.linter import PRODUCT_GRACE
 from app.licenses.machine_claims import MachineClaims
 from app.licenses.models import IssuanceEntry, License, LicenseState, MergedLicense
+from app.licenses.records import record_of
 from app.licenses.report import Claims, Report, printable, written
 from app.licenses.token_claims import TokenClaims
 from app.licenses.trust import Trust
-from app.licenses.validating import Record, facts_of, find_record
+from app.licenses.validating import facts_of
 from app.licenses.verify_any import verify_license
 
 NOT_ON_RECORD: Final = "not_on_record"
@@ -195,7 +196,8 @@ def _look_up(
     else:
         license_ = tx.get_one(License, entry.license_id)
         file_id, since, successor = license_.file_id, license_.revoked_at, license_.superseded_by
-    record = Record.of(dict(tx.execute(text(find_record(":file_id")), {"file_id": file_id}).mappings().one()))
+    record = record_of(tx, file_id)
+    assert record is not None  # of the license at hand
     asked = fingerprint if record.binding is not None else None
     said = decide(facts_of(record, asked, real_now), ValidationRequest(Credential.SIGNED_FILE, asked), at).findings
     bound = None if record.binding is None else (record.binding.in_use(real_now), record.binding.terms.allowed)

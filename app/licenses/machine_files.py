@@ -6,8 +6,6 @@ nothing can call it back. That is why it has an end, and why seats that are lent
 
 from datetime import datetime
 
-from sqlalchemy import text
-
 from app.core import keys
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
@@ -21,10 +19,11 @@ from app.licenses.issuing import UndeliverableLicenseFile
 from app.licenses.keygen_claims import require_ttl
 from app.licenses.machine_claims import Bound
 from app.licenses.models import License, LicenseState
+from app.licenses.records import record_of
 from app.licenses.rendering import Wanted
 from app.licenses.rendering_lint import lint_machine
 from app.licenses.stated import Stated
-from app.licenses.validating import Record, facts_of, find_record
+from app.licenses.validating import facts_of
 
 
 def check_out(
@@ -70,8 +69,8 @@ def bound(row: Activation, heartbeat_seconds: int | None) -> Bound:
 
 def _require_valid(tx: Tx, license_: License, row: Activation, now: datetime, real_now: datetime) -> None:
     """What validation would say of this server, it says here. Raises LicenseNotUsable."""
-    found = tx.execute(text(find_record(":file_id")), {"file_id": license_.file_id}).mappings().one()
-    record = Record.of(dict(found))
+    record = record_of(tx, license_.file_id)
+    assert record is not None  # of the license at hand
     fingerprint = row.fingerprint if record.binding is not None else None
     decision = decide(
         facts_of(record, fingerprint, real_now), ValidationRequest(Credential.SIGNED_FILE, fingerprint), now

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
@@ -171,18 +171,26 @@ def present(tx: Tx, subscription_id: str, until: datetime, now: datetime) -> Lic
     return tx.execute(query.order_by(col(License.issued_at).desc()).limit(1)).scalar_one_or_none()
 
 
+_BEFORE: Final = aliased(License)
+# Asked every minute by the tick, so it is written once: an alias of a wide table costs a millisecond.
+_TO_RELEASE: Final = (
+    select(License)
+    .where(
+        col(License.state) == LicenseState.ACTIVE, col(License.starts_at) > col(License.issued_at),
+        col(License.starts_at) <= bindparam("now"),
+        select(col(_BEFORE.id)).where(
+            col(_BEFORE.subscription_id) == col(License.subscription_id), col(_BEFORE.id) != col(License.id),
+            col(_BEFORE.state) == LicenseState.ACTIVE, col(_BEFORE.expires_at) <= col(License.starts_at),
+        ).exists(),
+    )
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)  # fmt: skip
+
+
 def to_release(tx: Tx, now: datetime, limit: int = 200) -> list[License]:
     """Licenses that were held back and whose day has come, while the one before is not retired; locked."""
-    before = aliased(License)
-    earlier = select(col(before.id)).where(
-        col(before.subscription_id) == col(License.subscription_id), col(before.id) != col(License.id),
-        col(before.state) == LicenseState.ACTIVE, col(before.expires_at) <= col(License.starts_at),
-    )  # fmt: skip
-    query = select(License).where(
-        col(License.state) == LicenseState.ACTIVE, col(License.starts_at) > col(License.issued_at),
-        col(License.starts_at) <= now, earlier.exists(),
-    )  # fmt: skip
-    return list(tx.execute(query.limit(limit).with_for_update(skip_locked=True)).scalars())
+    return list(tx.execute(_TO_RELEASE, {"now": now, "most": limit}).scalars())
 
 
 def next_release(tx: Tx, after: datetime) -> datetime | None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import psycopg
 import structlog
@@ -24,9 +24,11 @@ from app.core.clock import StoredClock, transport_now
 from app.core.signing import Signer
 from app.flows.ports import Ports
 from app.licenses import resolving
-from app.licenses.validating import Opened, Presented, Record, find_record, open_credential
+from app.licenses.records import Record
+from app.licenses.validating import Opened, Presented, open_credential
 from app.web.api import validation
 from app.web.key_uses import KeyUses
+from app.web.record_reader import RecordReader
 from app.web.sightings import Sightings
 from app.web.waiters import Waiters
 
@@ -40,7 +42,6 @@ _PATIENCE_SECONDS: Final = 0.5
 _FOR_WAITERS: Final = frozenset({"workspace", "subscription"})
 _MOST_RECORDS: Final = 20_000
 _OPTIONS: Final = {"autocommit": True, "options": "-c timezone=UTC", "row_factory": dict_row}
-_FIND: Final[LiteralString] = find_record("%(file_id)s")
 
 
 class _Absent:
@@ -78,6 +79,7 @@ class Memory:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._pool: AsyncConnectionPool[Any] | None = None
+        self._reader: RecordReader | None = None
         self._ear: asyncio.Task[None] | None = None
         self._heard_at = float("-inf")
         self._records: dict[str, Record | None] = {}
@@ -98,6 +100,7 @@ class Memory:
             conninfo, min_size=1, max_size=4, open=False, timeout=3, kwargs=_OPTIONS, name="fast-lane"
         )
         await self._pool.open(wait=False)
+        self._reader = RecordReader(self._pool)
         self._ear = asyncio.create_task(self._listen(conninfo), name="fast-lane-ear")
         self.sightings.start(self._pool)
         self.key_uses.start(self._pool)
@@ -112,7 +115,7 @@ class Memory:
             await self.sightings.stop(self._pool)
             await self.key_uses.stop(self._pool)
             await self._pool.close(timeout=2)
-        self._ear = self._pool = None
+        self._ear = self._pool = self._reader = None
 
     @property
     def running(self) -> bool:
@@ -142,11 +145,9 @@ class Memory:
         return found
 
     async def _read(self, file_id: str) -> Record | None:
-        if self._pool is None:
+        if self._reader is None:
             raise RuntimeError("the fast lane is closed")
-        async with self._pool.connection() as connection:
-            row = await (await connection.execute(_FIND, {"file_id": file_id})).fetchone()
-        return None if row is None else Record.of(row)
+        return await self._reader.read(file_id)
 
     async def now(self) -> datetime:
         """Business time; a sandbox's offset is remembered like everything else."""

@@ -39,7 +39,7 @@ def test_every_figure_is_written_in_the_agreed_shape_and_every_process_ends(tmp_
     said: list[str] = []
     before = _children()
     names = NAMES if FULL else ("license_issue",)  # most others begin with a house of servers
-    figures = run([] if FULL else names, folder=tmp_path, say=said.append, share=0.02)
+    figures = run([] if FULL else names, folder=tmp_path, say=said.append, share=0.005)
     assert [each.name for each in figures] == list(names)
     assert [line.split()[0] for line in said if not line.startswith(" ")] == ["name", *names]
     for name in names:

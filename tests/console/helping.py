@@ -1,6 +1,7 @@
 """What tests of the console share: an installation with something in it, and what its doors are."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
@@ -94,6 +95,11 @@ class Stocked:
     merged: str
 
     @property
+    def named(self) -> dict[str, str]:
+        """The id of each."""
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {"order": self.order.id}
+
+    @property
     def paths(self) -> dict[str, str]:
         return {
             "account_id": self.order.account_id, "order_id": self.order.id, "quote_id": self.quote,
@@ -110,8 +116,14 @@ class Stocked:
 
 def stock(world: World) -> Stocked:
     """A purchase of a cloud plan, a part of it refunded and the rest disputed; a held order, a request for a quote; a
-    colleague, a key.
+    colleague, a key. Or a copy of all that.
     """
+    told = json.loads(world.past.after("one of everything", (), lambda: json.dumps(_stocked(world).named)))
+    with world.db.transaction() as tx:
+        return Stocked(tx.get_one(Order, told.pop("order")), **told)
+
+
+def _stocked(world: World) -> Stocked:
     order = shop.buy(world, sku="cloud-professional", interval="month", seats=5)
     with world.db.transaction() as tx:
         invoice, payment = invoices.of_order(tx, order.id), payments.of_order(tx, order.id)
@@ -255,7 +267,8 @@ def doors(world: World) -> list[tuple[str, str]]:
 
 def audited(world: World, action: str) -> list[AuditEntry]:
     with world.db.transaction() as tx:
-        return list(tx.execute(select(AuditEntry).where(col(AuditEntry.action) == action)).scalars())
+        query = select(AuditEntry).where(col(AuditEntry.action) == action).order_by(col(AuditEntry.id))
+        return list(tx.execute(query).scalars())
 
 
 def told(world: World, kind: str) -> int:

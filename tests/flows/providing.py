@@ -6,8 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlmodel import col
 
 from app.adapters.stripe.tax import StripeTax
@@ -24,15 +23,22 @@ BUFFALO: dict[str, Any] = {
 }  # fmt: skip
 
 
-def running(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripeTax]:
+def running(world: World, tmp_path: Path) -> Iterator[FakeStripeTax]:
     """What a fixture yields: Stripe Tax is asked for buyers in the United States."""
-    monkeypatch.setattr("app.tax.calculations._FAILURE_STANDS", timedelta(0, 2))
     fake = FakeStripeTax(tmp_path / "tax.sqlite")
     provider = StripeTax(api_key="sk_test_x", api_base=fake.base)
     world.wired = replace(world.wired, ports=replace(world.ports, tax=provider))
     computed_in(world, "US")
     yield fake
     fake.stop()
+
+
+def a_failure_stands_no_longer(world: World) -> None:
+    """As after two minutes: whatever was held is asked anew."""
+    aged = text("UPDATE tax_calculation SET asked_at = asked_at - interval '2 minutes'")
+    with world.db.transaction() as tx:
+        tx.execute(text("SET LOCAL session_replication_role = replica"))  # an answer never changes otherwise
+        tx.execute(aged)
 
 
 def computed_in(world: World, *countries: str) -> None:

@@ -47,12 +47,16 @@ def offer(world: World, seats: int = 11, years: int = 3, **more: str) -> Preview
 
 
 def buy(world: World, card: str = PAYS, seats: int = 11, years: int = 3) -> Subscription:
-    started = shop.order(world, offer(world, seats, years))
-    assert started.payment_url
-    shop.pay(world, started.payment_url, card)
-    world.work()
+    def bought() -> str:
+        started = shop.order(world, offer(world, seats, years))
+        assert started.payment_url
+        shop.pay(world, started.payment_url, card)
+        world.work()
+        return started.order_id
+
+    order_id = world.past.after("billed yearly", [card, seats, years], bought)
     with world.db.transaction() as tx:
-        return subscriptions.get(tx, orders.get(tx, started.order_id).subscription_id or "")
+        return subscriptions.get(tx, orders.get(tx, order_id).subscription_id or "")
 
 
 def again(world: World, held: Subscription) -> Subscription:
@@ -72,9 +76,12 @@ def license_of(world: World, held: Subscription) -> License | None:
 
 
 def walk(world: World, day: date) -> None:
-    assert world.wired.advance_clock
-    now = world.ports.clock.now()
-    world.wired.advance_clock(now + (day - now.date()) + timedelta(days=1))
+    def walked() -> str:
+        assert world.wired.advance_clock
+        now = world.ports.clock.now()
+        return str(world.wired.advance_clock(now + (day - now.date()) + timedelta(days=1)))
+
+    world.past.after("walked", day, walked)
 
 
 def test_each_year_is_charged_and_invoiced_at_its_start_and_the_license_follows_the_money(world: World) -> None:

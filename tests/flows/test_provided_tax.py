@@ -38,13 +38,13 @@ from tests.adapters.fake_stripe_tax import CALCULATIONS, REVERSALS, SALES, FakeS
 from tests.console.helping import certified
 from tests.flows.ending import billed_once, catch_up, end_of
 from tests.flows.numbers import documents
-from tests.flows.providing import BUFFALO, CARD, computed_in, record_of, running
+from tests.flows.providing import BUFFALO, CARD, a_failure_stands_no_longer, computed_in, record_of, running
 from tests.world import World
 
 
 @pytest.fixture
-def fake(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripeTax]:
-    yield from running(world, tmp_path, monkeypatch)
+def fake(world: World, tmp_path: Path) -> Iterator[FakeStripeTax]:
+    yield from running(world, tmp_path)
 
 
 def buffalo(world: World, **changes: Any) -> Preview:
@@ -116,8 +116,7 @@ def test_a_provider_that_is_down_holds_the_sale_and_no_other_source_is_asked(wor
     assert (found.treatment, found.tax.minor, offered.route) == (Treatment.NEEDS_REVIEW, 0, Route.REVIEW)
     assert found.reason.startswith("Stripe Tax did not answer, so the tax is not known yet.")
     assert shop.order(world, offered).state is OrderState.HELD
-    with world.db.transaction() as tx:
-        tx.execute(text("SELECT pg_sleep(2)"))  # the failure does not stand for long
+    a_failure_stands_no_longer(world)
     again = buffalo(world, postcode="10001", city="New York")
     assert (of(world, again).treatment, of(world, again).tax.minor > 0) == (Treatment.STANDARD, True)
 
@@ -138,8 +137,7 @@ def test_the_answer_is_no_and_says_why(world: World, fake: FakeStripeTax) -> Non
     assert {treatment_of(world, n) for n in range(6)} == {"needs_review"}
     assert fake.count(CALCULATIONS) == 5, "without a ZIP there is no use in asking"
     fake.places["NY"] = (Levy("state", "New York", rate="4"),)
-    with world.db.transaction() as tx:
-        tx.execute(text("SELECT pg_sleep(2)"))
+    a_failure_stands_no_longer(world)
     assert of(world, buffalo(world, seats=29)).treatment is Treatment.STANDARD, "somebody put it right meanwhile"
 
 

@@ -28,7 +28,7 @@ from tests import shop
 from tests.adapters.fake_stripe_tax import CALCULATIONS, SALES, FakeStripeTax, Fault
 from tests.flows.ending import billed_once, catch_up, end_of, subscription_of
 from tests.flows.numbers import documents
-from tests.flows.providing import BUFFALO, CARD, record_of, running
+from tests.flows.providing import BUFFALO, CARD, a_failure_stands_no_longer, record_of, running
 from tests.world import World
 
 LOST: Fault = "drop_before"
@@ -36,19 +36,14 @@ TRIES = 3  # of one call, before it counts as unanswered
 
 
 @pytest.fixture
-def fake(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeStripeTax]:
-    yield from running(world, tmp_path, monkeypatch)
+def fake(world: World, tmp_path: Path) -> Iterator[FakeStripeTax]:
+    yield from running(world, tmp_path)
 
 
 def monthly(world: World) -> Order:
     order_id = shop.purchased(world, CARD, **BUFFALO | {"interval": "month", "seats": 11})
     with world.db.transaction() as tx:
         return orders.get(tx, order_id)
-
-
-def a_failure_stands_no_longer(world: World) -> None:
-    with world.db.transaction() as tx:
-        tx.execute(text("SELECT pg_sleep(2)"))
 
 
 def test_an_outage_lets_renewals_wait_and_holds_none(world: World, fake: FakeStripeTax) -> None:

@@ -60,7 +60,8 @@ def only(world: World) -> tuple[Trial, License]:
 
 def kinds(world: World, object_id: str) -> list[str]:
     with world.db.transaction() as tx:
-        return list(tx.execute(select(col(Event.type)).where(col(Event.object_id) == object_id)).scalars())
+        query = select(col(Event.type)).where(col(Event.object_id) == object_id).order_by(col(Event.sequence))
+        return list(tx.execute(query).scalars())
 
 
 def change(world: World, name: str, value: Any) -> None:

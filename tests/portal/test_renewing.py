@@ -34,7 +34,12 @@ def subscription_of(world: World, order: Order) -> Subscription:
 def at_days_before_end(world: World, order: Order, days: int) -> datetime:
     held = subscription_of(world, order)
     at = start_of(held.ends_on - timedelta(days=days), held.time_zone) + timedelta(hours=12)
-    tick.walk(world.ports, at, set_clock=lambda now: clock.set_to(world.db, now), settle=world.work)
+
+    def walked() -> str:
+        tick.walk(world.ports, at, set_clock=lambda now: clock.set_to(world.db, now), settle=world.work)
+        return ""
+
+    world.past.after("days before the end", days, walked)
     return at
 
 
@@ -45,7 +50,8 @@ def mailed_link(world: World) -> str:
 
 def renewals(world: World) -> list[Order]:
     with world.db.transaction() as tx:
-        return list(tx.execute(select(Order).where(col(Order.kind) == OrderKind.RENEWAL)).scalars())
+        query = select(Order).where(col(Order.kind) == OrderKind.RENEWAL).order_by(col(Order.id))
+        return list(tx.execute(query).scalars())
 
 
 def test_credit_is_shown_on_the_renewal_and_the_card_charged_the_rest(world: World) -> None:

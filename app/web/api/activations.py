@@ -36,6 +36,7 @@ from app.licenses.issuing import UndeliverableLicenseFile
 from app.licenses.keygen import AlgorithmRefused
 from app.licenses.keygen_claims import TtlRefused
 from app.licenses.models import License
+from app.licenses.records import record_of
 from app.licenses.validating import Asker, Presented
 from app.screening.destinations import DestinationRefused
 from app.screening.service import PartyRefused
@@ -274,5 +275,5 @@ def _entitled(
 def _judged(tx: Unit, presented: Presented, asker: Asker | None, now: datetime) -> tuple[Decision, str]:
     """What validation says of the license that was shown, and the id in its file."""
     opened = validation.open_shown(tx, presented)
-    record = validation.record_of(tx, opened.file_id)
+    record = record_of(tx, opened.file_id)
     return validating.judge(presented, opened, record, asker, now, transport_now()), opened.file_id

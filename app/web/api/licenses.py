@@ -274,7 +274,8 @@ def validate_license(body: ValidateIn, tx: Tx, ports: Wired, now: Now, key: Anyo
     an API key raises the limit.
     """
     presented = body.presented()
-    return JSONResponse(validation.answer(tx, ports.secrets, presented, validation.asker_of(key), now))
+    answer = validation.answer(tx, ports.secrets, presented, validation.asker_of(key), now)
+    return Response(answer, media_type="application/json")
 
 
 @router.get("/{license_id}", responses=problems(*KEYED, NotFound))

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from sqlalchemy import text
 
 from app.accounts.models import ApiKey
 from app.core import keys
@@ -20,13 +19,13 @@ from app.core.security import Secrets
 from app.core.signing import load_public_keys
 from app.licenses import resolving, validating
 from app.licenses.models import LicenseState
-from app.licenses.validating import Asker, Opened, Presented, Record
+from app.licenses.records import record_of
+from app.licenses.validating import Asker, Opened, Presented
 from app.web.api.shapes import In
 
 MAX_BODY_BYTES: Final = 64 * 1024
 PATH: Final = "/v1/licenses/validate"
 
-_FIND: Final = text(validating.find_record(":file_id"))
 _Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
 
 
@@ -130,12 +129,13 @@ def file_keys(tx: Tx) -> list[RSAPublicKey]:
     return [key for key in found if isinstance(key, RSAPublicKey)]
 
 
-def answer(tx: Tx, secrets: Secrets, presented: Presented, asker: Asker | None, now: datetime) -> dict[str, Any]:
-    """The plain way: everything read anew. Raises NoSigningKey."""
+def answer(tx: Tx, secrets: Secrets, presented: Presented, asker: Asker | None, now: datetime) -> bytes:
+    """The signed answer as JSON, the plain way: everything read anew. Raises NoSigningKey."""
     opened = open_shown(tx, presented)
     record = record_of(tx, opened.file_id)
     decision = validating.judge(presented, opened, record, asker, now, transport_now())
-    return validating.answer(presented, decision, record, keys.evidence_signer(tx, secrets, now), now)
+    signer = keys.evidence_signer(tx, secrets, now)
+    return validating.draft(decision, record).signed(signer, now, presented.nonce)
 
 
 def open_shown(tx: Tx, presented: Presented) -> Opened:
@@ -143,9 +143,3 @@ def open_shown(tx: Tx, presented: Presented) -> Opened:
     if presented.license is not None and resolving.is_rendering(presented.license):
         return resolving.open_rendering(tx, presented.license)
     return validating.open_credential(presented, file_keys(tx))
-
-
-def record_of(tx: Tx, file_id: str) -> Record | None:
-    """What validation knows about the license with this id in its file."""
-    row = tx.execute(_FIND, {"file_id": file_id}).mappings().one_or_none()
-    return Record.of(dict(row)) if row else None
