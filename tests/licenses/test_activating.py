@@ -61,21 +61,21 @@ def refused(error: type[Exception], do: Callable[[], object]) -> str:
     return str(told.value)
 
 
-def at_once(pool: ThreadPoolExecutor, count: int, threads: int, run: Callable[[int], T]) -> list[T]:
-    """What `run(0)`, `run(1)`, … answer, begun by all the threads together."""
-    barrier = threading.Barrier(threads)
+def at_once(pool: ThreadPoolExecutor, count: int, run: Callable[[int], T]) -> list[T]:
+    """What `run(0)`, `run(1)`, … answer, each in a thread of its own and begun together."""
+    barrier = threading.Barrier(count)
 
-    def share(first: int) -> list[T]:
+    def begin(number: int) -> T:
         barrier.wait(timeout=30)
-        return [run(number) for number in range(first, count, threads)]
+        return run(number)
 
-    return [each for answers in pool.map(share, range(threads)) for each in answers]
+    return list(pool.map(begin, range(count)))
 
 
 def test_of_two_hundred_servers_at_once_ten_are_bound(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     """And a server that asks many times at once has one place."""
     license_ = bought(world, limit=10)
-    rounds, threads = full(1000), 20
+    rounds = full(1000)
 
     def one(of: License, names: int, number: int) -> str:
         try:
@@ -83,14 +83,14 @@ def test_of_two_hundred_servers_at_once_ten_are_bound(world: World, capsys: pyte
         except ActivationLimitReached:
             return "full"
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(200) as pool:
         for done in range(rounds):
             fresh, crowd = another(world, license_), 200 if FULL or not done % 10 else 40
-            answers = at_once(pool, crowd, threads, partial(one, fresh, 200))
+            answers = at_once(pool, crowd, partial(one, fresh, 200))
             assert Counter(answers)["full"] == crowd - 10
             assert sorted(places(world, fresh).values()) == list(range(1, 11))
         same = another(world, license_)
-        repeated = at_once(pool, 40, threads, partial(one, same, 2))
+        repeated = at_once(pool, 40, partial(one, same, 2))
     assert len(set(repeated)) == len(places(world, same)) == 2
     with capsys.disabled():  # how much was tried is part of what a run tells
         sys.stdout.write(
