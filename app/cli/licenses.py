@@ -16,19 +16,25 @@ if TYPE_CHECKING:
 
 licenses = typer.Typer(help="License files.", no_args_is_help=True)
 
+_File = Annotated[Path, typer.Argument(help="The license file or token.")]
+_At = Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")]
+_LicenseKey = Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")]
+_Fingerprint = Annotated[str | None, typer.Option(help="Of the server that a machine file is for.")]
+_Revocations = Annotated[
+    list[Path] | None, typer.Option(help="A signed revocation list, whole; then the deltas that continue it.")
+]
+
 
 @licenses.command("verify")
 def license_verify(
-    file: Annotated[Path, typer.Argument(help="The license file or token.")],
+    file: _File,
     key: Annotated[
         Path | None, typer.Option(help="Public key, PEM or JWKS; this installation's keys otherwise.")
     ] = None,
-    at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
-    license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
-    fingerprint: Annotated[str | None, typer.Option(help="Of the server that a machine file is for.")] = None,
-    revocations: Annotated[
-        list[Path] | None, typer.Option(help="A signed revocation list, whole; then the deltas that continue it.")
-    ] = None,
+    at: _At = None,
+    license_key: _LicenseKey = None,
+    fingerprint: _Fingerprint = None,
+    revocations: _Revocations = None,
 ) -> None:
     """Check a Mattermost or Keygen license file, a machine file or a license token offline.
 
@@ -53,16 +59,14 @@ def license_verify(
 
 @licenses.command("doctor")
 def license_doctor(
-    file: Annotated[Path, typer.Argument(help="The license file or token.")],
+    file: _File,
     key: Annotated[
         Path | None, typer.Option(help="Public key, PEM or JWKS: judge offline; else this installation is asked.")
     ] = None,
-    at: Annotated[datetime | None, typer.Option(help="Judge as of this time (UTC) instead of now.")] = None,
-    license_key: Annotated[str | None, typer.Option(help="Opens an encrypted Keygen file.")] = None,
-    fingerprint: Annotated[str | None, typer.Option(help="Of the server that a machine file is for.")] = None,
-    revocations: Annotated[
-        list[Path] | None, typer.Option(help="A signed revocation list, whole; then the deltas that continue it.")
-    ] = None,
+    at: _At = None,
+    license_key: _LicenseKey = None,
+    fingerprint: _Fingerprint = None,
+    revocations: _Revocations = None,
 ) -> None:
     """Say all there is about a license file: signature, key, state on record, servers, and what stops when.
 
