@@ -37,15 +37,15 @@ from app.documents.shapes import (
     Span,
     TaxId,
 )
-from app.licenses import keygen, token
-from app.licenses.claims import LicenseClaims, LicenseCustomer
-from app.licenses.enforcement import ENFORCEMENT
+from app.licenses.formats import keygen, token
+from app.licenses.formats.claims import LicenseClaims, LicenseCustomer
+from app.licenses.formats.enforcement import ENFORCEMENT
+from app.licenses.formats.keygen_claims import DEFAULT_TTL, payload_of
+from app.licenses.formats.mattermost import sign_payload
+from app.licenses.formats.rendering_lint import lint_keygen, lint_token
+from app.licenses.formats.stated import Stated
+from app.licenses.formats.token_claims import TokenClaims
 from app.licenses.issuing import issue
-from app.licenses.keygen_claims import DEFAULT_TTL, payload_of
-from app.licenses.mattermost import sign_payload
-from app.licenses.rendering_lint import lint_keygen, lint_token
-from app.licenses.stated import Stated
-from app.licenses.token_claims import TokenClaims
 from app.tax.determination import Component, Determination, LineTax, Request, determine
 from app.tax.explain import read_request
 

@@ -45,7 +45,7 @@ from app.core.signing import RsaHolder
 from app.flows import bulk_ordering
 from app.flows.furnish import furnish
 from app.flows.ports import Ports
-from app.licenses.mattermost import sign_payload
+from app.licenses.formats.mattermost import sign_payload
 from app.payments import answers
 from app.payments.models import AttemptState, ChargeAnswer, PaymentAttempt
 from app.wiring import wire

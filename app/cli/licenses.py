@@ -12,7 +12,7 @@ from app.core import keys
 from app.core.clock import transport_now
 
 if TYPE_CHECKING:
-    from app.licenses.trust import Trust
+    from app.licenses.formats.trust import Trust
 
 licenses = typer.Typer(help="License files.", no_args_is_help=True)
 
@@ -40,9 +40,9 @@ def license_verify(
 
     Exit status 0: would be accepted, 1: would not, 2: wrong usage.
     """
+    from app.licenses.formats.trust import Trust
+    from app.licenses.formats.verify_any import verify_license
     from app.licenses.revocation_check import against
-    from app.licenses.trust import Trust
-    from app.licenses.verify_any import verify_license
 
     try:
         data, lists = file.read_bytes(), _lists(revocations)
@@ -74,7 +74,7 @@ def license_doctor(
     """
     from app.core.signing import UnusableKey
     from app.licenses import doctor
-    from app.licenses.trust import Trust
+    from app.licenses.formats.trust import Trust
 
     when = at.replace(tzinfo=UTC) if at else None
     opener = doctor.Opener(license_key, fingerprint)
@@ -100,7 +100,7 @@ def _lists(files: list[Path] | None) -> list[bytes]:
 
 
 def _published() -> "Trust":
-    from app.licenses.trust import Trust
+    from app.licenses.formats.trust import Trust
 
     with installation(load()) as wired, wired.ports.db.transaction() as tx:
         found = keys.published(tx)

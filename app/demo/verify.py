@@ -10,7 +10,7 @@ from app.demo.cast import Vendor, must
 from app.demo.house import FOLDER
 from app.demo.show import Teller
 from app.demo.story import Told
-from app.licenses.verify import load_keys, verify_license_file
+from app.licenses.formats.verify import load_keys, verify_license_file
 
 _FLIPS: Final = 32
 

@@ -13,7 +13,7 @@ from app.core.db import Tx
 from app.flows import provisioning
 from app.flows.ports import Ports
 from app.licenses import service as licenses
-from app.licenses.claims import LicenseCustomer
+from app.licenses.formats.claims import LicenseCustomer
 from app.licenses.models import License
 from app.licenses.service import Grant
 from app.orders.models import Order, Preview

@@ -19,10 +19,11 @@ from app.core.ids import new_license_file_id
 from app.core.keys import KeyPurpose, SigningCanary
 from app.core.signing import Purpose, verify
 from app.flows.ports import Ports
-from app.licenses import issuing, keygen, mattermost, revocation_list, token
-from app.licenses.claims import LicenseClaims, LicenseCustomer
+from app.licenses import issuing, revocation_list
+from app.licenses.formats import keygen, mattermost, token
+from app.licenses.formats.claims import LicenseClaims, LicenseCustomer
+from app.licenses.formats.trust import Trust
 from app.licenses.revocation_list import RevocationList
-from app.licenses.trust import Trust
 
 log = structlog.get_logger()
 

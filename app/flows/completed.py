@@ -9,7 +9,7 @@ from app.core.audit import Deed
 from app.core.clock import start_of
 from app.core.events import Happened
 from app.core.money import Money
-from app.licenses.claims import LicenseCustomer
+from app.licenses.formats.claims import LicenseCustomer
 from app.licenses.service import Grant
 from app.orders.models import Order, OrderLine, Preview
 from app.subscriptions.models import Subscription

@@ -32,9 +32,9 @@ from app.flows import notify, provisioning
 from app.flows.ports import Ports
 from app.licenses import issuance, issuing, revocations
 from app.licenses import service as licenses
-from app.licenses.claims import LicenseClaims
+from app.licenses.formats.claims import LicenseClaims
+from app.licenses.formats.mattermost import SIGNATURE_BYTES
 from app.licenses.issuing import UndeliverableLicenseFile
-from app.licenses.mattermost import SIGNATURE_BYTES
 from app.licenses.models import IssuanceEntry, License, LicenseState
 from app.subscriptions import service as subscriptions
 

@@ -16,7 +16,7 @@ from app.core import keys, policy
 from app.core.clock import transport_now
 from app.core.db import Tx
 from app.core.keys import KeyInUse, KeyState, SigningKey
-from app.licenses.enforcement import ENFORCEMENT
+from app.licenses.formats.enforcement import ENFORCEMENT
 
 UNUSED_DAYS: Final = policy.declare(
     policy.Policy("signing_key_unused_days", 30, policy.whole_number(),

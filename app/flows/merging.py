@@ -23,7 +23,7 @@ from app.documents.mail_shapes import MailName
 from app.flows import notify
 from app.flows.ports import Ports
 from app.licenses import merge, merging
-from app.licenses.claims import LicenseCustomer
+from app.licenses.formats.claims import LicenseCustomer
 from app.licenses.merge import Change, Part, Timeline
 from app.licenses.models import LicenseChange, LicenseEnvironment, MergeWatch, ToldDrop
 from app.subscriptions.models import Subscription, SubscriptionState

@@ -29,8 +29,8 @@ from app.flows import export_gate, notify, party_screening
 from app.flows.ports import Ports
 from app.licenses import service as licenses
 from app.licenses import trials
-from app.licenses.claims import LicenseCustomer
 from app.licenses.errors import TrialRefused
+from app.licenses.formats.claims import LicenseCustomer
 from app.licenses.models import License, LicenseState
 from app.licenses.service import Grant
 from app.licenses.trial_models import Trial, TrialDoor, TrialState

@@ -9,9 +9,10 @@ from sqlmodel import col
 
 from app.core import policy
 from app.core.db import Tx
-from app.licenses import decision, enforcement
+from app.licenses import decision
 from app.licenses.decision import Credential, Decision, ValidationFacts, ValidationRequest
-from app.licenses.enforcement import Step
+from app.licenses.formats import enforcement
+from app.licenses.formats.enforcement import Step
 from app.licenses.models import License, LicenseState
 from app.workspaces import service as workspaces
 from app.workspaces.models import Workspace

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from app.licenses.findings import Finding, Severity
-from app.licenses.linter import rejection_findings
-from app.licenses.mattermost import LicenseFileRejected
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.linter import rejection_findings
+from app.licenses.formats.mattermost import LicenseFileRejected
 from app.licenses.models import LicenseState
 
 

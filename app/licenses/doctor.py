@@ -18,20 +18,20 @@ from app.core.db import Tx
 from app.core.keys import SigningKey
 from app.core.signing import UnusableKey
 from app.licenses import revocation_check
-from app.licenses.claims import LicenseClaims
 from app.licenses.decision import Code, Credential, ValidationRequest, decide
-from app.licenses.enforcement import Rung, Step
-from app.licenses.findings import Finding, Severity
-from app.licenses.keygen_claims import KeygenClaims
-from app.licenses.linter import PRODUCT_GRACE
-from app.licenses.machine_claims import MachineClaims
+from app.licenses.formats.claims import LicenseClaims
+from app.licenses.formats.enforcement import Rung, Step
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.keygen_claims import KeygenClaims
+from app.licenses.formats.linter import PRODUCT_GRACE
+from app.licenses.formats.machine_claims import MachineClaims
+from app.licenses.formats.report import Claims, Report, printable, written
+from app.licenses.formats.token_claims import TokenClaims
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify_any import verify_license
 from app.licenses.models import IssuanceEntry, License, LicenseState, MergedLicense
 from app.licenses.records import record_of
-from app.licenses.report import Claims, Report, printable, written
-from app.licenses.token_claims import TokenClaims
-from app.licenses.trust import Trust
 from app.licenses.validating import facts_of
-from app.licenses.verify_any import verify_license
 
 NOT_ON_RECORD: Final = "not_on_record"
 # What only the record knows; the rest stands in the file.

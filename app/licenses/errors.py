@@ -3,7 +3,7 @@ from http import HTTPStatus
 from typing import Self
 
 from app.core.errors import DomainError
-from app.licenses.findings import Finding
+from app.licenses.formats.findings import Finding
 
 
 class AlreadyRevoked(DomainError):

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.db import Tx
-from app.licenses.formats import Format
+from app.licenses.formats.recognize import Format
 from app.licenses.models import IssuanceEntry
 
 SYSTEM: Final = "system"  # a story issued it; the audit log says which

@@ -8,10 +8,10 @@ from typing import Final
 
 from app.core.errors import DomainError
 from app.core.signing import RsaHolder
-from app.licenses.claims import LicenseClaims
-from app.licenses.findings import Finding
-from app.licenses.linter import lint
-from app.licenses.mattermost import encode, sign_payload
+from app.licenses.formats.claims import LicenseClaims
+from app.licenses.formats.findings import Finding
+from app.licenses.formats.linter import lint
+from app.licenses.formats.mattermost import encode, sign_payload
 
 # One signature in 256 ends in NUL, so that 40 in a row happen once in 10**96 files.
 _MOST_ATTEMPTS: Final = 40

@@ -10,19 +10,20 @@ from app.core import keys
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.security import Secrets
-from app.licenses import activation_terms, issuance, keygen, machine_claims, revocations
+from app.licenses import activation_terms, issuance, revocations
 from app.licenses.activation_models import Activation, ActivationState
 from app.licenses.decision import Credential, ValidationRequest, decide
 from app.licenses.errors import LeaseEnded, LicenseNotUsable, NotInForce, OfflineNotOffered
-from app.licenses.formats import Format
+from app.licenses.formats import keygen, machine_claims
+from app.licenses.formats.keygen_claims import require_ttl
+from app.licenses.formats.machine_claims import Bound
+from app.licenses.formats.recognize import Format
+from app.licenses.formats.rendering_lint import lint_machine
+from app.licenses.formats.stated import Stated
 from app.licenses.issuing import UndeliverableLicenseFile
-from app.licenses.keygen_claims import require_ttl
-from app.licenses.machine_claims import Bound
 from app.licenses.models import License, LicenseState
 from app.licenses.records import record_of
 from app.licenses.rendering import Wanted
-from app.licenses.rendering_lint import lint_machine
-from app.licenses.stated import Stated
 from app.licenses.validating import facts_of
 
 

@@ -17,8 +17,8 @@ from itertools import pairwise
 from math import inf
 from typing import Final
 
-from app.licenses.claims import LIMITS
-from app.licenses.linter import TIERS
+from app.licenses.formats.claims import LIMITS
+from app.licenses.formats.linter import TIERS
 from app.licenses.models import LicenseEnvironment
 
 SEATS: Final = "users"

@@ -20,10 +20,10 @@ from app.core.errors import NotFound
 from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
 from app.licenses import issuance, merge, service
-from app.licenses.claims import FEATURES, LIMITS, ClaimSource, LicenseClaims, LicenseCustomer, to_milliseconds
 from app.licenses.errors import AlreadyRevoked
+from app.licenses.formats.claims import FEATURES, LIMITS, ClaimSource, LicenseClaims, LicenseCustomer, to_milliseconds
+from app.licenses.formats.linter import looks_like_trial
 from app.licenses.issuing import issue as issue_file
-from app.licenses.linter import looks_like_trial
 from app.licenses.merge import Interval, Part, Timeline
 from app.licenses.models import IssuanceEntry, License, LicenseEnvironment, LicenseState, MergedLicense
 from app.licenses.service import subscription_of

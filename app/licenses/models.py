@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from app.core.db import INSTANT, Table, personal, row_id, text_enum
-from app.licenses.formats import Format
+from app.licenses.formats.recognize import Format
 
 
 class LicenseState(StrEnum):

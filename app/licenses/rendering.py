@@ -11,17 +11,18 @@ from app.core import keys, policy
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
 from app.core.security import Secrets
-from app.licenses import issuance, keygen, revocations, token
-from app.licenses.enforcement import ENFORCEMENT
+from app.licenses import issuance, revocations
 from app.licenses.errors import NotInForce
-from app.licenses.findings import Finding
-from app.licenses.formats import Format
+from app.licenses.formats import keygen, token
+from app.licenses.formats.enforcement import ENFORCEMENT
+from app.licenses.formats.findings import Finding
+from app.licenses.formats.keygen_claims import DEFAULT_TTL, payload_of, require_ttl
+from app.licenses.formats.recognize import Format
+from app.licenses.formats.rendering_lint import lint_keygen, lint_token
+from app.licenses.formats.stated import Stated
+from app.licenses.formats.token_claims import TokenClaims
 from app.licenses.issuing import UndeliverableLicenseFile
-from app.licenses.keygen_claims import DEFAULT_TTL, payload_of, require_ttl
 from app.licenses.models import License, LicenseState
-from app.licenses.rendering_lint import lint_keygen, lint_token
-from app.licenses.stated import Stated
-from app.licenses.token_claims import TokenClaims
 
 SUFFIXES = {
     Format.MATTERMOST: "mattermost-license", Format.KEYGEN: "lic", Format.TOKEN: "license-token",

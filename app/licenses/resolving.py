@@ -14,12 +14,12 @@ from sqlmodel import col
 from app.core import keys
 from app.core.canonical import sha256_hex
 from app.core.db import Tx
-from app.licenses import keygen, token
 from app.licenses.decision import refuse_file
-from app.licenses.formats import Format, ReadCode, recognize
-from app.licenses.mattermost import LicenseFileRejected
+from app.licenses.formats import keygen, token
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import Format, ReadCode, recognize
+from app.licenses.formats.trust import Trust
 from app.licenses.models import IssuanceEntry, License
-from app.licenses.trust import Trust
 from app.licenses.validating import Opened
 
 _KINDS: Final = {Format.KEYGEN: keygen.LICENSE, Format.MACHINE: keygen.MACHINE}

@@ -6,15 +6,15 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.licenses import revocation_list
-from app.licenses.claims import LicenseClaims
-from app.licenses.findings import Finding, Severity
-from app.licenses.keygen_claims import KeygenClaims
-from app.licenses.machine_claims import MachineClaims
-from app.licenses.mattermost import LicenseFileRejected
+from app.licenses.formats.claims import LicenseClaims
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.keygen_claims import KeygenClaims
+from app.licenses.formats.machine_claims import MachineClaims
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.report import Claims, Report, ReportCode, report_finding, written
+from app.licenses.formats.token_claims import TokenClaims
 from app.licenses.models import RevocationReason
-from app.licenses.report import Claims, Report, ReportCode, report_finding, written
 from app.licenses.revocation_list import RevocationList
-from app.licenses.token_claims import TokenClaims
 
 
 def lists_in(data: bytes) -> list[bytes]:

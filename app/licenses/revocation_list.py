@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.core.canonical import canonical_json
 from app.core.signing import EdHolder
-from app.licenses import token
-from app.licenses.formats import ReadCode
-from app.licenses.mattermost import LicenseFileRejected
+from app.licenses.formats import token
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import ReadCode
+from app.licenses.formats.token import Kind
 from app.licenses.models import RevocationReason
-from app.licenses.token import Kind
 
 TYPE: Final = "blp/revocation-list/v1"
 LIST: Final = Kind("revocation-list", b"blp/revocation-list/v1", 64_000_000)

@@ -19,8 +19,8 @@ from app.core.ids import new_id, new_license_file_id
 from app.core.security import Secrets
 from app.core.signing import RsaHolder
 from app.licenses import issuance
-from app.licenses.claims import FEATURES, LicenseClaims, LicenseCustomer
 from app.licenses.errors import AlreadyRevoked, NothingBought, NotReleased
+from app.licenses.formats.claims import FEATURES, LicenseClaims, LicenseCustomer
 from app.licenses.issuing import issue as issue_file
 from app.licenses.models import IssuanceEntry, License, LicenseEnvironment, LicenseState
 

@@ -16,8 +16,8 @@ from app.core.keys import NoSigningKey
 from app.core.signing import Purpose, Signer
 from app.licenses.activations import Standing
 from app.licenses.decision import Credential, Decision, ValidationFacts, ValidationRequest, decide, refuse_file
-from app.licenses.findings import Finding
-from app.licenses.mattermost import LicenseFileRejected, verify_file
+from app.licenses.formats.findings import Finding
+from app.licenses.formats.mattermost import LicenseFileRejected, verify_file
 from app.licenses.records import Record
 
 

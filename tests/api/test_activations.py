@@ -16,7 +16,7 @@ from app.core.canonical import sha256_hex
 from app.core.clock import transport_now
 from app.flows import silent_servers
 from app.licenses.activation_models import Activation
-from app.licenses.formats import Format
+from app.licenses.formats.recognize import Format
 from app.licenses.models import IssuanceEntry
 from app.main import create_app
 from app.web import later_writes

@@ -13,8 +13,8 @@ from app.core import keys
 from app.core.canonical import canonical_json, sha256_hex
 from app.core.signing import generate_rsa_key, load_private_key, load_public_keys, public_pem
 from app.licenses import issuance
-from app.licenses.formats import OF_A_LICENSE, Format
-from app.licenses.mattermost import verify_file
+from app.licenses.formats.mattermost import verify_file
+from app.licenses.formats.recognize import OF_A_LICENSE, Format
 from app.licenses.models import IssuanceEntry
 from tests.api.buying import Bought, Buyer
 from tests.licenses.renderings import documented

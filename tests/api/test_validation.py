@@ -16,7 +16,7 @@ from app.adapters.sandbox.clock import set_to
 from app.core import keys
 from app.core.keys import KeyPurpose
 from app.licenses import service as licenses
-from app.licenses import token
+from app.licenses.formats import token
 from app.main import create_app
 from tests.api.buying import NEW_YORK, Bought, Buyer, make_key
 from tests.licenses.activating import with_rules

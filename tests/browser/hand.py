@@ -11,7 +11,7 @@ from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
 from app.core import keys
-from app.licenses.verify import load_keys, verify_license_file
+from app.licenses.formats.verify import load_keys, verify_license_file
 from tests.world import FULL, World
 
 WIDTHS = (390, 1280)

@@ -10,7 +10,7 @@ from app.core.clock import transport_now
 from app.licenses import activating, machine_files, rendering
 from app.licenses import service as licenses
 from app.licenses.activating import Server
-from app.licenses.formats import OF_A_LICENSE, Format
+from app.licenses.formats.recognize import OF_A_LICENSE, Format
 from app.licenses.models import License
 from app.licenses.rendering import Wanted
 from tests import shop

@@ -18,8 +18,8 @@ from app.invoices.models import Invoice, InvoiceState
 from app.ledger import service as ledger
 from app.ledger.models import LedgerEntry, Posting
 from app.licenses import service as licenses
+from app.licenses.formats.verify import load_keys, verify_license_file
 from app.licenses.models import License, LicenseState
-from app.licenses.verify import load_keys, verify_license_file
 from app.orders.errors import NeedsQuote
 from app.orders.models import OrderState, Route
 from app.payments import service as payments

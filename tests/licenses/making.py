@@ -9,8 +9,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.core.signing import HeldRsaKey
-from app.licenses.claims import LicenseClaims, LicenseCustomer
-from app.licenses.mattermost import encode, sign_payload
+from app.licenses.formats.claims import LicenseClaims, LicenseCustomer
+from app.licenses.formats.mattermost import encode, sign_payload
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FULL = os.environ.get("BLP_TEST_FULL") == "1"

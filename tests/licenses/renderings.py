@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from app.core.signing import PrivateKey, generate_ed25519_key, load_ed25519_private_key, public_jwk, thumbprint
-from app.licenses import keygen, machine_claims, revocation_list, token
-from app.licenses.enforcement import ENFORCEMENT
-from app.licenses.keygen_claims import DEFAULT_TTL, payload_of
-from app.licenses.machine_claims import Bound
+from app.licenses import revocation_list
+from app.licenses.formats import keygen, machine_claims, token
+from app.licenses.formats.enforcement import ENFORCEMENT
+from app.licenses.formats.keygen_claims import DEFAULT_TTL, payload_of
+from app.licenses.formats.machine_claims import Bound
+from app.licenses.formats.stated import Stated
+from app.licenses.formats.token_claims import TokenClaims
 from app.licenses.revocation_list import RevocationList, Revoked
-from app.licenses.stated import Stated
-from app.licenses.token_claims import TokenClaims
 from tests.licenses.making import NOW, claims, signed
 
 ROOT = Path(__file__).parents[2]

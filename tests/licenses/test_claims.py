@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.licenses.claims import (
+from app.licenses.formats.claims import (
     EPOCH,
     FEATURES,
     LIMITS,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from app.licenses.decision import Code, Credential, Decision, ValidationFacts, ValidationRequest, refuse_file
 from app.licenses.decision import decide as decide_on
-from app.licenses.findings import Severity
-from app.licenses.linter import is_expired
-from app.licenses.mattermost import LicenseFileRejected, verify_file
+from app.licenses.formats.findings import Severity
+from app.licenses.formats.linter import is_expired
+from app.licenses.formats.mattermost import LicenseFileRejected, verify_file
 from app.licenses.models import LicenseState
 from tests.licenses.making import NOW, claims
 

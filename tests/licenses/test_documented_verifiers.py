@@ -16,18 +16,19 @@ from hypothesis import strategies as st
 
 from app.core.errors import DomainError
 from app.core.signing import Ed25519Signer, HeldRsaKey, Purpose, thumbprint, verify
-from app.licenses import keygen, offline, revocation_list, token
-from app.licenses.findings import Finding
-from app.licenses.keygen import Algorithm, Envelope
-from app.licenses.keygen_claims import payload_of
-from app.licenses.linter import lint
-from app.licenses.mattermost import encode, sign_payload
+from app.licenses import offline, revocation_list
+from app.licenses.formats import keygen, token
+from app.licenses.formats.findings import Finding
+from app.licenses.formats.keygen import Algorithm, Envelope
+from app.licenses.formats.keygen_claims import payload_of
+from app.licenses.formats.linter import lint
+from app.licenses.formats.mattermost import encode, sign_payload
+from app.licenses.formats.rendering_lint import lint_keygen, lint_machine, lint_token
+from app.licenses.formats.token_claims import TokenClaims
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify_any import verify_license
 from app.licenses.models import RevocationReason
-from app.licenses.rendering_lint import lint_keygen, lint_machine, lint_token
 from app.licenses.revocation_list import Revoked, file_hash
-from app.licenses.token_claims import TokenClaims
-from app.licenses.trust import Trust
-from app.licenses.verify_any import verify_license
 from tests.licenses.making import FULL, NOW, claims, signed
 from tests.licenses.readers import READERS, Reader, python
 from tests.licenses.renderings import FINGERPRINT, KEY, Signers, new_key, stated

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from app.licenses.claims import FEATURES, PayloadCode
 from app.licenses.decision import Code
-from app.licenses.enforcement import Step
-from app.licenses.formats import Format, ReadCode
-from app.licenses.linter import LintCode, RenderingLint
-from app.licenses.mattermost import FileCode
-from app.licenses.report import ReportCode
+from app.licenses.formats.claims import FEATURES, PayloadCode
+from app.licenses.formats.enforcement import Step
+from app.licenses.formats.linter import LintCode, RenderingLint
+from app.licenses.formats.mattermost import FileCode
+from app.licenses.formats.recognize import Format, ReadCode
+from app.licenses.formats.report import ReportCode
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "license-file.md").read_text(encoding="utf-8")
 FIELDS = set(

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from app.core.ids import new_license_file_id
 from app.core.signing import HeldRsaKey, UnusableKey, public_jwk, public_pem
-from app.licenses.claims import LicenseCustomer
+from app.licenses.formats.claims import LicenseCustomer
+from app.licenses.formats.mattermost import LicenseFileRejected, encode, sign_payload, verify_file
+from app.licenses.formats.verify import verify_license_file
 from app.licenses.issuing import UndeliverableLicenseFile, issue
-from app.licenses.mattermost import LicenseFileRejected, encode, sign_payload, verify_file
-from app.licenses.verify import verify_license_file
 from tests.licenses.independent_verifier import Refused, install, numbers_of, payload_of
 from tests.licenses.making import FULL, NOW, claims_under, decoded
 from tests.licenses.renderings import documented

@@ -9,13 +9,14 @@ from typing import Generic
 from app.core.ids import new_license_file_id
 from app.core.keys import KeyPurpose
 from app.core.signing import Ed25519Signer, HeldRsaKey, P_co, Purpose, thumbprint, verify
-from app.licenses import keygen, machine_claims, offline, revocation_list, token
+from app.licenses import offline, revocation_list
+from app.licenses.formats import keygen, machine_claims, token
+from app.licenses.formats.keygen_claims import payload_of
+from app.licenses.formats.machine_claims import Bound
+from app.licenses.formats.mattermost import verify_file
+from app.licenses.formats.token_claims import TokenClaims
 from app.licenses.issuing import issue
-from app.licenses.keygen_claims import payload_of
-from app.licenses.machine_claims import Bound
-from app.licenses.mattermost import verify_file
 from app.licenses.revocation_list import LIST, RevocationList
-from app.licenses.token_claims import TokenClaims
 from tests.licenses.making import NOW, claims_under
 from tests.licenses.renderings import KEY, Signers, stated
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.licenses import keygen
-from app.licenses.claims import FEATURES, LIMITS, LicenseClaims
-from app.licenses.formats import ReadCode
-from app.licenses.keygen import AlgorithmRefused, algorithm_of
-from app.licenses.keygen_claims import LONGEST_TTL, KeygenClaims, TtlRefused, payload_of, require_ttl, uuid_of
-from app.licenses.mattermost import LicenseFileRejected
-from app.licenses.rendering_lint import lint_keygen, verify_keygen
-from app.licenses.trust import Trust
-from app.licenses.verify_any import verify_license
+from app.licenses.formats import keygen
+from app.licenses.formats.claims import FEATURES, LIMITS, LicenseClaims
+from app.licenses.formats.keygen import AlgorithmRefused, algorithm_of
+from app.licenses.formats.keygen_claims import LONGEST_TTL, KeygenClaims, TtlRefused, payload_of, require_ttl, uuid_of
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import ReadCode
+from app.licenses.formats.rendering_lint import lint_keygen, verify_keygen
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify_any import verify_license
 from tests.licenses.making import NOW, claims
 from tests.licenses.renderings import KEY, Signers, changed, stated
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from app.licenses.claims import FEATURES, LicenseCustomer, PayloadCode, from_milliseconds
-from app.licenses.findings import Severity
-from app.licenses.formats import ReadCode
-from app.licenses.linter import REMEDIES, LintCode, RenderingLint, lint
-from app.licenses.mattermost import FileCode
+from app.licenses.formats.claims import FEATURES, LicenseCustomer, PayloadCode, from_milliseconds
+from app.licenses.formats.findings import Severity
+from app.licenses.formats.linter import REMEDIES, LintCode, RenderingLint, lint
+from app.licenses.formats.mattermost import FileCode
+from app.licenses.formats.recognize import ReadCode
 from tests.licenses.making import ID, NOW, claims, signed
 
 SECOND = timedelta(seconds=1)

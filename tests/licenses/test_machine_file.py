@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.licenses import keygen
-from app.licenses.keygen_claims import DEFAULT_TTL, uuid_of
-from app.licenses.rendering_lint import lint_machine, verify_machine
-from app.licenses.trust import Trust
-from app.licenses.verify_any import verify_license
+from app.licenses.formats import keygen
+from app.licenses.formats.keygen_claims import DEFAULT_TTL, uuid_of
+from app.licenses.formats.rendering_lint import lint_machine, verify_machine
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify_any import verify_license
 from tests.licenses.making import NOW
 from tests.licenses.readers import READERS, Reader
 from tests.licenses.renderings import FINGERPRINT, KEY, Signers

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 
 from app.core.ids import new_license_file_id
 from app.core.signing import HeldRsaKey, UnusableKey
+from app.licenses.formats.mattermost import LicenseFileRejected, alteration, encode, sign_payload, verify_file
 from app.licenses.issuing import issue
-from app.licenses.mattermost import LicenseFileRejected, alteration, encode, sign_payload, verify_file
 from tests.licenses.independent_verifier import Refused, payload_of
 from tests.licenses.making import NOW, claims, claims_under, decoded, signed
 

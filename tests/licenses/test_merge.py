@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.licenses import merge
-from app.licenses.linter import TIERS
+from app.licenses.formats.linter import TIERS
 from app.licenses.merge import Part, Timeline
 from app.licenses.models import LicenseEnvironment
 from tests.world import full

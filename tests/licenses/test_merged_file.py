@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from app.core.ids import new_license_file_id
 from app.core.signing import HeldRsaKey
 from app.licenses import merge
-from app.licenses.claims import LicenseClaims, LicenseCustomer
+from app.licenses.formats.claims import LicenseClaims, LicenseCustomer
+from app.licenses.formats.linter import looks_like_trial
+from app.licenses.formats.mattermost import verify_file
 from app.licenses.issuing import issue
-from app.licenses.linter import looks_like_trial
-from app.licenses.mattermost import verify_file
 from app.licenses.merge import Part
 from app.licenses.merging import MOST_SOURCES, Terms, of_server, terms_of
 from app.licenses.models import LicenseEnvironment

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 
 from app.licenses import rendering
 from app.licenses import service as licenses
-from app.licenses.formats import Format
+from app.licenses.formats.recognize import Format
 from app.licenses.models import License
 from app.licenses.rendering import Wanted
 from tests.api.test_validation import until

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.licenses import revocation_list, token
-from app.licenses.formats import ReadCode
-from app.licenses.mattermost import LicenseFileRejected
+from app.licenses import revocation_list
+from app.licenses.formats import token
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import ReadCode
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify_any import verify_license
 from app.licenses.models import RevocationReason
 from app.licenses.revocation_check import against, lists_in
 from app.licenses.revocation_list import LIST, RevocationList, Revoked, file_hash, read, read_all
-from app.licenses.trust import Trust
-from app.licenses.verify_any import verify_license
 from tests.licenses.making import FULL, NOW, claims
 from tests.licenses.readers import READERS, Reader
 from tests.licenses.renderings import FINGERPRINT, KEY, Signers, new_key

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.signing import UnusableKey, public_jwk, public_pem, thumbprint
-from app.licenses import token
-from app.licenses.claims import MalformedPayload
-from app.licenses.enforcement import ENFORCEMENT, Step, read_ladder, step_at
-from app.licenses.formats import ReadCode
-from app.licenses.mattermost import LicenseFileRejected
-from app.licenses.rendering_lint import lint_token, verify_token
-from app.licenses.token_claims import TokenClaims
-from app.licenses.trust import Trust
-from app.licenses.verify_any import lint_license, verify_license
+from app.licenses.formats import token
+from app.licenses.formats.claims import MalformedPayload
+from app.licenses.formats.enforcement import ENFORCEMENT, Step, read_ladder, step_at
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import ReadCode
+from app.licenses.formats.rendering_lint import lint_token, verify_token
+from app.licenses.formats.token_claims import TokenClaims
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify_any import lint_license, verify_license
 from tests.licenses.making import NOW
 from tests.licenses.renderings import KEY, Signers, changed, new_key, stated
 from tests.world import full

@@ -16,8 +16,8 @@ from app.core.events import Event
 from app.flows import compromise, tick, trial
 from app.licenses import merging
 from app.licenses.errors import TrialRefused
-from app.licenses.linter import lint
-from app.licenses.mattermost import verify_file
+from app.licenses.formats.linter import lint
+from app.licenses.formats.mattermost import verify_file
 from app.licenses.models import IssuanceEntry, License, LicenseState
 from app.licenses.trial_models import Trial, TrialState
 from app.surveys.models import SurveyInvitation

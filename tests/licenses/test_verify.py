@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.signing import UnusableKey, generate_ed25519_key, load_private_key, public_jwk, public_pem
-from app.licenses.claims import LicenseCustomer
-from app.licenses.verify import load_keys, verify_license_file
+from app.licenses.formats.claims import LicenseCustomer
+from app.licenses.formats.verify import load_keys, verify_license_file
 from tests.licenses.independent_verifier import Refused, install
 from tests.licenses.making import ID, NOW, claims, signed
 from tests.world import full

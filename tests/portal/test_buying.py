@@ -12,8 +12,8 @@ from app.accounts.models import Account
 from app.agreements.models import Acceptance
 from app.catalog.models import Price
 from app.core import keys
+from app.licenses.formats.verify import load_keys, verify_license_file
 from app.licenses.models import License
-from app.licenses.verify import load_keys, verify_license_file
 from app.orders.models import Order, OrderState, Preview
 from app.quotes.models import Quote
 from tests.portal.buyers import ADA, BO, CHECKOUT, at_payment, count, pay, priced, visitor

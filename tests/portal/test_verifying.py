@@ -14,13 +14,13 @@ from app.core.clock import transport_now
 from app.licenses import activating, rendering
 from app.licenses import service as licenses
 from app.licenses.activating import Server
-from app.licenses.enforcement import ENFORCEMENT
-from app.licenses.formats import OF_A_LICENSE, Format
+from app.licenses.formats.enforcement import ENFORCEMENT
+from app.licenses.formats.recognize import OF_A_LICENSE, Format
+from app.licenses.formats.stated import Stated
+from app.licenses.formats.token import encode
+from app.licenses.formats.token_claims import TokenClaims
 from app.licenses.models import License
 from app.licenses.rendering import Wanted
-from app.licenses.stated import Stated
-from app.licenses.token import encode
-from app.licenses.token_claims import TokenClaims
 from tests import shop
 from tests.licenses.activating import with_rules
 from tests.portal.buyers import page_of, visitor

@@ -30,11 +30,11 @@ from app.licenses.errors import (
     ProofNeeded,
     TransfersSpent,
 )
-from app.licenses.formats import Format
+from app.licenses.formats.keygen import AlgorithmRefused
+from app.licenses.formats.keygen_claims import TtlRefused
+from app.licenses.formats.recognize import Format
 from app.licenses.heartbeat import Life
 from app.licenses.issuing import UndeliverableLicenseFile
-from app.licenses.keygen import AlgorithmRefused
-from app.licenses.keygen_claims import TtlRefused
 from app.licenses.models import License
 from app.licenses.records import record_of
 from app.licenses.validating import Asker, Presented

@@ -5,9 +5,9 @@ from typing import Annotated, Final
 from fastapi import Query
 
 from app.core.errors import Invalid
-from app.licenses.formats import OF_A_LICENSE, Format
-from app.licenses.keygen import Algorithm, algorithm_of
-from app.licenses.keygen_claims import DEFAULT_TTL
+from app.licenses.formats.keygen import Algorithm, algorithm_of
+from app.licenses.formats.keygen_claims import DEFAULT_TTL
+from app.licenses.formats.recognize import OF_A_LICENSE, Format
 from app.licenses.rendering import Wanted
 
 Ttl = Annotated[str | None, Query(

@@ -19,14 +19,14 @@ from app.core.signing import UnusableKey
 from app.flows import export_gate
 from app.licenses import rendering, service, usage
 from app.licenses.errors import AlreadyRevoked, NotInForce, NotReleased
-from app.licenses.findings import Finding
-from app.licenses.formats import Format
+from app.licenses.formats.findings import Finding
+from app.licenses.formats.keygen import AlgorithmRefused
+from app.licenses.formats.keygen_claims import TtlRefused
+from app.licenses.formats.recognize import Format
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify_any import lint_license as lint
 from app.licenses.issuing import UndeliverableLicenseFile
-from app.licenses.keygen import AlgorithmRefused
-from app.licenses.keygen_claims import TtlRefused
 from app.licenses.models import License, LicenseEnvironment, LicenseState
-from app.licenses.trust import Trust
-from app.licenses.verify_any import lint_license as lint
 from app.screening.destinations import DestinationRefused
 from app.screening.service import PartyRefused
 from app.web.api import validation

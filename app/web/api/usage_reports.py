@@ -16,8 +16,8 @@ from app.core.errors import Invalid, NotFound
 from app.core.keys import NoSigningKey
 from app.flows import true_up
 from app.flows.ports import Ports
-from app.licenses.enforcement import ENFORCEMENT
 from app.licenses.errors import NothingBought, ReportRefused
+from app.licenses.formats.enforcement import ENFORCEMENT
 from app.licenses.models import License, LicenseState
 from app.licenses.usage import Stated
 from app.licenses.usage_models import ReportedBy, UsageReport

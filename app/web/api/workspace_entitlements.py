@@ -18,8 +18,8 @@ from app.core.errors import NotFound
 from app.flows import workspace_entitlements
 from app.flows.ports import Ports
 from app.flows.workspace_entitlements import Held
-from app.licenses.enforcement import Step
-from app.licenses.findings import Severity
+from app.licenses.formats.enforcement import Step
+from app.licenses.formats.findings import Severity
 from app.licenses.models import LicenseState
 from app.web.api.access import KEYED, key_with
 from app.web.api.shapes import JsonRoute

@@ -13,7 +13,7 @@ from app.flows import export_gate
 from app.flows.ports import Ports
 from app.licenses import rendering
 from app.licenses.errors import NotReleased
-from app.licenses.formats import Format
+from app.licenses.formats.recognize import Format
 from app.licenses.merging import require_usable
 from app.licenses.models import License, MergedLicense
 from app.licenses.rendering import Wanted

@@ -16,7 +16,7 @@ from app.core.db import Tx as Unit
 from app.core.errors import Invalid, NotFound
 from app.licenses import activation_terms
 from app.licenses import service as licenses
-from app.licenses.formats import OF_A_LICENSE, Format
+from app.licenses.formats.recognize import OF_A_LICENSE, Format
 from app.licenses.models import License, LicenseEnvironment, LicenseState, MergedLicense
 from app.licenses.standing import Standing, standing
 from app.orders.models import Order, OrderKind

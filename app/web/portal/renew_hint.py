@@ -18,9 +18,9 @@ from app.catalog import service as catalog
 from app.core.clock import transport_now
 from app.core.db import Tx as Unit
 from app.licenses import renewal_hint, trials
+from app.licenses.formats.stated import Stated
 from app.licenses.models import License
 from app.licenses.renewal_hint import BadHint, Hint
-from app.licenses.stated import Stated
 from app.web import show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Tx, count_try

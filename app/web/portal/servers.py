@@ -19,7 +19,7 @@ from app.flows import export_gate
 from app.licenses import activating, activation_terms, carrying, machine_files, offline
 from app.licenses.activating import By, Server
 from app.licenses.activation_models import Activation, ActivationState, EndedBy
-from app.licenses.formats import Format
+from app.licenses.formats.recognize import Format
 from app.licenses.heartbeat import Life
 from app.licenses.models import License, LicenseState
 from app.licenses.rendering import SUFFIXES, Wanted

@@ -22,9 +22,9 @@ from app.core.keys import KeyPurpose
 from app.core.signing import Purpose, UnusableKey
 from app.licenses import doctor, revocation_check
 from app.licenses.doctor import Diagnosis
-from app.licenses.findings import Finding, Severity
-from app.licenses.formats import Format
-from app.licenses.report import LADDER, Summary
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.recognize import Format
+from app.licenses.formats.report import LADDER, Summary
 from app.web import csrf, pages, show
 from app.web.auth import CustomerIfAny
 from app.web.deps import Now, Tx, count_try

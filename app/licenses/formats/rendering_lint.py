@@ -10,16 +10,16 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from app.licenses import keygen, token
-from app.licenses.claims import MalformedPayload
-from app.licenses.findings import Finding, Severity
-from app.licenses.formats import ReadCode
-from app.licenses.keygen import Algorithm
-from app.licenses.keygen_claims import KeygenClaims
-from app.licenses.linter import LintCode, RenderingLint, by_weight, finding, lint_claims, rejection_findings
-from app.licenses.machine_claims import MachineClaims
-from app.licenses.mattermost import LicenseFileRejected
-from app.licenses.token_claims import TokenClaims
+from app.licenses.formats import keygen, token
+from app.licenses.formats.claims import MalformedPayload
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.keygen import Algorithm
+from app.licenses.formats.keygen_claims import KeygenClaims
+from app.licenses.formats.linter import LintCode, RenderingLint, by_weight, finding, lint_claims, rejection_findings
+from app.licenses.formats.machine_claims import MachineClaims
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import ReadCode
+from app.licenses.formats.token_claims import TokenClaims
 
 CLOCK_SKEW: Final = timedelta(minutes=5)  # what the SDK lets the issuer's clock be ahead
 

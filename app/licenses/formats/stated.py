@@ -2,11 +2,20 @@
 
 from base64 import b64decode
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
-from app.licenses.claims import LicenseClaims
-from app.licenses.mattermost import SIGNATURE_BYTES
-from app.licenses.models import License
+from app.licenses.formats.claims import LicenseClaims
+from app.licenses.formats.mattermost import SIGNATURE_BYTES
+
+
+class OnRecord(Protocol):
+    """A license as it is kept."""
+
+    id: str
+    plan_id: str
+    file_id: str
+    grace_days: int
+    file_text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class Stated:
     claims: LicenseClaims
 
     @classmethod
-    def of(cls, row: License) -> Self:
+    def of(cls, row: OnRecord) -> Self:
         """Read back from our own row, whose signature is not looked at again."""
         claims = LicenseClaims.from_payload(b64decode(row.file_text)[:-SIGNATURE_BYTES])
         return cls(row.id, row.plan_id, row.file_id, row.grace_days, claims)

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.core.errors import DomainError
 from app.core.signing import RSA_BITS, RsaHolder, UnusableKey
-from app.licenses.claims import LicenseClaims, MalformedPayload, PayloadFault
-from app.licenses.formats import ReadCode
+from app.licenses.formats.claims import LicenseClaims, MalformedPayload, PayloadFault
+from app.licenses.formats.recognize import ReadCode
 
 SIGNATURE_BYTES: Final = RSA_BITS // 8
 MAX_FILE_CHARACTERS: Final = 10_000

@@ -13,11 +13,11 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.core.signing import RSA_BITS, UnusableKey, load_public_keys
-from app.licenses.claims import LicenseClaims
-from app.licenses.findings import Finding, Severity
-from app.licenses.linter import PRODUCT_GRACE, LintCode, is_expired, lint_claims, rejection_findings
-from app.licenses.mattermost import LicenseFileRejected, alteration, verify_file
-from app.licenses.report import Report, ReportCode, report_finding, written
+from app.licenses.formats.claims import LicenseClaims
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.linter import PRODUCT_GRACE, LintCode, is_expired, lint_claims, rejection_findings
+from app.licenses.formats.mattermost import LicenseFileRejected, alteration, verify_file
+from app.licenses.formats.report import Report, ReportCode, report_finding, written
 
 # Said of the issuer's work, or said better by a headline of this report.
 NOT_FOR_READERS: Final = frozenset({LintCode.ALREADY_EXPIRED, LintCode.NO_SEATS, LintCode.CUSTOMER_EMAIL_MISSING})

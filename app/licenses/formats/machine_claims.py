@@ -6,8 +6,8 @@ from typing import Any, Self
 from uuid import UUID
 
 from app.core.canonical import canonical_json
-from app.licenses.claims import MalformedPayload
-from app.licenses.keygen_claims import (
+from app.licenses.formats.claims import MalformedPayload
+from app.licenses.formats.keygen_claims import (
     KeygenClaims,
     entitlements_of,
     license_resource,
@@ -17,7 +17,7 @@ from app.licenses.keygen_claims import (
     uuid_of,
     written,
 )
-from app.licenses.stated import Stated
+from app.licenses.formats.stated import Stated
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from app.core.canonical import canonical_json
 from app.core.signing import EdHolder
-from app.licenses.formats import ReadCode
-from app.licenses.mattermost import LicenseFileRejected
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import ReadCode
 
 HEADER: Final = b"v4.public."
 MAX_CHARACTERS: Final = 10_000

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.core.errors import DomainError
 from app.core.signing import EdHolder
-from app.licenses.formats import ReadCode
-from app.licenses.mattermost import LicenseFileRejected
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import ReadCode
 
 MAX_FILE_CHARACTERS: Final = 40_000
 _WIDTH: Final = 60

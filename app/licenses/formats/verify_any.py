@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from app.licenses import keygen
-from app.licenses.findings import Finding, Severity
-from app.licenses.formats import Format, recognize
-from app.licenses.keygen import Algorithm, Kind
-from app.licenses.keygen_claims import KeygenClaims
-from app.licenses.linter import LintCode, RenderingLint, lint, rejection_findings
-from app.licenses.mattermost import LicenseFileRejected
-from app.licenses.rendering_lint import (
+from app.licenses.formats import keygen
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.keygen import Algorithm, Kind
+from app.licenses.formats.keygen_claims import KeygenClaims
+from app.licenses.formats.linter import LintCode, RenderingLint, lint, rejection_findings
+from app.licenses.formats.mattermost import LicenseFileRejected
+from app.licenses.formats.recognize import Format, recognize
+from app.licenses.formats.rendering_lint import (
     lint_keygen,
     lint_keygen_claims,
     lint_machine,
@@ -26,10 +26,10 @@ from app.licenses.rendering_lint import (
     verify_machine,
     verify_token,
 )
-from app.licenses.report import Claims, Report, ReportCode, report_finding, written
-from app.licenses.token_claims import TokenClaims
-from app.licenses.trust import Trust
-from app.licenses.verify import NOT_FOR_READERS, product_grace, refusals, verify_license_file
+from app.licenses.formats.report import Claims, Report, ReportCode, report_finding, written
+from app.licenses.formats.token_claims import TokenClaims
+from app.licenses.formats.trust import Trust
+from app.licenses.formats.verify import NOT_FOR_READERS, product_grace, refusals, verify_license_file
 
 _READERS_REFUSE: Final = frozenset({RenderingLint.FILE_FROM_THE_FUTURE, RenderingLint.FILE_ENDED})
 _SAID_BY_THE_TOKEN: Final = NOT_FOR_READERS | {LintCode.STARTS_LATER}

@@ -11,10 +11,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from app.licenses.claims import EPOCH, FEATURES, LIMITS, LicenseClaims, PayloadCode
-from app.licenses.findings import Finding, Severity
-from app.licenses.formats import ReadCode
-from app.licenses.mattermost import FileCode, LicenseFileRejected, verify_file
+from app.licenses.formats.claims import EPOCH, FEATURES, LIMITS, LicenseClaims, PayloadCode
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.mattermost import FileCode, LicenseFileRejected, verify_file
+from app.licenses.formats.recognize import ReadCode
 
 PRODUCT_GRACE: Final = timedelta(days=10)  # a running server keeps an expired license that long, then removes it
 TIERS: Final[Mapping[str, int]] = {"professional": 10, "enterprise": 20, "advanced": 30, "entry": 30}

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
-from app.licenses.claims import LicenseClaims
-from app.licenses.findings import Finding, Severity
-from app.licenses.formats import Format
-from app.licenses.keygen_claims import KeygenClaims
-from app.licenses.machine_claims import MachineClaims
-from app.licenses.token_claims import TokenClaims
+from app.licenses.formats.claims import LicenseClaims
+from app.licenses.formats.findings import Finding, Severity
+from app.licenses.formats.keygen_claims import KeygenClaims
+from app.licenses.formats.machine_claims import MachineClaims
+from app.licenses.formats.recognize import Format
+from app.licenses.formats.token_claims import TokenClaims
 
 
 class ReportCode(StrEnum):

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from app.core.keys import KeyPurpose, SigningKey
 from app.core.signing import RSA_BITS, PublicKey, UnusableKey, load_public_keys, thumbprint
-from app.licenses.formats import Format
+from app.licenses.formats.recognize import Format
 
 
 @dataclass(frozen=True, slots=True)

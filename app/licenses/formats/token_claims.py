@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final, Self
 
 from app.core.canonical import canonical_json
-from app.licenses.claims import MalformedPayload, PayloadCode, PayloadFault
-from app.licenses.enforcement import Rung, Step, read_ladder, step_at
-from app.licenses.stated import Stated
+from app.licenses.formats.claims import MalformedPayload, PayloadCode, PayloadFault
+from app.licenses.formats.enforcement import Rung, Step, read_ladder, step_at
+from app.licenses.formats.stated import Stated
 
 _KINDS: Final[Mapping[type, tuple[str, ...]]] = {
     str: ("iat", "nbf", "exp", "sub", "key", "company", "sku", "plan", "starts_at", "expires_at"),

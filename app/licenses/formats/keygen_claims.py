@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.core.canonical import canonical_json
 from app.core.errors import Invalid
-from app.licenses.claims import (
+from app.licenses.formats.claims import (
     FEATURES,
     LIMITS,
     LicenseClaims,
@@ -23,7 +23,7 @@ from app.licenses.claims import (
     PayloadFault,
     to_milliseconds,
 )
-from app.licenses.stated import Stated
+from app.licenses.formats.stated import Stated
 
 DEFAULT_TTL: Final = 2_629_746  # seconds of a twelfth of a year, as Keygen's own check-out
 SHORTEST_TTL: Final = 3_600
