@@ -182,8 +182,12 @@ def test_a_product_asks_where_its_license_stands(world: World, order: Order, hel
     assert told["steps"][1]["begins_at"] == told["ends_at"]
     for secret in ("ada@", "Beispiel", held.account_id):
         assert secret not in json.dumps(told)
+    api = world.api(make_key(world, account_id=None))
+    renderings = [api.get(f"/v1/licenses/{held.id}/file?format={each}").text for each in ("keygen", "token")]
+    assert [status(each).json() for each in renderings] == [told, told]
+    assert status(renderings[1][:-8] + "AAAAAAAA").status_code == 404
     assert status("A" * 400).status_code == 404
     assert status(held.file_text[:-8] + "AAAAAAAA").status_code == 404
     with world.db.transaction() as tx:
         licenses.revoke(tx, held.id, reason="x", by="test", now=world.ports.clock.now())
-    assert status(held.file_text).status_code == 404
+    assert {status(each).status_code for each in (held.file_text, *renderings)} == {404}

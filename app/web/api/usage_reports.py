@@ -21,7 +21,7 @@ from app.licenses.formats.enforcement import ENFORCEMENT
 from app.licenses.models import License, LicenseState
 from app.licenses.usage import Stated
 from app.licenses.usage_models import ReportedBy, UsageReport
-from app.licenses.validating import Presented, open_credential
+from app.licenses.validating import Presented
 from app.subscriptions import service as subscriptions
 from app.subscriptions.models import Subscription, SubscriptionState
 from app.web.api import validation
@@ -72,7 +72,7 @@ class UsageReportList(PageOut[UsageReportOut]):
 
 
 class StatusIn(In):
-    """The text of the license file that the server has installed."""
+    """The text of the license that the server has installed: a file of any format, or a token."""
 
     license: FileText = Field(examples=["eyJpZCI6…"])
 
@@ -115,14 +115,18 @@ def license_status(body: StatusIn, request: Request, tx: Tx, ports: Wired, now: 
     The links lead to pages where somebody signs in; nothing of the account is told here.
     """
     count_try(request, "license-status", *_TRIES)
-    opened = open_credential(Presented(body.license, None), validation.file_keys(tx))
+    opened = validation.open_shown(tx, Presented(body.license, None))
     found = tx.execute(select(License).where(col(License.file_id) == opened.file_id)).scalar_one_or_none()
-    joined = body.license.translate({10: None, 13: None})
-    if opened.refused is not None or found is None or found.file_text != joined:
-        raise NotFound("This is no license file of ours.")
+    if opened.refused is not None or found is None or not (opened.logged_under or _is_file_of(found, body.license)):
+        raise NotFound("This is no license of ours.")
     if found.state in {LicenseState.REVOKED, LicenseState.SUPERSEDED}:
         raise NotFound("This license is in force no more; install the one that took its place.")
     return _status(tx, ports, found, now)
+
+
+def _is_file_of(license_: License, text: str) -> bool:
+    """Whether this is the one Mattermost file on record, which a stolen key could have signed otherwise."""
+    return license_.file_text == text.translate({10: None, 13: None})
 
 
 def _status(tx: Unit, ports: Ports, found: License, now: datetime) -> StatusOut:
