@@ -34,12 +34,14 @@ PEOPLE_ADDED_PER_DAY: Final = policy.declare(
 _DAY: Final = timedelta(days=1)
 
 
-def add_member(tx: Tx, account_id: str, *, email: str, name: str, role: Role, by: By, now: datetime) -> Member:
-    """Let a person act for an account, and tell them. `now` is real time.
+def add_member(
+    tx: Tx, account_id: str, *, email: str, name: str, role: Role, by: By, now: datetime, business_now: datetime
+) -> Member:  # fmt: skip
+    """Let a person act for an account, and tell them. `now` is real time; by `business_now` policies are in force.
 
     Raises what `members.invite` raises, and TooManyTries past the policy `people_added_per_day`.
     """
-    _require_room(tx, account_id, now)
+    _require_room(tx, account_id, policy.get(tx, PEOPLE_ADDED_PER_DAY, business_now), now)
     member = members.invite(tx, account_id, email=email, name=name, role=role, by=by, now=now)
     jobs.defer(tx, member_added, member_id=member.id, by=by.actor)
     return member
@@ -52,7 +54,7 @@ def add_staff(tx: Tx, *, email: str, name: str, role: StaffRole, by: str, now: d
     return person
 
 
-def _require_room(tx: Tx, account_id: str, now: datetime) -> None:
+def _require_room(tx: Tx, account_id: str, most: int, now: datetime) -> None:
     # The record of deeds is counted, not the people: adding and removing one person over and over sends mails too.
     added, first = tx.execute(
         select(func.count(), func.min(col(AuditEntry.at))).where(
@@ -60,7 +62,7 @@ def _require_room(tx: Tx, account_id: str, now: datetime) -> None:
             col(AuditEntry.at) > now - _DAY,
         )
     ).one()  # fmt: skip
-    if added >= policy.get(tx, PEOPLE_ADDED_PER_DAY, now):
+    if added >= most:
         raise TooManyTries(retry_after=max(1, int((first + _DAY - now).total_seconds())))
 
 

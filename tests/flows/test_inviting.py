@@ -34,7 +34,7 @@ def add(world: World, owner: Member, email: str = BOB) -> Member:
     with world.db.transaction() as tx:
         return inviting.add_member(
             tx, owner.account_id, email=email, name="Bob", role=Role.VIEWER, by=By(owner.id, owner.role),
-            now=transport_now(),
+            now=transport_now(), business_now=world.ports.clock.now(),
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from app.core.errors import DomainError, Invalid
 from app.flows import inviting
 from app.web import csrf, show
 from app.web.auth import customer
-from app.web.deps import Tx
+from app.web.deps import Now, Tx
 from app.web.portal.account_views import PeopleView, PersonRow
 from app.web.portal.render import Form, Posted, account_page, see_other
 from app.web.views import Form as FormView
@@ -39,11 +39,11 @@ def listed(request: Request, tx: Tx, who: Reader, said: str = "") -> Response:
 
 
 @router.post("/invite")
-def invite(request: Request, tx: Tx, who: Writer, form: Form) -> Response:
+def invite(request: Request, tx: Tx, who: Writer, form: Form, now: Now) -> Response:
     """Let somebody in; a mail tells them, and they sign in with their address."""
     try:
         inviting.add_member(tx, who.account_id, email=form.text("email"), name=form.text("name"), role=_role(form),
-                            by=By(who.member_id, who.role), now=transport_now())  # fmt: skip
+                            by=By(who.member_id, who.role), now=transport_now(), business_now=now)  # fmt: skip
     except DomainError as refused:
         return _refused(request, tx, who, form, refused)
     return see_other("/account/people?said=invited")
