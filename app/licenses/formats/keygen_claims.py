@@ -6,10 +6,10 @@ file serves either kind of reader. Reading maps them the way that server would, 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
 from app.core.canonical import canonical_json
@@ -24,6 +24,8 @@ from app.licenses.formats.claims import (
     to_milliseconds,
 )
 from app.licenses.formats.stated import Stated
+
+T = TypeVar("T")
 
 DEFAULT_TTL: Final = 2_629_746  # seconds of a twelfth of a year, as Keygen's own check-out
 SHORTEST_TTL: Final = 3_600
@@ -61,12 +63,7 @@ class KeygenClaims:
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
         """Read the JSON of a file. Raises MalformedPayload naming every fault that was found."""
-        try:
-            return cls.of_document(object_of(payload))
-        except MalformedPayload:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
-            raise misshapen() from exc
+        return read_with(cls.of_document, payload)
 
     @classmethod
     def of_document(cls, document: dict[str, Any]) -> Self:
@@ -215,12 +212,18 @@ def _as_a_server_maps(
     }  # fmt: skip
 
 
-def misshapen() -> MalformedPayload:
-    detail = "A resource lacks a member or has it in another type than its readers expect."
-    return MalformedPayload((PayloadFault(PayloadCode.WRONG_TYPE, "data", detail),))
+def read_with(read: Callable[[dict[str, Any]], T], payload: bytes) -> T:
+    """What `read` makes of the JSON object; a member that is missing or of another kind is told as MalformedPayload."""
+    try:
+        return read(_object_of(payload))
+    except MalformedPayload:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
+        detail = "A resource lacks a member or has it in another type than its readers expect."
+        raise MalformedPayload((PayloadFault(PayloadCode.WRONG_TYPE, "data", detail),)) from exc
 
 
-def object_of(payload: bytes) -> dict[str, Any]:
+def _object_of(payload: bytes) -> dict[str, Any]:
     try:
         document: Any = json.loads(payload)
     except (ValueError, RecursionError) as exc:

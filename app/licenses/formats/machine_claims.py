@@ -6,14 +6,12 @@ from typing import Any, Self
 from uuid import UUID
 
 from app.core.canonical import canonical_json
-from app.licenses.formats.claims import MalformedPayload
 from app.licenses.formats.keygen_claims import (
     KeygenClaims,
     entitlements_of,
     license_resource,
     meta_of,
-    misshapen,
-    object_of,
+    read_with,
     uuid_of,
     written,
 )
@@ -46,12 +44,7 @@ class MachineClaims:
     @classmethod
     def from_payload(cls, payload: bytes) -> Self:
         """Read the JSON of a file. Raises MalformedPayload."""
-        try:
-            return cls._of(object_of(payload))
-        except MalformedPayload:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as exc:
-            raise misshapen() from exc
+        return read_with(cls._of, payload)
 
     @classmethod
     def _of(cls, document: dict[str, Any]) -> Self:
